@@ -1,0 +1,334 @@
+"""The contract of a store: `Backend` asks what happened, `Broker` also makes it happen.
+
+A store is one class that is both, so that "done" is one atomic step: acknowledge, keep the result,
+count, and tell who waits. Every verb is synchronous, takes a batch, may be called from any thread, and
+either happened whole or not at all. `now` is always an argument (seconds since 1970 UTC).
+
+Every verb raises an `OperationalError` (`BrokerUnavailable`, `StoreFull`, `StoreReadOnly`,
+`StoreCorrupt`) when the store cannot do it; no exception of a client library gets out. Bytes named
+payload, options, meta, result, error, checkpoint and body are opaque to a store.
+
+The memory store is this contract in executable form: where words are not enough, read it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+from typing import Final, Literal
+
+import msgspec
+
+from celeriac.message import Delivery, Message, Record
+from celeriac.outcome import LEASE_LOST, REVOKED, Settlement
+
+DEFAULT_LEASE: Final = 10.0
+DEFAULT_RETENTION: Final = 86_400.0
+DEFAULT_DEADLINE: Final = 2.0
+TEND_LIMIT: Final = 1_000
+
+
+# --- what goes in and what comes back -------------------------------------------------------------
+
+
+class WorkerInfo(msgspec.Struct, frozen=True):
+    """A worker process as the store knows it.
+
+    Attributes:
+        id: unique for ever: a restarted worker has another. name: what people call it.
+        queues: those it claims from, most important first. names: the tasks that it knows.
+        lease: seconds for which a heartbeat is good.
+        slots: how many tasks it runs at once.
+        started: when it enlisted. seen: its last heartbeat. running: how many tasks it holds.
+    """
+
+    id: str
+    name: str
+    host: str = ""
+    pid: int = 0
+    queues: tuple[str, ...] = ("default",)
+    names: frozenset[str] = frozenset()
+    lease: float = DEFAULT_LEASE
+    slots: int = 1
+    version: str = ""
+    started: float = 0.0
+    seen: float = 0.0
+    running: int = 0
+
+
+class Exchanged(msgspec.Struct, frozen=True):
+    """The answer to `Broker.exchange`.
+
+    Attributes:
+        claims: what to run now, in this order.
+        refused: ids whose settlement came too late: the lease had passed on, nothing was changed.
+        stops: ids of this worker's running tasks that somebody wants terminated; named in each
+            answer until they are settled.
+        due: when the next scheduled task of these queues becomes due; None for none.
+        lost: the store does not know this worker (any more): its lease ran out and its tasks have
+            gone to others. Nothing was settled or claimed. Stop what is running, enlist under a new id.
+    """
+
+    claims: Sequence[Delivery] = ()
+    refused: Sequence[str] = ()
+    stops: Sequence[str] = ()
+    due: float | None = None
+    lost: bool = False
+
+
+class Report(msgspec.Struct, frozen=True):
+    """Progress of a running task; None leaves a part as it is."""
+
+    id: str
+    fence: int
+    state: str | None = None
+    meta: bytes | None = None
+    checkpoint: bytes | None = None
+
+
+class Beat(msgspec.Struct, frozen=True):
+    """The answer to `Broker.heartbeat`.
+
+    Attributes:
+        lost: ids of workers that the store does not know (any more).
+        stops: per worker id, the tasks that it was asked to terminate and since when.
+    """
+
+    lost: Sequence[str] = ()
+    stops: dict[str, dict[str, float]] = {}
+
+
+class Tended(msgspec.Struct, frozen=True):
+    """What `Broker.tend` did.
+
+    Attributes:
+        promoted: scheduled tasks that became queued. recovered: tasks taken from dead workers.
+        expired: tasks that were cancelled because they expired. dropped: finished records deleted.
+        buried: ids of the workers whose lease had run out.
+        more: there is more to do than one step takes: call again.
+    """
+
+    promoted: int = 0
+    recovered: int = 0
+    expired: int = 0
+    dropped: int = 0
+    buried: Sequence[str] = ()
+    more: bool = False
+
+
+Cancelled = Literal["cancelled", "stopping", "noted", "final", "unknown"]
+
+
+class QueueInfo(msgspec.Struct, frozen=True):
+    """How many tasks of a queue are in which state. `parked`: part of queued; no live worker knew their names."""
+
+    name: str
+    queued: int = 0
+    scheduled: int = 0
+    running: int = 0
+    parked: int = 0
+
+
+class Listener(ABC):
+    """One process's ear for the tasks that it waits for; owned by one thread at a time.
+
+    However many tasks are watched, a listener costs a constant number of connections.
+    """
+
+    @abstractmethod
+    def watch(self, ids: Sequence[str]) -> list[Record | None]:
+        """Return the records (None for unknown ids) and hear of every later change of those not final.
+
+        Atomic for each id: no change between the record and the first news is missed.
+        """
+
+    @abstractmethod
+    def wait(self, timeout: float) -> set[str] | None:
+        """Wait at most *timeout* seconds for news and return the ids that changed, perhaps none.
+
+        None means that news may have been missed (a lost connection): read everything again. Ids
+        that were not watched may be among them.
+        """
+
+    @abstractmethod
+    def wake(self) -> None:
+        """Make `wait` return at once; the one method that any thread may call."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of everything; `wait` returns in whoever is in it."""
+
+
+class Bell(ABC):
+    """What wakes an idle worker: something to put into `select`, owned by the courier's thread.
+
+    A ring may be lost or come for nothing; whoever waits also looks once in a while.
+    """
+
+    @abstractmethod
+    def fileno(self) -> int:
+        """Return the descriptor that becomes readable at a ring; -1 where there is none to wait on."""
+
+    @abstractmethod
+    def arm(self, hungry: bool) -> None:
+        """Get ready to be rung: for new work too when *hungry*, else for stop requests only."""
+
+    @abstractmethod
+    def heard(self) -> bool:
+        """Take what is readable; say whether it was a ring for work (which must not be wasted)."""
+
+    @abstractmethod
+    def pass_on(self) -> None:
+        """Ring for another worker: this one was rung for work that it has no room for."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of everything."""
+
+
+# --- the questions --------------------------------------------------------------------------------
+
+
+class Backend(ABC):
+    """What may be asked of a store. Nothing here changes a task."""
+
+    url: str  # with the password masked
+
+    @abstractmethod
+    def get(self, ids: Sequence[str]) -> list[Record | None]:
+        """Return the records in the order of *ids*; None where there is none.
+
+        Raises:
+            DecodeError: never; a record whose bytes are broken comes back as FAILED with an error that says so.
+        """
+
+    @abstractmethod
+    def queues(self) -> list[QueueInfo]:
+        """Return every queue that has tasks which are not final, by name."""
+
+    @abstractmethod
+    def workers(self, now: float) -> list[WorkerInfo]:
+        """Return the workers whose lease has not run out, by id (`names` may be left empty)."""
+
+    @abstractmethod
+    def listener(self) -> Listener:
+        """Return a new ear for results and progress."""
+
+    @abstractmethod
+    def ping(self) -> None:
+        """Return if the store answers; raise an `OperationalError` that says why not otherwise."""
+
+
+# --- the commands ---------------------------------------------------------------------------------
+
+
+class Broker(Backend):
+    """What a store does. Names are the same in every store, script and test."""
+
+    @abstractmethod
+    def open(self) -> None:
+        """Connect, create or check the schema; may be repeated. Verbs open by themselves when needed.
+
+        Raises:
+            SchemaError: the store's layout belongs to another version.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of connections and files; a later verb opens again."""
+
+    @abstractmethod
+    def send(self, messages: Sequence[Message], now: float) -> int:
+        """Accept all *messages* or none; return how many were new.
+
+        A message whose id is already known changes nothing, so sending may be repeated. With an
+        eta after *now* a task is scheduled, else it is queued at the tail of its queue and
+        priority. Rings for at most as many idle workers as there are new tasks.
+        """
+
+    @abstractmethod
+    def enlist(self, worker: WorkerInfo, now: float) -> None:
+        """Make *worker* known, its lease good from *now*; unpark the tasks whose names it knows.
+
+        Unparked tasks go to the tail of their queue, oldest first.
+        """
+
+    @abstractmethod
+    def exchange(
+        self, worker: str, *, trip: int, finished: Sequence[Settlement] = (), want: int = 0, now: float
+    ) -> Exchanged:
+        """Settle *finished* and claim up to *want* tasks, in one atomic step. The hot path.
+
+        Settling: refused unless the task is RUNNING with this worker and this fence. SUCCEEDED,
+        FAILED and CANCELLED are final and keep the body (as result or error). RETRY counts a retry
+        and schedules the task for `due` (queued at the tail when that has passed). RELEASE counts
+        nothing: the task goes to the head of its queue (several keep their order), or is scheduled for `due`.
+        CRASHED counts a crash; past the task's `crash_limit` it is failed with the body, else it
+        goes to the head of its queue. If the task was cancelled meanwhile, RETRY, RELEASE and
+        CRASHED cancel it instead.
+
+        Claiming, after settling: first due tasks of all queues are promoted (at most 1,000), then
+        queues are taken in the worker's order, in each the highest priority first, FIFO within. An
+        expired task is cancelled, not claimed. A task whose name the worker does not know is
+        parked, not claimed, and met by no claim again until a worker that knows it enlists.
+
+        The trip can be repeated: called again with the same *trip* number it settles nothing and answers
+        with the same claims (those still held), also when the first answer was lost on the way.
+        Trip numbers of a worker rise by one, from 1.
+        """
+
+    @abstractmethod
+    def heartbeat(self, workers: Sequence[str], now: float) -> Beat:
+        """Renew the leases of *workers*; learn which are lost, and what they were asked to stop."""
+
+    @abstractmethod
+    def retire(self, workers: Sequence[str], now: float, error: bytes = LEASE_LOST) -> int:
+        """Forget *workers*, which are dead or gone, and return how many tasks they still held.
+
+        Each of those counts a crash, as in `exchange` (with *error* as its body). May be repeated.
+        """
+
+    @abstractmethod
+    def report(self, worker: str, reports: Sequence[Report], now: float) -> list[str]:
+        """Keep progress and checkpoints; return the ids refused as `exchange` would refuse them.
+
+        A report's state, meta and checkpoint are kept in one step. Several for one task: the later wins.
+        """
+
+    @abstractmethod
+    def cancel(
+        self, ids: Sequence[str], now: float, *, terminate: bool = False, error: bytes = REVOKED
+    ) -> list[Cancelled]:
+        """Revoke tasks; say for each what that came to.
+
+        "cancelled": it had not started and never will. "stopping": it runs and its worker was told to
+        terminate it. "noted": it runs on, but will not be run again. "final": too late. "unknown":
+        no such task.
+        """
+
+    @abstractmethod
+    def forget(self, ids: Collection[str]) -> int:
+        """Delete the records of finished tasks; return how many. Unfinished ones stay."""
+
+    @abstractmethod
+    def purge(self, queue: str, now: float, limit: int = TEND_LIMIT) -> int:
+        """Cancel up to *limit* tasks of *queue* that have not started (queued, parked, scheduled); return how many."""
+
+    @abstractmethod
+    def tend(self, now: float, limit: int = TEND_LIMIT) -> Tended:
+        """Do what time asks for, at most *limit* of each kind: promote due tasks, retire workers whose
+        lease has run out, cancel the expired, drop finished records older than the retention.
+
+        Any number of processes may tend at once.
+        """
+
+    @abstractmethod
+    def bell(self, worker: str) -> Bell:
+        """Return the bell of an enlisted worker."""
+
+    def locally_dead(self) -> Sequence[str]:
+        """Return ids of enlisted workers whose death this host's kernel can prove; none where it cannot."""
+        return ()
+
+    def hold_alive(self, worker: str) -> None:
+        """Hold, until this process dies or `retire`s it, the proof that *worker* is alive on this host."""

@@ -1,0 +1,62 @@
+"""The stores, and the way from a URL to one of them. A store's module is imported only when its URL is used."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Final
+from urllib.parse import urlsplit, urlunsplit
+
+from celeriac.broker import DEFAULT_DEADLINE, DEFAULT_RETENTION, Broker
+from celeriac.errors import ConfigurationError
+
+_CLASSES: Final = {
+    "memory": ("celeriac.brokers.memory", "MemoryBroker"),
+    "sqlite": ("celeriac.brokers.sqlite", "SqliteBroker"),
+    "redis": ("celeriac.brokers.redis", "RedisBroker"),
+    "rediss": ("celeriac.brokers.redis", "RedisBroker"),
+    "unix": ("celeriac.brokers.redis", "RedisBroker"),
+    "redis+sentinel": ("celeriac.brokers.redis", "RedisBroker"),
+    "rediss+sentinel": ("celeriac.brokers.redis", "RedisBroker"),
+}
+
+
+def connect(
+    url: str,
+    *,
+    namespace: str = "celeriac",
+    retention: float = DEFAULT_RETENTION,
+    deadline: float = DEFAULT_DEADLINE,
+) -> Broker:
+    """Make the store behind *url*; nothing is opened yet.
+
+    Args:
+        namespace: keeps applications apart that share a Redis (a SQLite file is one application's own).
+        retention: seconds for which finished records are kept.
+        deadline: seconds after which a verb gives up on a store that is away or busy.
+
+    Raises:
+        ConfigurationError: the URL names no store, or has an option that its store does not know.
+        MissingExtra: the store's client library is not installed.
+    """
+    scheme = url.partition(":")[0].lower()
+    if scheme not in _CLASSES:
+        known = ", ".join(f"{name}://" for name in _CLASSES)
+        raise ConfigurationError(
+            f"{masked(url)!r} is not the URL of a store; it must begin with one of {known}"
+        )
+    module, name = _CLASSES[scheme]
+    kind: type[Broker] = getattr(importlib.import_module(module), name)
+    return kind(url, namespace=namespace, retention=retention, deadline=deadline)  # type: ignore[call-arg]
+
+
+def masked(url: str) -> str:
+    """Return *url* with its password replaced by `***`, fit for logs and errors."""
+    try:
+        parts = urlsplit(url)
+        if not parts.password:
+            return url
+    except ValueError:
+        return url.partition("://")[0] + "://***"
+    credentials, _, hosts = parts.netloc.rpartition("@")
+    user = credentials.partition(":")[0]
+    return urlunsplit(parts._replace(netloc=f"{user}:***@{hosts}"))

@@ -1,0 +1,585 @@
+"""The store inside one process, for tests; and the contract of `broker` in executable form.
+
+Plain Python under one lock and no cleverness: what it does is what every store must do. Nothing
+here is fast for its own sake, and nothing outlives the process.
+"""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import threading
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from celeriac.broker import (
+    DEFAULT_DEADLINE,
+    DEFAULT_RETENTION,
+    TEND_LIMIT,
+    Beat,
+    Bell,
+    Broker,
+    Cancelled,
+    Exchanged,
+    Listener,
+    QueueInfo,
+    Report,
+    Tended,
+    WorkerInfo,
+)
+from celeriac.message import Delivery, Message, Record
+from celeriac.outcome import EXPIRED, LEASE_LOST, PURGED, REVOKED, Settlement
+from celeriac.states import State, Verdict
+
+_FINAL = {
+    Verdict.SUCCEEDED: State.SUCCEEDED,
+    Verdict.FAILED: State.FAILED,
+    Verdict.CANCELLED: State.CANCELLED,
+}
+
+
+class _Task(msgspec.Struct):
+    """A record that may be written to."""
+
+    message: Message
+    state: State = State.QUEUED
+    custom: str = ""
+    due: float | None = None
+    started: float | None = None
+    finished: float | None = None
+    worker: str = ""
+    fence: int = 0
+    retries: int = 0
+    crashes: int = 0
+    cancelled: bool = False
+    meta: bytes = b""
+    result: bytes = b""
+    error: bytes = b""
+    checkpoint: bytes = b""
+    parked: bool = False
+
+    def record(self) -> Record:
+        return Record(**{name: getattr(self, name) for name in Record.__struct_fields__})
+
+    def delivery(self) -> Delivery:
+        sent = self.message
+        return Delivery(
+            id=sent.id,
+            name=sent.name,
+            queue=sent.queue,
+            priority=sent.priority,
+            payload=sent.payload,
+            options=sent.options,
+            fence=self.fence,
+            retries=self.retries,
+            crashes=self.crashes,
+            crash_limit=sent.crash_limit,
+            checkpoint=self.checkpoint,
+        )
+
+
+class _Worker(msgspec.Struct):
+    """A worker, what it holds, and what it was last told."""
+
+    info: WorkerInfo
+    lease_ends: float
+    running: dict[str, int] = {}
+    stops: dict[str, float] = {}
+    trip: int = 0
+    answered: dict[str, int] = {}
+    hungry: bool = False
+    bell: Any = None
+
+
+class MemoryBroker(Broker):
+    """Everything in dictionaries.
+
+    Args:
+        url: `memory://`; each broker object is a store of its own.
+        retention: seconds for which finished records are kept.
+    """
+
+    def __init__(
+        self,
+        url: str = "memory://",
+        *,
+        namespace: str = "celeriac",  # noqa: ARG002 - each object is a namespace of its own
+        retention: float = DEFAULT_RETENTION,
+        deadline: float = DEFAULT_DEADLINE,  # noqa: ARG002 - it is never away
+    ) -> None:
+        self.url = url
+        self._retention = retention
+        self._lock = threading.RLock()
+        self._tasks: dict[str, _Task] = {}
+        self._ready: defaultdict[tuple[str, int], deque[str]] = defaultdict(deque)
+        self._parked: defaultdict[str, deque[str]] = defaultdict(deque)
+        self._workers: dict[str, _Worker] = {}
+        self._watched: defaultdict[str, set[_MemoryListener]] = defaultdict(set)
+
+    def open(self) -> None:
+        """Nothing to open."""
+
+    def close(self) -> None:
+        """Nothing to close: a store in memory ends with its object."""
+
+    def ping(self) -> None:
+        """It is always there."""
+
+    # --- send and the state of a task -----------------------------------------------------------
+
+    def send(self, messages: Sequence[Message], now: float) -> int:
+        """Accept *messages*; see `Broker.send`."""
+        with self._lock:
+            new = [message for message in _first_of_each(messages) if message.id not in self._tasks]
+            for message in new:
+                self._tasks[message.id] = task = _Task(message)
+                self._schedule(task, message.eta or 0.0, now)
+            return len(new)
+
+    def _schedule(self, task: _Task, due: float, now: float) -> None:
+        """Queue *task* at the tail, or schedule it for *due* when that is later than *now*."""
+        if due <= now:
+            self._queue(task)
+            return
+        others = (
+            other.due
+            for other in self._tasks.values()
+            if other.state is State.SCHEDULED and other is not task
+        )
+        first = min((moment for moment in others if moment is not None), default=None)
+        task.state, task.due = State.SCHEDULED, due
+        if first is None or due < first:  # whoever sleeps until `first` must sleep shorter
+            self._ring(task.message.queue)
+
+    def _queue(self, task: _Task, *, head: bool = False) -> None:
+        task.state, task.due, task.parked = State.QUEUED, None, False
+        line = self._ready[task.message.queue, task.message.priority]
+        (line.appendleft if head else line.append)(task.message.id)
+        self._ring(task.message.queue)
+
+    def _finish(self, task: _Task, state: State, body: bytes, now: float) -> None:
+        self._leave_line(task)
+        task.state, task.finished, task.due, task.parked = state, now, None, False
+        task.result = body if state is State.SUCCEEDED else b""
+        task.error = b"" if state is State.SUCCEEDED else body
+        self._tell(task)
+
+    def _leave_line(self, task: _Task) -> None:
+        if task.state is State.QUEUED:
+            sent = task.message
+            line = self._parked[sent.name] if task.parked else self._ready[sent.queue, sent.priority]
+            if sent.id in line:
+                line.remove(sent.id)
+
+    def _tell(self, task: _Task) -> None:
+        for listener in self._watched.get(task.message.id, ()):
+            listener.hear(task.message.id)
+        if task.state.final:
+            self._watched.pop(task.message.id, None)
+
+    def _ring(self, queue: str) -> None:
+        """Wake one idle worker of *queue*, if there is one."""
+        for worker in self._workers.values():
+            if worker.hungry and queue in worker.info.queues and worker.bell is not None:
+                worker.hungry = False
+                worker.bell.ring(work=True)
+                return
+
+    # --- exchange ---------------------------------------------------------------------------------
+
+    def enlist(self, worker: WorkerInfo, now: float) -> None:
+        """Make *worker* known; see `Broker.enlist`."""
+        with self._lock:
+            info = msgspec.structs.replace(worker, started=now, seen=now)
+            self._workers[worker.id] = _Worker(info, now + worker.lease)
+            for name in sorted(worker.names & self._parked.keys()):
+                for task_id in self._parked.pop(name):
+                    self._queue(self._tasks[task_id])
+
+    def exchange(
+        self, worker: str, *, trip: int, finished: Sequence[Settlement] = (), want: int = 0, now: float
+    ) -> Exchanged:
+        """Settle and claim in one step; see `Broker.exchange`."""
+        with self._lock:
+            holder = self._workers.get(worker)
+            if holder is None:
+                return Exchanged(lost=True)
+            refused: list[str] = []
+            if trip != holder.trip:
+                refused = self._settle(holder, finished, now)
+                self._promote(now, TEND_LIMIT)
+                claims = self._claim(holder, want, now)
+                holder.trip, holder.answered = trip, {task.message.id: task.fence for task in claims}
+                holder.hungry = len(claims) < want
+            answered = holder.answered.items()
+            held = [
+                self._tasks[task_id] for task_id, fence in answered if holder.running.get(task_id) == fence
+            ]
+            return Exchanged(
+                claims=[task.delivery() for task in held],
+                refused=refused,
+                stops=list(holder.stops),
+                due=min(
+                    (task.due for task in self._in(State.SCHEDULED) if task.due is not None), default=None
+                ),
+            )
+
+    def _settle(self, holder: _Worker, finished: Sequence[Settlement], now: float) -> list[str]:
+        refused = []
+        heads = []
+        for settlement in finished:
+            if holder.running.get(settlement.id) != settlement.fence:
+                refused.append(settlement.id)
+                continue
+            task = self._let_go(holder, settlement.id)
+            if self._settle_one(task, settlement, now):
+                heads.append(task)
+        for task in reversed(heads):
+            self._queue(task, head=True)
+        return refused
+
+    def _let_go(self, holder: _Worker, task_id: str) -> _Task:
+        del holder.running[task_id]
+        holder.stops.pop(task_id, None)
+        return self._tasks[task_id]
+
+    def _settle_one(self, task: _Task, settlement: Settlement, now: float) -> bool:
+        """Move *task*; say whether it goes to the head of its queue (the caller keeps their order)."""
+        verdict, body = settlement.verdict, settlement.body
+        if verdict in _FINAL:
+            self._finish(task, _FINAL[verdict], body, now)
+        elif task.cancelled:
+            self._finish(task, State.CANCELLED, REVOKED, now)
+        elif verdict is Verdict.CRASHED:
+            return self._crash(task, body, now)
+        elif verdict is Verdict.RELEASE and not settlement.due:
+            self._tell(task)
+            return True
+        else:
+            if verdict is Verdict.RETRY:
+                task.retries += 1
+                task.error = body
+            self._schedule(task, settlement.due, now)
+            self._tell(task)
+        return False
+
+    def _crash(self, task: _Task, error: bytes, now: float) -> bool:
+        """Count a crash of *task*; say whether it goes to the head of its queue."""
+        task.crashes += 1
+        if task.crashes > task.message.crash_limit:
+            self._finish(task, State.FAILED, error, now)
+            return False
+        self._tell(task)
+        return True
+
+    def _promote(self, now: float, limit: int) -> int:
+        due = [task for task in self._in(State.SCHEDULED) if task.due is not None and task.due <= now]
+        due.sort(key=lambda task: (task.due, task.message.id))
+        for task in due[:limit]:
+            self._queue(task)
+        return len(due[:limit])
+
+    def _in(self, state: State) -> Iterable[_Task]:
+        return [task for task in self._tasks.values() if task.state is state]
+
+    def _claim(self, holder: _Worker, want: int, now: float) -> list[_Task]:
+        claims: list[_Task] = []
+        looks = want + TEND_LIMIT
+        for queue in holder.info.queues:
+            for priority in range(9, -1, -1):
+                line = self._ready[queue, priority]
+                while line and len(claims) < want and looks:
+                    looks -= 1
+                    task = self._tasks[line.popleft()]
+                    if self._start(holder, task, now):
+                        claims.append(task)
+        return claims
+
+    def _start(self, holder: _Worker, task: _Task, now: float) -> bool:
+        """Give *task*, just taken from its line, to *holder*; say whether it may be run."""
+        sent = task.message
+        if sent.expires is not None and sent.expires <= now:
+            self._finish(task, State.CANCELLED, EXPIRED, now)
+            return False
+        if sent.name not in holder.info.names:
+            task.parked = True
+            self._parked[sent.name].append(sent.id)
+            return False
+        task.state, task.started, task.worker = State.RUNNING, now, holder.info.id
+        task.fence += 1
+        holder.running[sent.id] = task.fence
+        self._tell(task)
+        return True
+
+    # --- workers ----------------------------------------------------------------------------------
+
+    def heartbeat(self, workers: Sequence[str], now: float) -> Beat:
+        """Renew leases; see `Broker.heartbeat`."""
+        with self._lock:
+            known = [self._workers[worker] for worker in workers if worker in self._workers]
+            for holder in known:
+                holder.lease_ends = now + holder.info.lease
+                holder.info = msgspec.structs.replace(holder.info, seen=now)
+            return Beat(
+                lost=[worker for worker in workers if worker not in self._workers],
+                stops={holder.info.id: dict(holder.stops) for holder in known if holder.stops},
+            )
+
+    def retire(self, workers: Sequence[str], now: float, error: bytes = LEASE_LOST) -> int:
+        """Forget dead workers; see `Broker.retire`."""
+        with self._lock:
+            held = 0
+            for worker in workers:
+                holder = self._workers.pop(worker, None)
+                if holder is not None:
+                    held += self._recover(holder, error, now)
+            return held
+
+    def _recover(self, holder: _Worker, error: bytes, now: float) -> int:
+        heads = []
+        held = sorted(holder.running)
+        for task_id in held:
+            task = self._let_go(holder, task_id)
+            if self._settle_one(task, Settlement(task_id, task.fence, Verdict.CRASHED, error), now):
+                heads.append(task)
+        for task in reversed(heads):
+            self._queue(task, head=True)
+        return len(held)
+
+    def report(self, worker: str, reports: Sequence[Report], now: float) -> list[str]:  # noqa: ARG002
+        """Keep progress; see `Broker.report`."""
+        with self._lock:
+            holder = self._workers.get(worker)
+            refused = []
+            for report in reports:
+                if holder is None or holder.running.get(report.id) != report.fence:
+                    refused.append(report.id)
+                else:
+                    self._keep(self._tasks[report.id], report)
+            return refused
+
+    def _keep(self, task: _Task, report: Report) -> None:
+        if report.state is not None:
+            task.custom = report.state
+        if report.meta is not None:
+            task.meta = report.meta
+        if report.checkpoint is not None:
+            task.checkpoint = report.checkpoint
+        self._tell(task)
+
+    # --- cancel, forget, purge, tend --------------------------------------------------------------
+
+    def cancel(
+        self, ids: Sequence[str], now: float, *, terminate: bool = False, error: bytes = REVOKED
+    ) -> list[Cancelled]:
+        """Revoke tasks; see `Broker.cancel`."""
+        with self._lock:
+            return [self._cancel(self._tasks.get(task_id), now, terminate, error) for task_id in ids]
+
+    def _cancel(self, task: _Task | None, now: float, terminate: bool, error: bytes) -> Cancelled:
+        if task is None:
+            return "unknown"
+        if task.state.final:
+            return "final"
+        if task.state is not State.RUNNING:
+            self._finish(task, State.CANCELLED, error, now)
+            return "cancelled"
+        task.cancelled = True
+        if not terminate:
+            return "noted"
+        holder = self._workers[task.worker]
+        holder.stops.setdefault(task.message.id, now)
+        if holder.bell is not None:
+            holder.bell.ring(work=False)
+        return "stopping"
+
+    def forget(self, ids: Collection[str]) -> int:
+        """Delete finished records; see `Broker.forget`."""
+        with self._lock:
+            gone = [
+                task_id for task_id in set(ids) if task_id in self._tasks and self._tasks[task_id].state.final
+            ]
+            for task_id in gone:
+                del self._tasks[task_id]
+            return len(gone)
+
+    def purge(self, queue: str, now: float, limit: int = TEND_LIMIT) -> int:
+        """Cancel what has not started; see `Broker.purge`."""
+        with self._lock:
+            waiting = (State.QUEUED, State.SCHEDULED)
+            found = (t for t in self._tasks.values() if t.message.queue == queue and t.state in waiting)
+            doomed = list(itertools.islice(found, limit))
+            for task in doomed:
+                self._finish(task, State.CANCELLED, PURGED, now)
+            return len(doomed)
+
+    def tend(self, now: float, limit: int = TEND_LIMIT) -> Tended:
+        """Do what time asks for; see `Broker.tend`."""
+        with self._lock:
+            dead = sorted(worker.info.id for worker in self._workers.values() if worker.lease_ends <= now)[
+                :limit
+            ]
+            recovered = self.retire(dead, now)
+            expired = self._expire(now, limit)
+            promoted = self._promote(now, limit)
+            dropped = self._drop(now, limit)
+            more = limit in (len(dead), expired, promoted, dropped)
+            return Tended(promoted, recovered, expired, dropped, dead, more)
+
+    def _expire(self, now: float, limit: int) -> int:
+        def over(task: _Task) -> bool:
+            expires = task.message.expires
+            return expires is not None and expires <= now and task.state in (State.QUEUED, State.SCHEDULED)
+
+        doomed = list(itertools.islice(filter(over, self._tasks.values()), limit))
+        for task in doomed:
+            self._finish(task, State.CANCELLED, EXPIRED, now)
+        return len(doomed)
+
+    def _drop(self, now: float, limit: int) -> int:
+        def old(task: _Task) -> bool:
+            return task.finished is not None and task.state.final and task.finished + self._retention <= now
+
+        return self.forget(
+            [task.message.id for task in itertools.islice(filter(old, self._tasks.values()), limit)]
+        )
+
+    # --- questions ----------------------------------------------------------------------------------
+
+    def get(self, ids: Sequence[str]) -> list[Record | None]:
+        """Return records; see `Backend.get`."""
+        with self._lock:
+            return [self._tasks[task_id].record() if task_id in self._tasks else None for task_id in ids]
+
+    def queues(self) -> list[QueueInfo]:
+        """Return the queues; see `Backend.queues`."""
+        counts: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
+        with self._lock:
+            for task in self._tasks.values():
+                if not task.state.final:
+                    counts[task.message.queue][task.state.name.lower()] += 1
+                    counts[task.message.queue]["parked"] += task.parked
+        return [QueueInfo(name, **counts[name]) for name in sorted(counts)]
+
+    def workers(self, now: float) -> list[WorkerInfo]:
+        """Return the workers; see `Backend.workers`."""
+        with self._lock:
+            alive = [worker for _, worker in sorted(self._workers.items()) if worker.lease_ends > now]
+            return [msgspec.structs.replace(worker.info, running=len(worker.running)) for worker in alive]
+
+    def listener(self) -> Listener:
+        """Return a new ear; see `Backend.listener`."""
+        return _MemoryListener(self.watch, self._unwatch)
+
+    def watch(self, listener: _MemoryListener, ids: Sequence[str]) -> list[Record | None]:
+        """Return the records and let *listener* hear of their changes."""
+        with self._lock:
+            for task_id in ids:
+                task = self._tasks.get(task_id)
+                if task is not None and not task.state.final:
+                    self._watched[task_id].add(listener)
+            return self.get(ids)
+
+    def _unwatch(self, listener: _MemoryListener) -> None:
+        with self._lock:
+            for listeners in self._watched.values():
+                listeners.discard(listener)
+
+    def bell(self, worker: str) -> Bell:
+        """Return the bell of *worker*; see `Broker.bell`."""
+        with self._lock:
+            holder = self._workers[worker]
+            holder.bell = _MemoryBell(lambda: self._pass_on(worker))
+            return holder.bell  # type: ignore[no-any-return]
+
+    def _pass_on(self, worker: str) -> None:
+        with self._lock:
+            holder = self._workers.get(worker)
+            queues = holder.info.queues if holder else ()
+            if holder is not None:
+                holder.hungry = False
+            for queue in queues:
+                if any(self._ready[queue, priority] for priority in range(10)):
+                    self._ring(queue)
+
+
+def _first_of_each(messages: Sequence[Message]) -> Iterable[Message]:
+    """Drop later messages with an id that stood before."""
+    return {message.id: message for message in reversed(messages)}.values().__reversed__()
+
+
+class _MemoryBell(Bell):
+    """A pair of sockets: rung by writing a byte into one, heard by reading the other."""
+
+    def __init__(self, pass_on: Callable[[], None]) -> None:
+        self._ear, self._mouth = socket.socketpair()
+        self._ear.setblocking(False)
+        self._mouth.setblocking(False)
+        self._pass_on = pass_on
+
+    def ring(self, *, work: bool) -> None:
+        """Wake the owner, for new work or for a stop request."""
+        try:
+            self._mouth.send(b"w" if work else b"s")
+        except (BlockingIOError, OSError):  # full: it rings already; closed: nobody is there
+            return
+
+    def fileno(self) -> int:
+        return self._ear.fileno()
+
+    def arm(self, hungry: bool) -> None:
+        """Nothing to do: the exchange has noted who is hungry."""
+
+    def heard(self) -> bool:
+        try:
+            return b"w" in self._ear.recv(4096)
+        except (BlockingIOError, OSError):
+            return False
+
+    def pass_on(self) -> None:
+        self._pass_on()
+
+    def close(self) -> None:
+        self._ear.close()
+        self._mouth.close()
+
+
+class _MemoryListener(Listener):
+    """A set of changed ids under a condition."""
+
+    def __init__(
+        self,
+        watch: Callable[[_MemoryListener, Sequence[str]], list[Record | None]],
+        unwatch: Callable[[_MemoryListener], None],
+    ) -> None:
+        self._watch, self._unwatch = watch, unwatch
+        self._changed: set[str] = set()
+        self._woken = False
+        self._condition = threading.Condition()
+
+    def hear(self, task_id: str) -> None:
+        """Note that *task_id* changed."""
+        with self._condition:
+            self._changed.add(task_id)
+            self._condition.notify_all()
+
+    def watch(self, ids: Sequence[str]) -> list[Record | None]:
+        return self._watch(self, ids)
+
+    def wait(self, timeout: float) -> set[str] | None:
+        with self._condition:
+            self._condition.wait_for(lambda: self._changed or self._woken, timeout)
+            changed, self._changed, self._woken = self._changed, set(), False
+            return changed
+
+    def wake(self) -> None:
+        with self._condition:
+            self._woken = True
+            self._condition.notify_all()
+
+    def close(self) -> None:
+        self._unwatch(self)
+        self.wake()

@@ -1,0 +1,253 @@
+"""What travels: the message that is sent, the delivery that is claimed, the record that is kept.
+
+Pure data. No I/O, no clock; randomness only for new ids, drawn in `new_ids`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any, Final
+
+import msgspec
+
+from celeriac import codec
+from celeriac.errors import InvalidName
+from celeriac.states import State, outside
+
+DEFAULT_CRASH_LIMIT: Final = 3
+
+# No white space, no control characters, no braces (Redis hash tags) and no quotes reach a store.
+_TASK_NAME: Final = re.compile(r"[\w.:/@<>\-]{1,255}")
+_PLAIN_NAME: Final = re.compile(r"[\w.:@+=~\-]{1,128}")
+
+
+def check_task_name(name: str) -> str:
+    """Return *name* if it may be a task's: 1 to 255 letters, digits, and any of `_.:/@<>-`.
+
+    Raises:
+        InvalidName: it may not.
+    """
+    if isinstance(name, str) and _TASK_NAME.fullmatch(name):
+        return name
+    raise InvalidName(
+        f"{_shown(name)} cannot be a task name: use 1 to 255 letters, digits or any of _.:/@<>-"
+    )
+
+
+def check_queue_name(name: str) -> str:
+    """Return *name* if it may be a queue's: 1 to 128 letters, digits, and any of `_.:@+=~-`.
+
+    Raises:
+        InvalidName: it may not.
+    """
+    if isinstance(name, str) and _PLAIN_NAME.fullmatch(name):
+        return name
+    raise InvalidName(
+        f"{_shown(name)} cannot be a queue name: use 1 to 128 letters, digits or any of _.:@+=~-"
+    )
+
+
+def check_id(task_id: str) -> str:
+    """Return *task_id* if it may be one: 1 to 128 letters, digits, and any of `_.:@+=~-`.
+
+    Raises:
+        InvalidName: it may not.
+    """
+    if isinstance(task_id, str) and _PLAIN_NAME.fullmatch(task_id):
+        return task_id
+    raise InvalidName(
+        f"{_shown(task_id)} cannot be a task id: use 1 to 128 letters, digits or any of _.:@+=~-"
+    )
+
+
+def _shown(name: object) -> str:
+    text = repr(name)
+    return text if len(text) <= 80 else f"{text[:60]}… ({len(text)} characters)"
+
+
+def new_ids(count: int, now: float) -> list[str]:
+    """Draw *count* ids: 12 hexadecimal digits of time, then 16 of chance.
+
+    Time first keeps neighbours together in a store's index; 64 bits of the operating system's
+    randomness make one task's id no help in guessing another's.
+    """
+    stamp = f"{int(now * 1000) & 0xFFFFFFFFFFFF:012x}"
+    chance = os.urandom(8 * count).hex()
+    return [stamp + chance[start : start + 16] for start in range(0, 16 * count, 16)]
+
+
+class Options(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What only the worker and the task itself look at; a store keeps it as opaque bytes."""
+
+    root_id: str | None = None
+    parent_id: str | None = None
+    eta: float | None = None
+    expires: float | None = None
+    headers: dict[str, Any] | None = None
+    time_limit: float | None = None
+    soft_time_limit: float | None = None
+    max_retries: int | None = None
+    ignore_result: bool | None = None
+
+
+PLAIN: Final = Options()
+
+
+class Message(msgspec.Struct, frozen=True):
+    """A task as it is sent. Times are seconds since 1970 UTC.
+
+    Attributes:
+        payload: `[args, kwargs]` as JSON; empty when there are neither.
+        eta: not to be started before this moment.
+        expires: not to be started at or after this moment.
+        crash_limit: how many dead workers it may cost before it is failed.
+        options: an `Options` as JSON; empty when all of them are default.
+    """
+
+    id: str
+    name: str
+    queue: str = "default"
+    priority: int = 0
+    created: float = 0.0
+    payload: bytes = b""
+    eta: float | None = None
+    expires: float | None = None
+    crash_limit: int = DEFAULT_CRASH_LIMIT
+    options: bytes = b""
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """A task as a worker claims it.
+
+    Attributes:
+        fence: rises with each claim of this task; a settlement with an older one is refused.
+        retries: how often it asked to be run again. crashes: how often its worker died.
+        checkpoint: what the task last saved, as JSON; empty for nothing.
+    """
+
+    id: str
+    name: str
+    queue: str
+    priority: int
+    payload: bytes
+    options: bytes
+    fence: int
+    retries: int
+    crashes: int
+    crash_limit: int
+    checkpoint: bytes
+
+
+class Record(msgspec.Struct, frozen=True):
+    """All that a store knows of a task.
+
+    Attributes:
+        custom: the state that `update_state` last set, "" for none.
+        due: when a scheduled task becomes queued (its eta, or the time of its retry).
+        started: when it was last claimed. finished: when it reached its final state.
+        worker: who runs it, or ran it last.
+        fence: how often it was claimed.
+        cancelled: whether it was revoked while it ran, so that it will not be run again.
+        meta, result, error, checkpoint: JSON, empty for nothing. `error` stays after a retry.
+    """
+
+    message: Message
+    state: State
+    custom: str = ""
+    due: float | None = None
+    started: float | None = None
+    finished: float | None = None
+    worker: str = ""
+    fence: int = 0
+    retries: int = 0
+    crashes: int = 0
+    cancelled: bool = False
+    meta: bytes = b""
+    result: bytes = b""
+    error: bytes = b""
+    checkpoint: bytes = b""
+
+    @property
+    def id(self) -> str:
+        """The task's id."""
+        return self.message.id
+
+    @property
+    def outside(self) -> str:
+        """The state in Celery's words."""
+        return outside(self.state, self.custom, self.retries)
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What a running task may know of its own call; `self.request`.
+
+    Attributes:
+        retries: how often it asked to be run again; 0 in the first run.
+        crashes: how often a worker died while running it.
+        hostname: the worker that runs it.
+        eta, expires, deadline: seconds since 1970 UTC, or None. At the deadline its hard time limit ends.
+        is_eager: it runs inside `apply()`, without a worker.
+    """
+
+    id: str = ""
+    task: str = ""
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = {}
+    retries: int = 0
+    crashes: int = 0
+    hostname: str = ""
+    queue: str = ""
+    priority: int = 0
+    root_id: str = ""
+    parent_id: str | None = None
+    eta: float | None = None
+    expires: float | None = None
+    deadline: float | None = None
+    headers: dict[str, Any] = {}
+    is_eager: bool = False
+    called_directly: bool = False
+
+    @property
+    def delivery_info(self) -> dict[str, Any]:
+        """Queue and priority, where Celery's tasks look for them."""
+        return {"queue": self.queue, "routing_key": self.queue, "priority": self.priority}
+
+
+def encode_payload(
+    args: tuple[Any, ...], kwargs: dict[str, Any], *, what: str, limit: int | None = None
+) -> bytes:
+    """Write a call's arguments; `b""` for none.
+
+    Raises:
+        EncodeError, PayloadTooLarge: as `codec.encode` does, naming *what*.
+    """
+    if not args and not kwargs:
+        return b""
+    return codec.encode((args, kwargs), what=what, limit=limit)
+
+
+def decode_payload(payload: bytes, *, what: str) -> tuple[list[Any], dict[str, Any]]:
+    """Read what `encode_payload` wrote.
+
+    Raises:
+        DecodeError: the bytes are something else.
+    """
+    if not payload:
+        return [], {}
+    args, kwargs = codec.decode(payload, tuple[list[Any], dict[str, Any]], what=what)
+    return args, kwargs
+
+
+def encode_options(options: Options) -> bytes:
+    """Write *options*; `b""` when all of them are default."""
+    return b"" if options == PLAIN else codec.encode(options, what="options")
+
+
+def decode_options(data: bytes) -> Options:
+    """Read what `encode_options` wrote.
+
+    Raises:
+        DecodeError: the bytes are something else.
+    """
+    return codec.decode(data, Options, what="options") if data else PLAIN

@@ -1,0 +1,82 @@
+"""The one mechanism for "when this happens, also do that": a class with the usual moments as methods.
+
+Override what you need and hand an instance to `app.add_middleware`. A moment that nobody overrides
+costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from celeriac.message import Message, Request
+from celeriac.outcome import ErrorInfo
+
+
+class Middleware:
+    """The moments. Methods run in the thread or loop where the moment happens and must be quick.
+
+    An error in a `before_` moment is an error of the call or the task; in every other moment it is
+    logged and otherwise without effect.
+    """
+
+    def before_publish(self, message: Message) -> Message:
+        """Return the message to send, the same or a changed one; runs in the caller."""
+        return message
+
+    def after_publish(self, message: Message) -> None:
+        """The store has accepted *message*."""
+
+    def before_run(self, request: Request) -> None:
+        """A task is about to run (Celery's `task_prerun`); runs in its thread or on its loop."""
+
+    def after_run(self, request: Request) -> None:
+        """A task has run, however it ended (Celery's `task_postrun`)."""
+
+    def on_success(self, request: Request, result: Any) -> None:
+        """A task returned *result*."""
+
+    def on_failure(self, request: Request, error: ErrorInfo) -> None:
+        """A task failed for good."""
+
+    def on_retry(self, request: Request, error: ErrorInfo, due: float) -> None:
+        """A task will be run again at *due* (seconds since 1970 UTC)."""
+
+    def on_revoked(self, request: Request) -> None:
+        """A running task was terminated because somebody revoked it."""
+
+    def on_worker_init(self, worker: str) -> None:
+        """The supervisor of worker *worker* is about to start its processes; runs in the supervisor."""
+
+    def on_process_init(self, worker: str) -> None:
+        """A worker process has started; runs in it, before the first claim."""
+
+    def on_worker_ready(self, worker: str) -> None:
+        """A worker process is about to claim."""
+
+    def on_worker_shutdown(self, worker: str) -> None:
+        """A worker process has finished its last task."""
+
+
+MOMENTS: Final = tuple(name for name in vars(Middleware) if not name.startswith("__"))
+
+
+class Moments:
+    """All middleware of an application, by moment; only overridden methods are kept."""
+
+    def __init__(self, layers: Sequence[Middleware] = ()) -> None:
+        self.layers: list[Middleware] = []
+        self.calls: dict[str, list[Callable[..., Any]]] = {name: [] for name in MOMENTS}
+        for layer in layers:
+            self.add(layer)
+
+    def add(self, layer: Middleware) -> None:
+        """Append *layer*; moments are called in the order of adding."""
+        self.layers.append(layer)
+        for name in MOMENTS:
+            if getattr(type(layer), name) is not getattr(Middleware, name):
+                self.calls[name].append(getattr(layer, name))
+
+    def __getitem__(self, moment: str) -> list[Callable[..., Any]]:
+        """Return what is to be called at *moment*."""
+        return self.calls[moment]

@@ -1,0 +1,294 @@
+"""What a run came to, and what becomes of the task then. Pure: `decide` takes facts, changes nothing."""
+
+from __future__ import annotations
+
+import builtins
+import sys
+import traceback as tracebacks
+from typing import Any, Final
+
+import msgspec
+
+from celeriac import codec
+from celeriac.errors import (
+    CeleriacError,
+    MaxRetriesExceededError,
+    Rejected,
+    TaskExpired,
+    TaskFailed,
+    TaskRevokedError,
+    TimeLimitExceeded,
+    WorkerLostError,
+)
+from celeriac.message import Delivery
+from celeriac.retry import RetryPolicy
+from celeriac.states import Verdict
+
+TRACEBACK_LIMIT: Final = 64 * 1024
+MESSAGE_LIMIT: Final = 16 * 1024
+REJECT_PAUSE: Final = 1.0
+
+
+# --- errors as data -----------------------------------------------------------------------------
+
+
+class ErrorInfo(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An error as data.
+
+    Attributes:
+        type: its dotted name, such as `builtins.ValueError`.
+        message: what `str()` gave, at most 16 KiB.
+        traceback: text, at most 64 KiB (the last part of it); "" for none.
+        args: the arguments that rebuild it, when all of them are plain values; else None.
+    """
+
+    type: str
+    message: str = ""
+    traceback: str = ""
+    args: list[Any] | None = None
+
+    @classmethod
+    def of(cls, error: BaseException) -> ErrorInfo:
+        """Describe *error*; never raises, whatever its `__str__` does."""
+        kind = type(error)
+        return cls(
+            type=f"{kind.__module__}.{kind.__qualname__}"[:512],
+            message=_text_of(error),
+            traceback=_traceback_of(error),
+            args=_plain_args(error),
+        )
+
+    def rebuild(self) -> BaseException:
+        """Make an exception to raise: of the original type where that is safe, else `TaskFailed`.
+
+        Safe is a builtin, or an exception class that is already imported here; nothing is imported,
+        and no constructor but a builtin's is called.
+        """
+        error = _rebuilt(self)
+        if error is None or _text_of(error) != self.message:
+            error = TaskFailed(self.message, self.type, self.traceback)
+        if self.traceback:
+            error.add_note(f"\nThe traceback in the worker:\n{self.traceback.rstrip()}")
+        return error
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return _storable(str(error))[:MESSAGE_LIMIT]
+    except BaseException as failure:  # noqa: BLE001 - user code: a __str__ may raise anything
+        return f"<its __str__ raised {type(failure).__name__}>"
+
+
+def _storable(text: str) -> str:
+    """Replace lone surrogates, which have no UTF-8 form."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _traceback_of(error: BaseException) -> str:
+    if error.__traceback__ is None and error.__cause__ is None:
+        return ""
+    try:
+        lines = tracebacks.TracebackException.from_exception(error, limit=-50, compact=True).format()
+        return _storable("".join(lines))[-TRACEBACK_LIMIT:]
+    except BaseException as failure:  # noqa: BLE001 - user code again, through __str__ of a cause
+        return f"<the traceback could not be written: {type(failure).__name__}>"
+
+
+def _plain_args(error: BaseException) -> list[Any] | None:
+    args = getattr(error, "args", None)
+    if not isinstance(args, tuple) or len(args) > 16:
+        return None
+    plain = all(isinstance(arg, str | int | float | bool | None) for arg in args)
+    if not plain or sum(len(arg) for arg in args if isinstance(arg, str)) > MESSAGE_LIMIT:
+        return None
+    return [_storable(arg) if isinstance(arg, str) else arg for arg in args]
+
+
+def _rebuilt(info: ErrorInfo) -> BaseException | None:
+    module, _, name = info.type.rpartition(".")
+    kind = getattr(sys.modules.get(module), name, None)
+    if info.args is None or not (isinstance(kind, type) and issubclass(kind, Exception)):
+        return None
+    try:
+        if module == builtins.__name__ or issubclass(kind, CeleriacError):
+            return kind(*info.args)
+        error = kind.__new__(kind, *info.args)
+        error.args = tuple(info.args)
+    except Exception:  # noqa: BLE001 - a foreign __new__ may raise anything
+        return None
+    return error
+
+
+def encode_error(info: ErrorInfo) -> bytes:
+    """Write *info* as the stores keep it."""
+    try:
+        return codec.encode(info, what="error")
+    except CeleriacError:  # an argument such as NaN
+        return codec.encode(ErrorInfo(info.type, info.message, info.traceback), what="error")
+
+
+def decode_error(data: bytes) -> ErrorInfo:
+    """Read what `encode_error` wrote.
+
+    Raises:
+        DecodeError: the bytes are something else.
+    """
+    return codec.decode(data, ErrorInfo, what="error") if data else ErrorInfo("builtins.Exception")
+
+
+def stored(error: BaseException) -> bytes:
+    """Describe and write *error* in one step."""
+    return encode_error(ErrorInfo.of(error))
+
+
+# Bodies that the stores write on their own account.
+EXPIRED: Final = stored(TaskExpired("it expired before it could start"))
+REVOKED: Final = stored(TaskRevokedError("it was revoked"))
+PURGED: Final = stored(TaskRevokedError("its queue was purged"))
+LEASE_LOST: Final = stored(
+    WorkerLostError(
+        "the worker that ran it stopped renewing its lease, once more often than crash_limit allows"
+    )
+)
+
+
+# --- outcomes -----------------------------------------------------------------------------------
+
+
+class Success(msgspec.Struct, frozen=True):
+    """It returned; *result* is JSON, empty when it is not kept."""
+
+    result: bytes
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """It raised. *retryable*: its policy wants that error retried. *expected*: it is in `throws`."""
+
+    error: ErrorInfo
+    retryable: bool = False
+    expected: bool = False
+
+
+class RetryAsked(msgspec.Struct, frozen=True):
+    """It asked to be run again *after* so many seconds, or *at* a moment; neither takes the task's delay."""
+
+    error: ErrorInfo
+    after: float | None = None
+    at: float | None = None
+    max_retries: int | None = None
+
+
+class RejectAsked(msgspec.Struct, frozen=True):
+    """It refused to run."""
+
+    reason: str
+    requeue: bool
+
+
+class Stopped(msgspec.Struct, frozen=True):
+    """The worker gave it back: it was not started, or the worker is shutting down."""
+
+
+class Revoked(msgspec.Struct, frozen=True):
+    """It was terminated because somebody revoked it."""
+
+
+class TimedOut(msgspec.Struct, frozen=True):
+    """It ran into its hard limit of so many *seconds*."""
+
+    seconds: float
+
+
+class ChildLost(msgspec.Struct, frozen=True):
+    """The isolated process that ran it died; *reason* says how."""
+
+    reason: str
+
+
+Outcome = Success | Failure | RetryAsked | RejectAsked | Stopped | Revoked | TimedOut | ChildLost
+
+
+class Settlement(msgspec.Struct, frozen=True):
+    """What a worker asks the store to make of a task that it holds.
+
+    Attributes:
+        body: the result (SUCCEEDED) or the error (all others), as JSON.
+        due: for RETRY, when it becomes due; for RELEASE, 0.0 for the head of its queue at once,
+            else when it becomes due again.
+    """
+
+    id: str
+    fence: int
+    verdict: Verdict
+    body: bytes = b""
+    due: float = 0.0
+
+
+def decide(  # noqa: C901 - one row per outcome
+    delivery: Delivery,
+    outcome: Outcome,
+    *,
+    policy: RetryPolicy,
+    now: float,
+    chance: float,
+    limit: int | None = None,
+) -> Settlement:
+    """Say what becomes of *delivery*; change nothing.
+
+    Args:
+        policy: the task's rules for retries; *limit* is the message's own `max_retries`, None for none.
+        now: seconds since 1970 UTC. *chance*: 0 to 1, for jitter.
+    """
+
+    def settle(verdict: Verdict, body: bytes = b"", due: float = 0.0) -> Settlement:
+        return Settlement(delivery.id, delivery.fence, verdict, body, due)
+
+    match outcome:
+        case Success(result):
+            return settle(Verdict.SUCCEEDED, result)
+        case Failure(error, retryable=True) if policy.allows(delivery.retries, limit):
+            return settle(Verdict.RETRY, encode_error(error), now + policy.seconds(delivery.retries, chance))
+        case Failure(error):
+            return settle(Verdict.FAILED, encode_error(error))
+        case RetryAsked():
+            return _decide_retry(delivery, outcome, policy=policy, now=now, chance=chance, limit=limit)
+        case RejectAsked(reason, requeue=True):
+            return settle(Verdict.RELEASE, stored(Rejected(reason)), now + REJECT_PAUSE)
+        case RejectAsked(reason):
+            return settle(Verdict.FAILED, stored(Rejected(reason or "it rejected itself")))
+        case Stopped():
+            return settle(Verdict.RELEASE)
+        case Revoked():
+            return settle(Verdict.CANCELLED, REVOKED)
+        case TimedOut(seconds):
+            return settle(
+                Verdict.FAILED, stored(TimeLimitExceeded(f"it ran longer than its limit of {seconds:g} s"))
+            )
+        case ChildLost(reason):
+            return settle(Verdict.CRASHED, stored(WorkerLostError(reason)))
+
+
+def _decide_retry(
+    delivery: Delivery,
+    asked: RetryAsked,
+    *,
+    policy: RetryPolicy,
+    now: float,
+    chance: float,
+    limit: int | None,
+) -> Settlement:
+    most = limit if asked.max_retries is None else asked.max_retries
+    if not policy.allows(delivery.retries, most):
+        error = asked.error
+        if error.type.endswith("errors.Retry"):
+            error = ErrorInfo.of(
+                MaxRetriesExceededError(f"no retry left after {delivery.retries}: {error.message}")
+            )
+        return Settlement(delivery.id, delivery.fence, Verdict.FAILED, encode_error(error))
+    if asked.at is not None:
+        due = asked.at
+    else:
+        due = now + (
+            policy.seconds(delivery.retries, chance) if asked.after is None else max(0.0, asked.after)
+        )
+    return Settlement(delivery.id, delivery.fence, Verdict.RETRY, encode_error(asked.error), due)
