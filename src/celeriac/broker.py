@@ -120,7 +120,7 @@ Cancelled = Literal["cancelled", "stopping", "noted", "final", "unknown"]
 
 
 class QueueInfo(msgspec.Struct, frozen=True):
-    """How many tasks of a queue are in which state. `parked`: part of queued; no live worker knew their names."""
+    """How many tasks of a queue are in which state. Parked ones, whose names no worker knew, are also queued."""
 
     name: str
     queued: int = 0
@@ -199,7 +199,8 @@ class Backend(ABC):
         """Return the records in the order of *ids*; None where there is none.
 
         Raises:
-            DecodeError: never; a record whose bytes are broken comes back as FAILED with an error that says so.
+            OperationalError: as every verb. A record whose bytes are broken comes back as FAILED, its
+                error saying so.
         """
 
     @abstractmethod
@@ -312,7 +313,7 @@ class Broker(Backend):
 
     @abstractmethod
     def purge(self, queue: str, now: float, limit: int = TEND_LIMIT) -> int:
-        """Cancel up to *limit* tasks of *queue* that have not started (queued, parked, scheduled); return how many."""
+        """Cancel up to *limit* tasks of *queue* that have not started, scheduled ones too; return how many."""
 
     @abstractmethod
     def tend(self, now: float, limit: int = TEND_LIMIT) -> Tended:

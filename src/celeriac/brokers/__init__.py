@@ -1,4 +1,4 @@
-"""The stores, and the way from a URL to one of them. A store's module is imported only when its URL is used."""
+"""The stores, and the way from a URL to one of them; a store is imported only when its URL is used."""
 
 from __future__ import annotations
 
