@@ -1,0 +1,52 @@
+# Celeriac's front door for people with a checkout. Needs make, git and Python 3.11 or newer (with venv).
+# Another Python: PY=python3.13 make test
+
+PYTHON := .venv/bin/python
+PORT ?= 8000
+JOBS ?= 2
+export PY JOBS
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-matrix check format bench clean FORCE
+
+help: ## show this list
+	@echo 'make TARGET [PY=python3.13]'
+	@sed -n 's/^\([a-z-]*\):.*## /  \1|/p' Makefile | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
+
+demo: .venv/demo.stamp ## start the example web page and a worker [PORT=8000] [BROKER=redis://127.0.0.1:6379/0]
+	$(PYTHON) examples/flask_progress/run.py $(if $(BROKER),--broker '$(BROKER)') --port $(PORT)
+
+test: .venv/dev.stamp ## run every test, on real servers and a real browser [JOBS=2] [ARGS='tests/unit -k retry']
+	@$(PYTHON) -m tools.provide
+	CELERIAC_REQUIRE_ALL=1 $(PYTHON) -m tools.run_tests -n $(JOBS) $(ARGS)
+
+test-matrix: .venv/dev.stamp ## run the quick tests on the other Python versions that are installed here
+	@tools/matrix.sh
+
+check: .venv/dev.stamp ## check format, lint, types and the direction of imports
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m mypy
+	@if [ -d tests/typing ]; then set -x; $(PYTHON) -m pyright --pythonpath $(PYTHON) tests/typing; fi
+	.venv/bin/lint-imports
+
+format: .venv/dev.stamp ## format the code and repair what the linter can
+	$(PYTHON) -m ruff format .
+	$(PYTHON) -m ruff check --fix .
+
+bench: .venv/dev.stamp ## measure [ARGS=...]
+	$(PYTHON) -m benchmarks $(ARGS)
+
+clean: ## remove everything that make made: .venv, .tools, caches
+	rm -rf .venv .tools build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/%.stamp: pyproject.toml tools/venv.sh
+	@tools/venv.sh $*
+
+# The environment is made again when PY names another Python than the one inside.
+ifneq ($(PY),)
+ifneq ($(shell $(PY) -c 'import sys; print(sys.version)' 2>&1),$(shell $(PYTHON) -c 'import sys; print(sys.version)' 2>&1))
+.venv/demo.stamp .venv/dev.stamp: FORCE
+endif
+endif

@@ -1,0 +1,1 @@
+"""The tests. Shared parts are imported by their full name: ``from tests.waiting import wait_until``."""
