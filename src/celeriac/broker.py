@@ -64,7 +64,7 @@ class Exchanged(msgspec.Struct, frozen=True):
         refused: ids whose settlement came too late: the lease had passed on, nothing was changed.
         stops: ids of this worker's running tasks that somebody wants terminated; named in each
             answer until they are settled.
-        due: when the next scheduled task of these queues becomes due; None for none.
+        due: when the next scheduled task, of whatever queue, becomes due; None for none.
         lost: the store does not know this worker (any more): its lease ran out and its tasks have
             gone to others. Nothing was settled or claimed. Stop what is running, enlist under a new id.
     """
@@ -120,7 +120,7 @@ Cancelled = Literal["cancelled", "stopping", "noted", "final", "unknown"]
 
 
 class QueueInfo(msgspec.Struct, frozen=True):
-    """How many tasks of a queue are in which state. Parked ones, whose names no worker knew, are also queued."""
+    """How many tasks of a queue are in which state; parked ones (names that no worker knew) count as queued."""
 
     name: str
     queued: int = 0
@@ -139,7 +139,8 @@ class Listener(ABC):
     def watch(self, ids: Sequence[str]) -> list[Record | None]:
         """Return the records (None for unknown ids) and hear of every later change of those not final.
 
-        Atomic for each id: no change between the record and the first news is missed.
+        A change is a claim, a settlement, a crash, a report, or the end. Atomic for each id: none
+        between the record and the first news is missed.
         """
 
     @abstractmethod
@@ -251,7 +252,8 @@ class Broker(Backend):
     def enlist(self, worker: WorkerInfo, now: float) -> None:
         """Make *worker* known, its lease good from *now*; unpark the tasks whose names it knows.
 
-        Unparked tasks go to the tail of their queue, oldest first.
+        Unparked tasks go to the tail of their queue in the order in which they were parked. May be repeated:
+        a worker that is known already keeps what it holds and its trip number.
         """
 
     @abstractmethod
@@ -266,7 +268,7 @@ class Broker(Backend):
         nothing: the task goes to the head of its queue (several keep their order), or is scheduled for `due`.
         CRASHED counts a crash; past the task's `crash_limit` it is failed with the body, else it
         goes to the head of its queue. If the task was cancelled meanwhile, RETRY, RELEASE and
-        CRASHED cancel it instead.
+        CRASHED cancel it instead, with `REVOKED` as its error.
 
         Claiming, after settling: first due tasks of all queues are promoted (at most 1,000), then
         queues are taken in the worker's order, in each the highest priority first, FIFO within. An
@@ -275,7 +277,8 @@ class Broker(Backend):
 
         The trip can be repeated: called again with the same *trip* number it settles nothing and answers
         with the same claims (those still held), also when the first answer was lost on the way.
-        Trip numbers of a worker rise by one, from 1.
+        Trip numbers of a worker rise by one, from 1; a number below the last one changes nothing and
+        brings no claims (it is a late copy of a request that was given up and asked again).
         """
 
     @abstractmethod
@@ -286,7 +289,8 @@ class Broker(Backend):
     def retire(self, workers: Sequence[str], now: float, error: bytes = LEASE_LOST) -> int:
         """Forget *workers*, which are dead or gone, and return how many tasks they still held.
 
-        Each of those counts a crash, as in `exchange` (with *error* as its body). May be repeated.
+        Each of those counts a crash, as in `exchange` (with *error* as its body), a worker's tasks in
+        the order of their ids. May be repeated.
         """
 
     @abstractmethod
@@ -313,7 +317,7 @@ class Broker(Backend):
 
     @abstractmethod
     def purge(self, queue: str, now: float, limit: int = TEND_LIMIT) -> int:
-        """Cancel up to *limit* tasks of *queue* that have not started, scheduled ones too; return how many."""
+        """Cancel up to *limit* tasks of *queue* that are queued or scheduled; return how many."""
 
     @abstractmethod
     def tend(self, now: float, limit: int = TEND_LIMIT) -> Tended:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from enum import Enum
 from functools import lru_cache
 from pathlib import PurePath
 from typing import Any, Final
@@ -20,10 +21,19 @@ import msgspec
 from celeriac.errors import DecodeError, EncodeError, PayloadTooLarge
 
 NOTHING: Final = b""
+# msgspec refuses subclasses of these (a template's safe string, say); their base's own form is exact.
+_PLAIN: Final[dict[type, Callable[[Any], Any]]] = {
+    str: str.__str__,
+    int: int.__int__,
+    float: float.__float__,
+}
 
 
 def _encode_hook(value: Any) -> Any:
     """Give msgspec something it can write for a type that it does not know."""
+    for kind, plain in _PLAIN.items():
+        if isinstance(value, kind):
+            return plain(value)
     if isinstance(value, PurePath):
         return os.fspath(value)
     dump = getattr(value, "model_dump", None)  # pydantic, without importing it
@@ -68,7 +78,7 @@ def encode(value: Any, *, what: str = "value", limit: int | None = None) -> byte
         data = _encoder.encode(value)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise EncodeError(f"{what} cannot be serialised: {_reason(error)}") from error
-    if b"null" in data and (path := _find_nan(value, "")) is not None:
+    if b"null" in data and (path := _find_nan(value)) is not None:
         raise EncodeError(
             f"{what} cannot be serialised: {path or 'it'} is NaN or infinite, which JSON cannot hold"
         )
@@ -84,19 +94,29 @@ def _reason(error: BaseException) -> str:
     return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
-def _find_nan(value: Any, path: str) -> str | None:
+def _find_nan(value: Any) -> str | None:
     """Return where a NaN or an infinity stands in *value*; msgspec writes both as null."""
-    if isinstance(value, float):
-        return None if math.isfinite(value) else path
+    waiting = [("", value)]
+    while waiting:  # not recursive: msgspec goes deeper than Python may
+        path, item = waiting.pop()
+        if isinstance(item, float) and not math.isfinite(item):
+            return path
+        waiting.extend(reversed([*_children(path, item)]))
+    return None
+
+
+def _children(path: str, value: Any) -> Iterable[tuple[str, Any]]:
+    """Return the parts of *value*, each with where it stands."""
     if isinstance(value, Mapping):
-        children = [(f"{path}[{key!r}]", item) for key, item in value.items()]
-    elif isinstance(value, list | tuple | set | frozenset):
-        children = [(f"{path}[{index}]", item) for index, item in enumerate(value)]
-    elif dataclasses.is_dataclass(value) or isinstance(value, msgspec.Struct):
-        children = [(f"{path}.{name}", getattr(value, name)) for name in _field_names(type(value))]
-    else:
-        return None
-    return next((found for where, item in children if (found := _find_nan(item, where)) is not None), None)
+        return [(f"{path}[{key!r}]", item) for key, item in value.items()]
+    if isinstance(value, list | tuple | set | frozenset):
+        return [(f"{path}[{index}]", item) for index, item in enumerate(value)]
+    if isinstance(value, Enum):
+        return [(path, value.value)]
+    if dataclasses.is_dataclass(value) or isinstance(value, msgspec.Struct):
+        return [(f"{path}.{name}", getattr(value, name)) for name in _field_names(type(value))]
+    dump = getattr(value, "model_dump", None)
+    return [(path, dump())] if callable(dump) else []
 
 
 def _field_names(kind: Any) -> tuple[str, ...]:
@@ -126,7 +146,7 @@ def convert(value: Any, kind: Any, *, what: str = "value") -> Any:
         DecodeError: it cannot become one.
     """
     try:
-        return msgspec.convert(value, kind, dec_hook=_decode_hook, builtin_types=())
+        return msgspec.convert(value, kind, dec_hook=_decode_hook, builtin_types=(), str_keys=True)
     except (msgspec.ValidationError, ValueError, TypeError, RecursionError) as error:
         raise DecodeError(f"{what} cannot be read: {_reason(error)}") from error
 

@@ -14,6 +14,7 @@ from celeriac.errors import (
     CeleriacError,
     MaxRetriesExceededError,
     Rejected,
+    Retry,
     TaskExpired,
     TaskFailed,
     TaskRevokedError,
@@ -27,6 +28,8 @@ from celeriac.states import Verdict
 TRACEBACK_LIMIT: Final = 64 * 1024
 MESSAGE_LIMIT: Final = 16 * 1024
 REJECT_PAUSE: Final = 1.0
+_RETRY: Final = f"{Retry.__module__}.{Retry.__qualname__}"
+_PLAIN: Final = (str, int, float, bool, type(None))
 
 
 # --- errors as data -----------------------------------------------------------------------------
@@ -52,7 +55,7 @@ class ErrorInfo(msgspec.Struct, frozen=True, omit_defaults=True):
         """Describe *error*; never raises, whatever its `__str__` does."""
         kind = type(error)
         return cls(
-            type=f"{kind.__module__}.{kind.__qualname__}"[:512],
+            type=_storable(f"{kind.__module__}.{kind.__qualname__}")[:512],
             message=_text_of(error),
             traceback=_traceback_of(error),
             args=_plain_args(error),
@@ -74,14 +77,14 @@ class ErrorInfo(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def _text_of(error: BaseException) -> str:
     try:
-        return _storable(str(error))[:MESSAGE_LIMIT]
+        return _storable(str(error)[:MESSAGE_LIMIT], most=MESSAGE_LIMIT)
     except BaseException as failure:  # noqa: BLE001 - user code: a __str__ may raise anything
         return f"<its __str__ raised {type(failure).__name__}>"
 
 
-def _storable(text: str) -> str:
-    """Replace lone surrogates, which have no UTF-8 form."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+def _storable(text: str, most: int | None = None) -> str:
+    """Replace lone surrogates, which have no UTF-8 form; keep the first *most* bytes."""
+    return text.encode("utf-8", "replace")[:most].decode("utf-8", "ignore")
 
 
 def _traceback_of(error: BaseException) -> str:
@@ -89,16 +92,20 @@ def _traceback_of(error: BaseException) -> str:
         return ""
     try:
         lines = tracebacks.TracebackException.from_exception(error, limit=-50, compact=True).format()
-        return _storable("".join(lines))[-TRACEBACK_LIMIT:]
+        text = "".join(lines)[-TRACEBACK_LIMIT:].encode("utf-8", "replace")
+        return text[-TRACEBACK_LIMIT:].decode("utf-8", "ignore")
     except BaseException as failure:  # noqa: BLE001 - user code again, through __str__ of a cause
         return f"<the traceback could not be written: {type(failure).__name__}>"
 
 
 def _plain_args(error: BaseException) -> list[Any] | None:
-    args = getattr(error, "args", None)
+    try:
+        args = error.__reduce__()[1] if type(error).__reduce__ is OSError.__reduce__ else error.args
+    except Exception:  # noqa: BLE001 - user code: `args` may be a property
+        return None
     if not isinstance(args, tuple) or len(args) > 16:
         return None
-    plain = all(isinstance(arg, str | int | float | bool | None) for arg in args)
+    plain = all(type(arg) in _PLAIN for arg in args)
     if not plain or sum(len(arg) for arg in args if isinstance(arg, str)) > MESSAGE_LIMIT:
         return None
     return [_storable(arg) if isinstance(arg, str) else arg for arg in args]
@@ -106,17 +113,25 @@ def _plain_args(error: BaseException) -> list[Any] | None:
 
 def _rebuilt(info: ErrorInfo) -> BaseException | None:
     module, _, name = info.type.rpartition(".")
-    kind = getattr(sys.modules.get(module), name, None)
+    kind = getattr(sys.modules.get(module), "__dict__", {}).get(name)  # no module's __getattr__ is asked
     if info.args is None or not (isinstance(kind, type) and issubclass(kind, Exception)):
         return None
     try:
-        if module == builtins.__name__ or issubclass(kind, CeleriacError):
+        if module in (builtins.__name__, CeleriacError.__module__):
             return kind(*info.args)
-        error = kind.__new__(kind, *info.args)
+        error: Exception = _builtin_base(kind).__new__(kind, *info.args)
         error.args = tuple(info.args)
-    except Exception:  # noqa: BLE001 - a foreign __new__ may raise anything
+    except Exception:  # noqa: BLE001 - the arguments may not fit the type
         return None
     return error
+
+
+def _builtin_base(kind: type[Exception]) -> type[Exception]:
+    """Return the builtin that *kind* extends: its `__new__` makes a *kind* and runs no foreign code."""
+    base: Any = kind
+    while vars(builtins).get(base.__name__) is not base:  # Exception at the latest
+        base = base.__base__
+    return base  # type: ignore[no-any-return]
 
 
 def encode_error(info: ErrorInfo) -> bytes:
@@ -280,7 +295,7 @@ def _decide_retry(
     most = limit if asked.max_retries is None else asked.max_retries
     if not policy.allows(delivery.retries, most):
         error = asked.error
-        if error.type.endswith("errors.Retry"):
+        if error.type == _RETRY:  # it gave no error of its own
             error = ErrorInfo.of(
                 MaxRetriesExceededError(f"no retry left after {delivery.retries}: {error.message}")
             )

@@ -194,7 +194,8 @@ class MemoryBroker(Broker):
         """Make *worker* known; see `Broker.enlist`."""
         with self._lock:
             info = msgspec.structs.replace(worker, started=now, seen=now)
-            self._workers[worker.id] = _Worker(info, now + worker.lease)
+            holder = self._workers.setdefault(worker.id, _Worker(info, 0.0))
+            holder.info, holder.lease_ends = info, now + worker.lease
             for name in sorted(worker.names & self._parked.keys()):
                 for task_id in self._parked.pop(name):
                     self._queue(self._tasks[task_id])
@@ -208,7 +209,9 @@ class MemoryBroker(Broker):
             if holder is None:
                 return Exchanged(lost=True)
             refused: list[str] = []
-            if trip != holder.trip:
+            if trip < holder.trip:  # the late copy of a request that was given up: nobody reads this answer
+                return Exchanged()
+            if trip > holder.trip:
                 refused = self._settle(holder, finished, now)
                 self._promote(now, TEND_LIMIT)
                 claims = self._claim(holder, want, now)
@@ -508,7 +511,10 @@ class MemoryBroker(Broker):
 
 def _first_of_each(messages: Sequence[Message]) -> Iterable[Message]:
     """Drop later messages with an id that stood before."""
-    return {message.id: message for message in reversed(messages)}.values().__reversed__()
+    first: dict[str, Message] = {}
+    for message in messages:
+        first.setdefault(message.id, message)
+    return first.values()
 
 
 class _MemoryBell(Bell):
