@@ -120,7 +120,7 @@ Cancelled = Literal["cancelled", "stopping", "noted", "final", "unknown"]
 
 
 class QueueInfo(msgspec.Struct, frozen=True):
-    """How many tasks of a queue are in which state; parked ones (names that no worker knew) count as queued."""
+    """How many tasks of a queue are in which state; parked ones (no worker knew their names) are queued."""
 
     name: str
     queued: int = 0
@@ -252,8 +252,9 @@ class Broker(Backend):
     def enlist(self, worker: WorkerInfo, now: float) -> None:
         """Make *worker* known, its lease good from *now*; unpark the tasks whose names it knows.
 
-        Unparked tasks go to the tail of their queue in the order in which they were parked. May be repeated:
-        a worker that is known already keeps what it holds and its trip number.
+        Unparked tasks go to the tail of their queue, name by name (sorted), each name's in the order in
+        which they were parked. May be repeated: a worker that is known already keeps what it holds and
+        its trip number.
         """
 
     @abstractmethod

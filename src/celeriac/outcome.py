@@ -131,7 +131,8 @@ def _builtin_base(kind: type[Exception]) -> type[Exception]:
     base: Any = kind
     while vars(builtins).get(base.__name__) is not base:  # Exception at the latest
         base = base.__base__
-    return base  # type: ignore[no-any-return]
+    found: type[Exception] = base
+    return found
 
 
 def encode_error(info: ErrorInfo) -> bytes:
