@@ -28,6 +28,7 @@ def install(package: str) -> bool:
 
 def unpack(package: str, *, into: Path) -> bool:
     """Unpack *package*, and what it needs that the machine lacks, below *into*; needs no privileges."""
+    into.mkdir(parents=True, exist_ok=True)
     missing = _would_install(package)
     with tempfile.TemporaryDirectory() as folder:
         # A package that is installed already is asked for by name; the simulation leaves it out.

@@ -5,7 +5,6 @@ import platform
 import shutil
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 from tools import apt
@@ -30,6 +29,14 @@ const fs = require("fs"), zlib = require("zlib"), { pipeline } = require("stream
 pipeline(fs.createReadStream(from), zlib.createBrotliDecompress(), fs.createWriteStream(to), (error) => {
   if (error) throw error;
 });
+"""
+_FONTS_CONF = """<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
+<fontconfig>
+  <dir>/usr/share/fonts</dir>
+  <dir>{folder}/fonts</dir>
+  <cachedir>{folder}/fonts-cache</cachedir>
+</fontconfig>
 """
 
 
@@ -61,6 +68,7 @@ def _get_by_npm() -> None:
         program.chmod(0o755)
         for archive in ("al2023", "fonts"):
             _unpack_tar(packed / f"{archive}.tar.br", _FOLDER / archive)
+        shutil.rmtree(_FOLDER / "node_modules")
     except (OSError, subprocess.CalledProcessError) as error:
         print(f"{_NPM_PACKAGE} could not be unpacked: {error}", flush=True)
         return
@@ -68,12 +76,13 @@ def _get_by_npm() -> None:
 
 
 def _environment() -> dict[str, str]:
-    """Point Chromium at the libraries (after the system's own) and fonts that came with it."""
-    fonts = "/etc/fonts" if Path("/etc/fonts/fonts.conf").exists() else str(_FOLDER / "fonts" / "fonts")
+    """Point Chromium at the libraries and fonts that came with it; the system's own come first."""
+    fonts = _FOLDER / "fonts.conf"
+    fonts.write_text(_FONTS_CONF.format(folder=_FOLDER))
     libraries = _FOLDER / "al2023" / "lib"
     return {
         "LD_LIBRARY_PATH": f"/usr/lib/x86_64-linux-gnu:/lib/x86_64-linux-gnu:/usr/lib64:{libraries}",
-        "FONTCONFIG_PATH": fonts,
+        "FONTCONFIG_FILE": str(fonts),
     }
 
 
@@ -85,8 +94,8 @@ def _unbrotli(packed: Path, unpacked: Path) -> None:
 def _unpack_tar(packed: Path, folder: Path) -> None:
     archive = folder.with_suffix(".tar")
     _unbrotli(packed, archive)
-    with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter="data")
+    folder.mkdir(exist_ok=True)
+    _run(["tar", "-xf", str(archive), "-C", str(folder)])
     archive.unlink()
 
 

@@ -6,6 +6,8 @@ cd "$(dirname "$0")/.."
 jobs=${JOBS:-2}
 own=$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 worst=0
+quick=
+for folder in tests/unit tests/contract; do if [ -d $folder ]; then quick="$quick $folder"; fi; done
 
 # A pyenv shim on PATH exists for versions that are not switched on, so each candidate has to start.
 find_python() {
@@ -21,9 +23,7 @@ run_on() {
             "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable '.[test]' &&
             touch "$venv/stamp" || return 1
     fi
-    quick=
-    for folder in tests/unit tests/contract; do [ -d $folder ] && quick="$quick $folder"; done
-    "$venv/bin/python" -m pytest -n "$jobs" --dist worksteal $quick
+    "$venv/bin/python" -m pytest -n "$jobs" --dist worksteal -m 'not browser and not serial' $quick
 }
 
 for version in 3.11 3.12 3.13; do

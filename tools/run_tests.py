@@ -23,7 +23,7 @@ def main() -> int:
     options, rest = _parser().parse_known_args()
     started = time.monotonic()
     first, counts = _pytest("-m", "not serial", "-n", str(options.n), "--dist", "worksteal", *rest)
-    second, more = _pytest("-m", "serial", *rest)
+    second, more = _pytest("-m", "serial", "--no-header", *rest)
     counts.update(more)
     _print_summary(counts, seconds=time.monotonic() - started)
     return _worst(first, second)
