@@ -128,11 +128,7 @@ def _rebuilt(info: ErrorInfo) -> BaseException | None:
 
 def _builtin_base(kind: type[Exception]) -> type[Exception]:
     """Return the builtin that *kind* extends: its `__new__` makes a *kind* and runs no foreign code."""
-    base: Any = kind
-    while vars(builtins).get(base.__name__) is not base:  # Exception at the latest
-        base = base.__base__
-    found: type[Exception] = base
-    return found
+    return next(base for base in kind.__mro__ if vars(builtins).get(base.__name__) is base)
 
 
 def encode_error(info: ErrorInfo) -> bytes:
