@@ -120,15 +120,19 @@ def _rebuilt(info: ErrorInfo) -> BaseException | None:
         if module in (builtins.__name__, CeleriacError.__module__):
             return kind(*info.args)
         error: Exception = _builtin_base(kind).__new__(kind, *info.args)
-        error.args = tuple(info.args)
+        error.args = error.args or tuple(info.args)
     except Exception:  # noqa: BLE001 - the arguments may not fit the type
         return None
     return error
 
 
-def _builtin_base(kind: type[Exception]) -> type[Exception]:
+def _builtin_base(kind: type) -> type:
     """Return the builtin that *kind* extends: its `__new__` makes a *kind* and runs no foreign code."""
-    return next(base for base in kind.__mro__ if vars(builtins).get(base.__name__) is base)
+    return next(filter(_is_builtin, kind.__mro__))
+
+
+def _is_builtin(kind: type) -> bool:
+    return vars(builtins).get(kind.__name__) is kind
 
 
 def encode_error(info: ErrorInfo) -> bytes:
