@@ -46,7 +46,8 @@ clean: ## remove everything that make made: .venv, .tools, caches
 
 # The environment is made again when PY names another Python than the one inside.
 ifneq ($(PY),)
-ifneq ($(shell $(PY) -c 'import sys; print(sys.version)' 2>&1),$(shell $(PYTHON) -c 'import sys; print(sys.version)' 2>&1))
+version = $(shell { $(1) -c 'import sys; print(sys.version)' || echo none; } 2>/dev/null)
+ifneq ($(call version,$(PY)),$(call version,$(PYTHON)))
 .venv/demo.stamp .venv/dev.stamp: FORCE
 endif
 endif
