@@ -1,0 +1,74 @@
+"""`exchange` and `enlist`: a task whose name nobody knows waits where no claim meets it."""
+
+from celeriac.states import State
+from tests.contract.given import (
+    a_message,
+    counts_of,
+    ids,
+    messages,
+    state_of,
+)
+
+
+def test_a_task_with_an_unknown_name_is_parked_and_the_next_is_claimed(broker, clock, enlist):
+    strange, known = a_message(name="shop.strange"), a_message()
+    broker.send([strange, known], clock.now())
+
+    assert ids(enlist().claim(1)) == [known.id]
+
+    assert state_of(broker, strange) is State.QUEUED
+    assert counts_of(broker) == (1, 0, 1, 1)
+
+
+def test_a_parked_task_waits_for_a_worker_that_knows_its_name(broker, clock, enlist):
+    strange = a_message(name="shop.strange")
+    broker.send([strange], clock.now())
+    ignorant = enlist("worker-a")
+    assert ignorant.claim() == []
+
+    knowing = enlist("worker-b", names=("shop.add", "shop.strange"))
+
+    assert counts_of(broker) == (1, 0, 0, 0)
+    assert ids(knowing.claim()) == [strange.id]
+
+
+def test_a_parked_task_is_met_by_no_claim_even_of_a_worker_that_would_know_it(broker, clock, enlist):
+    knowing, ignorant = enlist("worker-b", names=("shop.strange",)), enlist("worker-a")
+    broker.send([a_message(name="shop.strange")], clock.now())
+    ignorant.claim()
+
+    assert knowing.claim() == []  # it was parked after this one enlisted
+
+    assert len(enlist("worker-c", names=("shop.strange",)).claim()) == 1
+
+
+def test_unparked_tasks_go_to_the_tail_in_the_order_in_which_they_were_parked(broker, clock, enlist):
+    strange = messages(3, name="shop.strange")
+    broker.send(strange, clock.now())
+    enlist("worker-a").claim()
+    later = a_message()
+    broker.send([later], clock.now())
+
+    worker = enlist("worker-b", names=("shop.add", "shop.strange"))
+
+    assert ids(worker.claim_all()) == [later.id, *ids(strange)]
+
+
+def test_enlisting_unparks_only_the_names_that_the_worker_knows(broker, clock, enlist):
+    broker.send([a_message(name="shop.one"), a_message(name="shop.two")], clock.now())
+    enlist("worker-a").claim()
+
+    enlist("worker-b", names=("shop.one",))
+
+    assert counts_of(broker) == (2, 0, 0, 1)
+
+
+def test_a_parked_task_keeps_its_queue_and_priority(broker, clock, enlist):
+    urgent = a_message(name="shop.strange", priority=9, queue="mail")
+    broker.send([urgent], clock.now())
+    enlist("worker-a", queues=("mail",)).claim()
+    broker.send([a_message(queue="mail", priority=8)], clock.now())
+
+    knowing = enlist("worker-b", names=("shop.add", "shop.strange"), queues=("mail",))
+
+    assert ids(knowing.claim_all())[0] == urgent.id
