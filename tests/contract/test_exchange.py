@@ -8,7 +8,6 @@ from tests.contract.given import (
     EVERY_BYTE,
     Courier,
     a_message,
-    counts_of,
     crashed,
     failed,
     given_held,
@@ -151,71 +150,6 @@ def test_a_retried_task_that_has_expired_meanwhile_is_not_run_again(broker, cloc
     assert worker.claim() == []
 
     assert record_of(broker, task).error == EXPIRED
-
-
-# --- tasks with a time ----------------------------------------------------------------------------
-
-
-def test_a_task_is_never_started_before_its_eta(broker, clock, enlist):
-    worker = enlist()
-    broker.send([a_message(eta=clock.now() + 10)], clock.now())
-
-    assert worker.claim() == []
-    clock.advance(9.9)
-    assert worker.claim() == []
-    clock.advance(0.1)
-    assert len(worker.claim()) == 1
-
-
-def test_due_tasks_are_queued_in_the_order_of_their_times_and_then_of_their_ids(broker, clock, enlist):
-    now = clock.now()
-    late, early = a_message(eta=now + 30), a_message(eta=now + 10)
-    second, first = a_message(id="b", eta=now + 20), a_message(id="a", eta=now + 20)
-    broker.send([late, early, second, first], now)
-    clock.advance(60)
-
-    assert ids(enlist().claim_all()) == [early.id, first.id, second.id, late.id]
-
-
-def test_due_tasks_are_queued_behind_those_that_wait_already(broker, clock, enlist):
-    scheduled, waiting = a_message(eta=clock.now() + 10), a_message()
-    broker.send([scheduled, waiting], clock.now())
-    clock.advance(60)
-
-    assert ids(enlist().claim_all()) == [waiting.id, scheduled.id]
-
-
-def test_a_trip_promotes_the_due_tasks_of_all_queues(broker, clock, enlist):
-    foreign = a_message(queue="foreign", eta=clock.now() + 10)
-    broker.send([foreign], clock.now())
-    clock.advance(11)
-
-    enlist().trip()
-
-    record = record_of(broker, foreign)
-    assert (record.state, record.due) == (State.QUEUED, None)
-
-
-def test_a_trip_promotes_at_most_a_thousand(broker, clock, enlist):
-    broker.send(messages(1_100, eta=clock.now() + 10), clock.now())
-    clock.advance(11)
-    worker = enlist()
-
-    answer = worker.trip()
-
-    assert counts_of(broker) == (1_000, 100, 0, 0)
-    assert answer.due <= clock.now() + 0.5
-    worker.trip()
-    assert counts_of(broker) == (1_100, 0, 0, 0)
-
-
-def test_an_answer_says_when_the_next_scheduled_task_is_due(broker, clock, enlist):
-    worker = enlist()
-    assert worker.trip().due is None
-
-    broker.send([a_message(eta=clock.now() + 60), a_message(eta=clock.now() + 30)], clock.now())
-
-    assert abs(worker.trip().due - (clock.now() + 30)) < 0.5
 
 
 # --- settling -------------------------------------------------------------------------------------
