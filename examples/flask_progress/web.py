@@ -1,0 +1,103 @@
+"""The web side: starts tasks, answers for them, streams their progress. No task runs in this process."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from flask import Flask, Response, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from tasks import app, long_async_task, long_task
+from wire import describe
+
+from celeriac.errors import OperationalError
+
+MOST_IDS = 50
+HEARTBEAT_SECONDS = 5.0
+
+KINDS: dict[str, Callable[[], Any]] = {
+    "classic": lambda: long_task.delay(),
+    "async": lambda: long_async_task.delay(),
+    "burning": lambda: long_task.delay(burn=True),
+}
+
+SAFETY = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
+
+web = Flask(__name__)
+
+
+@web.get("/")
+def page() -> ResponseReturnValue:
+    return render_template("index.html")
+
+
+@web.post("/longtask")
+def start() -> ResponseReturnValue:
+    kind = request.form.get("kind", "classic")
+    if kind not in KINDS:
+        return {"error": f"There is no task of the kind {kind!r}; there are {', '.join(KINDS)}."}, 400
+    result = KINDS[kind]()
+    return {"id": result.id}, 202, {"Location": url_for("status", task_id=result.id)}
+
+
+@web.get("/status/<task_id>")
+def status(task_id: str) -> ResponseReturnValue:
+    facts = describe(next(app.updates([task_id])))
+    return facts, 404 if facts["state"] == "UNKNOWN" else 200, {"Cache-Control": "no-store"}
+
+
+@web.post("/cancel/<task_id>")
+def cancel(task_id: str) -> ResponseReturnValue:
+    result = app.AsyncResult(task_id)
+    if result.state == "UNKNOWN":
+        return {"error": f"No task has the id {task_id!r}."}, 404
+    result.revoke(terminate=True)
+    return {"id": task_id}, 202
+
+
+@web.get("/events")
+def events() -> ResponseReturnValue:
+    ids = [task_id for task_id in request.args.get("ids", "").split(",") if task_id]
+    if not 1 <= len(ids) <= MOST_IDS:
+        return {"error": f"Ask for 1 to {MOST_IDS} ids: /events?ids=one,two"}, 400
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return Response(stream(ids), mimetype="text/event-stream", headers=headers)
+
+
+def stream(ids: list[str]) -> Iterator[str]:
+    """Yield server-sent events until all tasks are final; a heartbeat finds out that the browser has gone."""
+    try:
+        for update in app.updates(ids, tick=HEARTBEAT_SECONDS):
+            yield event("tick", {}) if update is None else event("update", describe(update))
+    except OperationalError as error:
+        yield event("away", {"error": str(error)})
+
+
+def event(name: str, data: dict[str, Any]) -> str:
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n"
+
+
+@web.before_request
+def refuse_other_sites() -> ResponseReturnValue | None:
+    """Another site's page must not start or cancel tasks through its visitor's browser."""
+    if request.method == "GET":
+        return None
+    if request.headers.get("Sec-Fetch-Site", "same-origin") in ("same-origin", "none"):
+        return None
+    return {"error": "This may be asked from the page's own site only."}, 403
+
+
+@web.after_request
+def add_safety(response: Response) -> Response:
+    response.headers.update(SAFETY)
+    return response
+
+
+@web.errorhandler(OperationalError)
+def store_is_away(error: OperationalError) -> ResponseReturnValue:
+    return {"error": f"The task store cannot be reached just now: {error}"}, 503
