@@ -1,0 +1,243 @@
+"""The verbs of the contract, each handed to the module that carries it out in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import msgspec
+
+from celeriac import codec
+from celeriac.broker import (
+    DEFAULT_DEADLINE,
+    DEFAULT_RETENTION,
+    TEND_LIMIT,
+    Beat,
+    Bell,
+    Broker,
+    Cancelled,
+    Exchanged,
+    Listener,
+    QueueInfo,
+    Report,
+    Tended,
+    WorkerInfo,
+)
+from celeriac.brokers.sqlite import exchange as trips
+from celeriac.brokers.sqlite import moves, sending, tending, workers
+from celeriac.brokers.sqlite.address import parse
+from celeriac.brokers.sqlite.alive import Proofs, boot_id
+from celeriac.brokers.sqlite.bell import SqliteBell
+from celeriac.brokers.sqlite.listener import SqliteListener
+from celeriac.brokers.sqlite.rows import record
+from celeriac.brokers.sqlite.store import Store, Transaction
+from celeriac.message import Message, Record
+from celeriac.outcome import LEASE_LOST, REVOKED, Settlement
+from celeriac.states import State
+
+
+class SqliteBroker(Broker):
+    """Everything in one SQLite file.
+
+    Args:
+        url: `sqlite:///relative.db`, `sqlite:////absolute.db`; `?synchronous=full` survives power cuts.
+        retention: seconds for which finished records are kept.
+        deadline: seconds after which a verb gives up on a file that others keep locked.
+
+    Raises:
+        ConfigurationError: the URL names no file, or has an option that does not exist.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        namespace: str = "celeriac",  # noqa: ARG002 - a file is one application's own
+        retention: float = DEFAULT_RETENTION,
+        deadline: float = DEFAULT_DEADLINE,
+    ) -> None:
+        self.url = url
+        self._retention = retention
+        self._store = Store(parse(url), deadline)
+        self._proofs = Proofs(self._store.place)
+        self._known: dict[str, trips.Known] = {}
+        self._unwritten: dict[str, int] = {}
+
+    def open(self) -> None:
+        """Create or check the file; see `Broker.open`."""
+        self._store.open()
+
+    def close(self) -> None:
+        """Let go of the file; see `Broker.close`."""
+        self._proofs.drop_all()
+        self._store.close()
+
+    def ping(self) -> None:
+        """Return if the file answers; see `Backend.ping`."""
+        self._store.open()
+
+    # --- the hot path -----------------------------------------------------------------------------
+
+    def send(self, messages: Sequence[Message], now: float) -> int:
+        """Accept *messages*; see `Broker.send`."""
+        return self._store.write(sending.send, messages, now) if messages else 0
+
+    def exchange(
+        self, worker: str, *, trip: int, finished: Sequence[Settlement] = (), want: int = 0, now: float
+    ) -> Exchanged:
+        """Settle and claim in one step; see `Broker.exchange`."""
+        known = self._known.get(worker) or self._ask(worker)
+        if known is None:
+            return Exchanged(lost=True)
+        if not finished:
+            idle = self._idle(worker, trip, want, now)
+            if idle is not None:
+                return idle
+        try:
+            return self._trip(known, trip, finished, want, now, careful=False)
+        except trips.Refused:
+            return self._trip(known, trip, finished, want, now, careful=True)
+
+    def _trip(
+        self,
+        known: trips.Known,
+        trip: int,
+        finished: Sequence[Settlement],
+        want: int,
+        now: float,
+        *,
+        careful: bool,
+    ) -> Exchanged:
+        return self._store.write(
+            trips.exchange, known, trip=trip, finished=finished, want=want, now=now, careful=careful
+        )
+
+    def _idle(self, worker: str, trip: int, want: int, now: float) -> Exchanged | None:
+        """Answer a trip that has nothing to do, without writing; None if it has something."""
+        peeked = self._store.read(trips.peek, worker)
+        if peeked is None:
+            return Exchanged(lost=True)
+        repeated = self._unwritten.get(worker) == trip
+        idle = not peeked.ready and (peeked.due is None or peeked.due > now) and peeked.hungry == (want > 0)
+        if trip != peeked.trip and (repeated or idle):
+            self._unwritten[worker] = trip
+            return Exchanged(stops=peeked.stops, due=peeked.due)
+        return None
+
+    def _ask(self, worker: str) -> trips.Known | None:
+        """Read what a worker of another process, or of an earlier life of this object, knows."""
+        row = self._store.read(Transaction.one, "worker_known", worker)
+        if row is None:
+            return None
+        queues = codec.decode(row[0].encode(), tuple[str, ...])
+        known = trips.Known(worker, queues, codec.decode(row[1].encode(), frozenset[str]))
+        self._known[worker] = known
+        return known
+
+    # --- workers ----------------------------------------------------------------------------------
+
+    def enlist(self, worker: WorkerInfo, now: float) -> None:
+        """Make *worker* known; see `Broker.enlist`."""
+        self._unwritten.pop(worker.id, None)
+        self._store.write(workers.enlist, worker, now, boot_id())
+        self._known[worker.id] = trips.Known(worker.id, worker.queues, worker.names)
+
+    def heartbeat(self, workers_: Sequence[str], now: float) -> Beat:
+        """Renew leases; see `Broker.heartbeat`."""
+        return self._store.write(workers.heartbeat, workers_, now)
+
+    def retire(self, workers_: Sequence[str], now: float, error: bytes = LEASE_LOST) -> int:
+        """Forget dead workers; see `Broker.retire`."""
+        held = self._store.write(workers.retire, workers_, now, error)
+        self._proofs.drop(workers_)
+        for worker in workers_:
+            self._known.pop(worker, None)
+            self._unwritten.pop(worker, None)
+        return held
+
+    def report(self, worker: str, reports: Sequence[Report], now: float) -> list[str]:  # noqa: ARG002
+        """Keep progress; see `Broker.report`."""
+        return self._store.write(workers.report, worker, reports) if reports else []
+
+    def locally_dead(self) -> Sequence[str]:
+        """Return the dead of this host; see `Broker.locally_dead`."""
+        return self._proofs.dead(self._store.read(Transaction.column, "locally_dead", boot_id()))
+
+    def hold_alive(self, worker: str) -> None:
+        """Prove that *worker* lives; see `Broker.hold_alive`."""
+        self._proofs.hold(worker)
+
+    def bell(self, worker: str) -> Bell:
+        """Return the bell of *worker*; see `Broker.bell`."""
+        bell = SqliteBell(self._store.place, worker, lambda: self._store.write(_pass_on, worker))
+        if bell.fileno() >= 0:
+            self._store.write(Transaction.run, "bell_set", worker, worker)
+        return bell
+
+    # --- cancel, forget, purge, tend --------------------------------------------------------------
+
+    def cancel(
+        self, ids: Sequence[str], now: float, *, terminate: bool = False, error: bytes = REVOKED
+    ) -> list[Cancelled]:
+        """Revoke tasks; see `Broker.cancel`."""
+        return self._store.write(tending.cancel, ids, now, terminate=terminate, error=error) if ids else []
+
+    def forget(self, ids: Collection[str]) -> int:
+        """Delete finished records; see `Broker.forget`."""
+        return self._store.write(tending.forget, ids) if ids else 0
+
+    def purge(self, queue: str, now: float, limit: int = TEND_LIMIT) -> int:
+        """Cancel what has not started; see `Broker.purge`."""
+        return self._store.write(tending.purge, queue, now, limit)
+
+    def tend(self, now: float, limit: int = TEND_LIMIT) -> Tended:
+        """Do what time asks for; see `Broker.tend`."""
+        dead = self._store.read(Transaction.column, "tend_dead", now, limit)
+        recovered = self.retire(dead, now) if dead else 0
+        expired = self._store.write(tending.expire, now, limit)
+        promoted = self._store.write(moves.promote, now, limit)
+        dropped = self._store.write(tending.drop, now, limit, self._retention)
+        more = limit in (len(dead), expired, promoted, dropped)
+        news = self._store.write(tending.drop_news, now, limit)
+        return Tended(promoted, recovered, expired, dropped, dead, more or news)
+
+    # --- questions --------------------------------------------------------------------------------
+
+    def get(self, ids: Sequence[str]) -> list[Record | None]:
+        """Return records; see `Backend.get`."""
+        rows = self._store.read(Transaction.all, "get", codec.encode(list(ids)).decode())
+        found = {row[0]: record(row) for row in rows}
+        return [found.get(task_id) for task_id in ids]
+
+    def queues(self) -> list[QueueInfo]:
+        """Return the queues; see `Backend.queues`."""
+        counts: dict[str, QueueInfo] = {}
+        for name, state, parked, count in self._store.read(Transaction.all, "queues"):
+            known = counts.get(name) or QueueInfo(name)
+            change = {State(state).name.lower(): getattr(known, State(state).name.lower()) + count}
+            if parked:
+                change["parked"] = count
+            counts[name] = msgspec.structs.replace(known, **change)
+        return [counts[name] for name in sorted(counts)]
+
+    def workers(self, now: float) -> list[WorkerInfo]:
+        """Return the workers; see `Backend.workers`."""
+        return [_worker(row) for row in self._store.read(Transaction.all, "workers", now)]
+
+    def listener(self) -> Listener:
+        """Return a new ear; see `Backend.listener`."""
+        return SqliteListener(self._store)
+
+
+def _worker(row: tuple[Any, ...]) -> WorkerInfo:
+    identifier, name, host, pid, queues, *rest = row
+    claims_from = codec.decode(queues.encode(), tuple[str, ...])
+    return WorkerInfo(identifier, name, host, pid, claims_from, frozenset(), *rest)
+
+
+def _pass_on(transaction: Transaction, worker: str) -> None:
+    """Ring for others where work is ready that *worker* was rung for and cannot take."""
+    transaction.run("bell_rung", worker)
+    row = transaction.one("worker_known", worker)
+    for queue in codec.decode(row[0].encode(), list[str]) if row else ():
+        transaction.queued[queue] += transaction.value("bell_ready", queue)

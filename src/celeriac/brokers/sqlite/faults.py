@@ -1,0 +1,83 @@
+"""What SQLite's errors mean to a user. The one place where they are named; nothing of sqlite3 gets out."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from celeriac.errors import (
+    BrokerUnavailable,
+    CeleriacError,
+    PayloadTooLarge,
+    StoreCorrupt,
+    StoreFull,
+    StoreReadOnly,
+)
+
+_PRIMARY: Final = 0xFF
+BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_READ_ONLY: Final = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH})
+_CORRUPT: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
+
+
+def code(error: sqlite3.Error) -> int:
+    """Return SQLite's primary result code, 0 where the error is Python's own."""
+    return getattr(error, "sqlite_errorcode", 0) & _PRIMARY
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Say whether another connection is in the way, so that trying again helps."""
+    return code(error) in BUSY
+
+
+def is_undecodable(error: sqlite3.Error) -> bool:
+    """Say whether a text in the file is not UTF-8 (Python raises this one, without a code)."""
+    return "decode to UTF-8" in str(error)
+
+
+def breaks_connection(error: sqlite3.Error) -> bool:
+    """Say whether the connection should not be used again."""
+    return code(error) not in BUSY | {sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_FULL}
+
+
+def translated(error: sqlite3.Error, path: Path) -> CeleriacError:
+    """Return the error to raise from *error*."""
+    primary = code(error)
+    if primary in BUSY:
+        return busy(path)
+    if primary in _READ_ONLY:
+        return read_only(path)
+    if primary in _CORRUPT:
+        return corrupt(path, str(error))
+    if primary == sqlite3.SQLITE_FULL:
+        return StoreFull(f"no room left on the disk of {path}; free some space there ({error})")
+    if primary == sqlite3.SQLITE_TOOBIG:
+        return PayloadTooLarge(f"SQLite cannot keep a value this large ({error})")
+    if primary == sqlite3.SQLITE_ERROR and "no such" in str(error):
+        return StoreCorrupt(
+            f"the layout of {path} is damaged ({error}); move the file away or restore a backup"
+        )
+    return BrokerUnavailable(f"{path} could not be used: {error}")
+
+
+def busy(path: Path) -> BrokerUnavailable:
+    """Say that *path* stayed locked until the deadline."""
+    return BrokerUnavailable(
+        f"{path} stayed locked by another process; wait, or close what holds it (a database browser?)"
+    )
+
+
+def read_only(path: Path) -> StoreReadOnly:
+    """Say that *path* cannot be written."""
+    return StoreReadOnly(
+        f"{path} or its directory is read-only for this user; SQLite must write the file and beside it"
+    )
+
+
+def corrupt(path: Path, why: str) -> StoreCorrupt:
+    """Say that *path* is damaged, and what saves what can be saved."""
+    return StoreCorrupt(
+        f"{path} is damaged or not a SQLite database ({why}). Stop everything that uses it, then save what"
+        f" can be read: sqlite3 {path} .recover | sqlite3 {path}.recovered"
+    )

@@ -1,0 +1,113 @@
+"""What becomes of tasks that a worker lets go of: by its own settlements or by its death, the same moves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+from celeriac.brokers.sqlite.lines import Lines
+from celeriac.brokers.sqlite.store import Transaction
+from celeriac.outcome import REVOKED, Settlement
+from celeriac.states import State, Verdict
+
+FINAL: Final = {
+    Verdict.SUCCEEDED: State.SUCCEEDED,
+    Verdict.FAILED: State.FAILED,
+    Verdict.CANCELLED: State.CANCELLED,
+}
+
+
+class Held(NamedTuple):
+    """A running task, as `sql/held.sql` gives it."""
+
+    seq: int
+    id: str
+    fence: int
+    queue: str
+    priority: int
+    retries: int
+    crashes: int
+    crash_limit: int
+    cancelled: int
+    error: bytes
+
+
+def held_by(transaction: Transaction, worker: str) -> dict[str, Held]:
+    """Return what *worker* runs, by id and in the order of ids."""
+    return {row[1]: Held(*row) for row in transaction.all("held", worker)}
+
+
+def settle(
+    transaction: Transaction, held: dict[str, Held], finished: Iterable[Settlement], now: float
+) -> list[str]:
+    """Settle *finished*, taking each task out of *held*; return the ids refused."""
+    refused: list[str] = []
+    heads: list[Held] = []
+    let_go: list[tuple[str]] = []
+    lines = Lines(transaction)
+    for settlement in finished:
+        task = held.get(settlement.id)
+        if task is None or task.fence != settlement.fence:
+            refused.append(settlement.id)
+            continue
+        del held[settlement.id]
+        let_go.append((settlement.id,))
+        heads.extend(_settle_one(transaction, lines, task, settlement, now))
+    for task in reversed(heads):
+        _queue(transaction, task, lines.head(task.queue, task.priority))
+    transaction.many("stop_drop", let_go)
+    return refused
+
+
+def _settle_one(
+    transaction: Transaction, lines: Lines, task: Held, settlement: Settlement, now: float
+) -> Sequence[Held]:
+    """Move *task*, or return it changed if it goes to the head of its line (the caller keeps their order)."""
+    verdict, body = settlement.verdict, settlement.body
+    if verdict in FINAL:
+        finish(transaction, [task.seq], FINAL[verdict], body, now)
+    elif task.cancelled:
+        finish(transaction, [task.seq], State.CANCELLED, REVOKED, now)
+    elif verdict is Verdict.CRASHED:
+        task = task._replace(crashes=task.crashes + 1)
+        if task.crashes <= task.crash_limit:
+            return [task]
+        transaction.run("move_crashed", task.crashes, task.seq)
+        finish(transaction, [task.seq], State.FAILED, body, now)
+    elif verdict is Verdict.RELEASE and not settlement.due:
+        return [task]
+    else:
+        if verdict is Verdict.RETRY:
+            task = task._replace(retries=task.retries + 1, error=body)
+        _put_off(transaction, lines, task, settlement.due, now)
+    return ()
+
+
+def _put_off(transaction: Transaction, lines: Lines, task: Held, due: float, now: float) -> None:
+    if due <= now:
+        _queue(transaction, task, lines.tail(task.queue, task.priority))
+        return
+    first = transaction.value("due_first")
+    if first is None or due < first:  # whoever sleeps until `first` must sleep shorter
+        transaction.queued[task.queue] += 1
+    transaction.run("move_schedule", due, task.retries, task.error, task.seq)
+
+
+def _queue(transaction: Transaction, task: Held, position: int) -> None:
+    transaction.run("move_queue", position, task.retries, task.crashes, task.error, task.seq)
+    transaction.queued[task.queue] += 1
+
+
+def finish(transaction: Transaction, tasks: Sequence[int], state: State, body: bytes, now: float) -> None:
+    """Make *tasks* (their seq) final."""
+    result, error = (body, b"") if state is State.SUCCEEDED else (b"", body)
+    transaction.many("move_finish", [(state, now, result, error, seq) for seq in tasks])
+
+
+def promote(transaction: Transaction, now: float, limit: int) -> int:
+    """Queue the scheduled tasks that are due, earliest first; return how many."""
+    lines = Lines(transaction)
+    due = transaction.all("promote_due", now, limit)
+    transaction.many("promote", [(lines.tail(queue, priority), seq) for seq, queue, priority in due])
+    transaction.queued.update(queue for _, queue, _ in due)
+    return len(due)

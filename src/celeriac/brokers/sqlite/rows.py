@@ -1,0 +1,39 @@
+"""From rows to records. A row whose values are impossible becomes a FAILED record, never an exception."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from celeriac.errors import StoreCorrupt
+from celeriac.message import Message, Record
+from celeriac.outcome import stored
+from celeriac.states import State
+
+_STATE: Final = 10
+_CANCELLED: Final = 19
+_KINDS: Final[tuple[type | tuple[type, ...], ...]] = (
+    *(str, str, str, int, float, bytes, (float, type(None)), (float, type(None)), int, bytes),
+    *(int, str, (float, type(None)), (float, type(None)), (float, type(None)), str, int, int, int, int),
+    *(bytes, bytes, bytes, bytes),
+)
+
+
+def record(row: tuple[Any, ...]) -> Record:
+    """Make a record of a row of `sql/get.sql`."""
+    try:
+        state = State(row[_STATE])
+    except ValueError:
+        return _broken(row)
+    if not all(map(isinstance, row, _KINDS)):
+        return _broken(row)
+    values: Any = (*row[_STATE + 1 : _CANCELLED], bool(row[_CANCELLED]), *row[_CANCELLED + 1 :])
+    return Record(Message(*row[:_STATE]), state, *values)
+
+
+def _broken(row: tuple[Any, ...]) -> Record:
+    plain: list[Any] = [
+        value if isinstance(value, kind) else None for value, kind in zip(row, _KINDS, strict=True)
+    ]
+    message = Message(id=str(row[0]), name=plain[1] or "", queue=plain[2] or "", created=plain[4] or 0.0)
+    why = StoreCorrupt(f"the stored record of task {row[0]} is damaged")
+    return Record(message, State.FAILED, finished=plain[14] or message.created, error=stored(why))

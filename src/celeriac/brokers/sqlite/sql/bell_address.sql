@@ -1,0 +1,2 @@
+-- In: worker.  Out: the address of its bell, '' for none.
+select address from workers where id = ?

@@ -1,0 +1,2 @@
+-- listener: be rung for news. In: address.
+insert into listeners (address) values (?) on conflict do nothing

@@ -1,0 +1,2 @@
+-- listener: be rung no more. In: address.
+delete from listeners where address = ?

@@ -1,0 +1,2 @@
+-- retire: forget what a worker knew. In: worker.
+delete from worker_names where worker = ?

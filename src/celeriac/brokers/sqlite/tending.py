@@ -1,0 +1,91 @@
+"""cancel, forget, purge, tend: what ends tasks other than their run, and what time asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from celeriac import codec
+from celeriac.broker import Cancelled
+from celeriac.brokers.sqlite import moves
+from celeriac.brokers.sqlite.bell import STOP
+from celeriac.brokers.sqlite.store import Transaction
+from celeriac.outcome import EXPIRED, PURGED
+from celeriac.states import State
+
+_MARK_EVERY: Final = 10.0
+_NEWS_KEPT: Final = 60.0
+
+
+def cancel(
+    transaction: Transaction, ids: Sequence[str], now: float, *, terminate: bool, error: bytes
+) -> list[Cancelled]:
+    """Revoke tasks; see `Broker.cancel`."""
+    found = {row[0]: row[1:] for row in transaction.all("cancel_states", codec.encode(list(ids)).decode())}
+    answers: list[Cancelled] = []
+    for task_id in ids:
+        if task_id not in found:
+            answers.append("unknown")
+            continue
+        seq, state, worker = found[task_id]
+        if state >= State.SUCCEEDED:
+            answers.append("final")
+        elif state == State.RUNNING:
+            answers.append(_revoke_running(transaction, seq, task_id, worker, now, terminate=terminate))
+        else:
+            moves.finish(transaction, [seq], State.CANCELLED, error, now)
+            found[task_id] = seq, State.CANCELLED, worker
+            answers.append("cancelled")
+    return answers
+
+
+def _revoke_running(
+    transaction: Transaction, seq: int, task_id: str, worker: str, now: float, *, terminate: bool
+) -> Cancelled:
+    transaction.run("cancel_note", seq)
+    if not terminate:
+        return "noted"
+    transaction.run("stop_add", worker, task_id, now)
+    if address := transaction.value("bell_address", worker):
+        transaction.rings.append((address, STOP))
+    return "stopping"
+
+
+def forget(transaction: Transaction, ids: Collection[str]) -> int:
+    """Delete finished records; see `Broker.forget`."""
+    return transaction.many("forget", [(task_id,) for task_id in set(ids)])
+
+
+def purge(transaction: Transaction, queue: str, now: float, limit: int) -> int:
+    """Cancel what has not started; see `Broker.purge`."""
+    doomed = transaction.column("purge_queued", queue, limit)
+    if len(doomed) < limit:
+        doomed += transaction.column("purge_scheduled", queue, limit - len(doomed))
+    moves.finish(transaction, doomed, State.CANCELLED, PURGED, now)
+    return len(doomed)
+
+
+def expire(transaction: Transaction, now: float, limit: int) -> int:
+    """Cancel what expired before it could start; return how many."""
+    doomed = transaction.column("tend_expired", now, limit)
+    moves.finish(transaction, doomed, State.CANCELLED, EXPIRED, now)
+    return len(doomed)
+
+
+def drop(transaction: Transaction, now: float, limit: int, retention: float) -> int:
+    """Delete finished records whose retention is over; return how many."""
+    return forget(transaction, transaction.column("tend_old", now - retention + 1.0, retention, now, limit))
+
+
+def drop_news(transaction: Transaction, now: float, limit: int) -> bool:
+    """Delete news that everybody has had time to hear; say whether there are more."""
+    old, marked, any_news = transaction.one("tend_marked", now - _NEWS_KEPT) or (None, None, 0)
+    if any_news and (marked is None or marked + _MARK_EVERY <= now):
+        transaction.run("tend_mark", now)
+    if old is None:
+        return False
+    transaction.run("tend_dropped", old)
+    if transaction.run("tend_news", old, limit) == limit:
+        return True
+    transaction.run("tend_unmark", old)
+    return False

@@ -1,0 +1,66 @@
+"""enlist, heartbeat, retire, report: what workers say of themselves and of what they run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from celeriac import codec
+from celeriac.broker import Beat, Report, WorkerInfo
+from celeriac.brokers.sqlite import moves
+from celeriac.brokers.sqlite.lines import Lines
+from celeriac.brokers.sqlite.store import Transaction
+from celeriac.outcome import Settlement
+from celeriac.states import Verdict
+
+
+def enlist(transaction: Transaction, worker: WorkerInfo, now: float, boot: str) -> None:
+    """Make *worker* known; see `Broker.enlist`."""
+    names = codec.encode(sorted(worker.names)).decode()
+    queues = codec.encode(worker.queues).decode()
+    transaction.run(
+        "enlist",
+        *(worker.id, now + worker.lease, now, now, worker.lease, worker.slots, worker.pid),
+        *(worker.name, worker.host, boot, worker.version, queues),
+    )
+    transaction.run("enlist_again", worker.id)
+    transaction.run("enlist_names", worker.id, names)
+    lines = Lines(transaction)
+    parked = transaction.all("unpark_tasks", names)
+    transaction.many("unpark", [(lines.tail(queue, priority), seq) for seq, queue, priority in parked])
+    transaction.queued.update(queue for _, queue, _ in parked)
+
+
+def heartbeat(transaction: Transaction, workers: Sequence[str], now: float) -> Beat:
+    """Renew leases; see `Broker.heartbeat`."""
+    known = [worker for worker in workers if transaction.run("heartbeat", now, now, worker)]
+    asked: dict[str, dict[str, float]] = {
+        worker: dict(transaction.all("stops_of", worker)) for worker in known
+    }
+    return Beat(
+        lost=[worker for worker in workers if worker not in asked],
+        stops={worker: stops for worker, stops in asked.items() if stops},
+    )
+
+
+def retire(transaction: Transaction, workers: Sequence[str], now: float, error: bytes) -> int:
+    """Forget dead workers; see `Broker.retire`."""
+    count = 0
+    for worker in workers:
+        if not transaction.run("retire_worker", worker):
+            continue
+        transaction.run("retire_names", worker)
+        held = moves.held_by(transaction, worker)
+        crashes = [Settlement(task.id, task.fence, Verdict.CRASHED, error) for task in held.values()]
+        count += len(crashes)
+        moves.settle(transaction, held, crashes, now)
+    return count
+
+
+def report(transaction: Transaction, worker: str, reports: Sequence[Report]) -> list[str]:
+    """Keep progress; see `Broker.report`."""
+    refused = []
+    for each in reports:
+        parts = each.state, each.meta, each.checkpoint
+        if not transaction.run("report", *parts, each.id, each.fence, worker):
+            refused.append(each.id)
+    return refused
