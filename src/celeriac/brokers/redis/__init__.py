@@ -1,0 +1,19 @@
+"""The store on Redis (6.2 or newer) and Valkey: Lua scripts for every verb, records in hashes.
+
+Only this folder knows Redis. `keys` names the keys, `wire` turns data into fields and back, `scripts`
+loads `lua/`, `connection` talks, `broker` has the verbs, `bell` and `listener` wait.
+"""
+
+from celeriac.errors import MissingExtra
+
+try:
+    import hiredis  # noqa: F401
+    import redis  # noqa: F401
+except ImportError as error:
+    raise MissingExtra(
+        "this URL needs the Redis client libraries, install them with: pip install 'celeriac[redis]'"
+    ) from error
+
+from celeriac.brokers.redis.broker import RedisBroker
+
+__all__ = ["RedisBroker"]

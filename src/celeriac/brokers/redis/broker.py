@@ -1,0 +1,279 @@
+"""The Redis store: every verb is one script, see `lua/`. Knows keys and fields; talks through `Client`.
+
+Times in the store are the server's, see `skew`. Finished records end by themselves when the retention is
+over (Redis's own expiry, by the server's clock).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from celeriac.broker import (
+    DEFAULT_DEADLINE,
+    DEFAULT_RETENTION,
+    TEND_LIMIT,
+    Beat,
+    Bell,
+    Broker,
+    Cancelled,
+    Exchanged,
+    Listener,
+    QueueInfo,
+    Report,
+    Tended,
+    WorkerInfo,
+)
+from celeriac.brokers.redis import wire
+from celeriac.brokers.redis.bell import RedisBell
+from celeriac.brokers.redis.connection import Client, Command
+from celeriac.brokers.redis.faults import fault_of
+from celeriac.brokers.redis.keys import SCHEMA_VERSION, Keys
+from celeriac.brokers.redis.listener import RedisListener
+from celeriac.brokers.redis.scripts import script
+from celeriac.brokers.redis.skew import Skew
+from celeriac.brokers.redis.url import hidden, parse
+from celeriac.errors import OperationalError, SchemaError, StoreCorrupt
+from celeriac.message import Message, Record
+from celeriac.outcome import EXPIRED, LEASE_LOST, PURGED, REVOKED, Settlement
+
+MINIMUM_VERSION: Final = (6, 2)
+LONGEST_RETENTION: Final = 100 * 365 * 86_400.0
+BATCH: Final = 1_000
+
+_CODES: Final[dict[str, Cancelled]] = {
+    "c": "cancelled",
+    "s": "stopping",
+    "n": "noted",
+    "f": "final",
+    "u": "unknown",
+}
+
+
+class RedisBroker(Broker):
+    """The store on a Redis or Valkey server.
+
+    Args:
+        url: `redis://`, `rediss://`, `unix://` or `redis+sentinel://`; see the how-to on Redis.
+        namespace: keeps applications apart; the URL's option of that name comes first.
+        retention: seconds for which finished records are kept.
+        deadline: seconds after which a verb gives up on a server that is away or busy.
+        clock: `server` corrects this host's clock by the server's, `caller` does not.
+
+    Raises:
+        ConfigurationError: the URL or the namespace is wrong.
+    """
+
+    def __init__(
+        self,
+        url: str = "redis://localhost:6379/0",
+        *,
+        namespace: str = "celeriac",
+        retention: float = DEFAULT_RETENTION,
+        deadline: float = DEFAULT_DEADLINE,
+        clock: str = "server",
+    ) -> None:
+        address = parse(url)
+        self.url = hidden(url)
+        self._keys = Keys(address.options.get("namespace", namespace))
+        self._retention = max(1, int(min(retention, LONGEST_RETENTION) * 1000))
+        self._skew = Skew(enabled=address.options.get("clock", clock) == "server")
+        self._client = Client(address, where=self.url, deadline=deadline, greet=self._skew.measure)
+        self._shared = (len(self._keys.shared), *self._keys.shared, self._keys.root)
+        self._opened = False
+
+    # --- opening ------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Connect, check the server's version and the layout's; see `Broker.open`."""
+        info, _, version = self._client.ask_all(
+            [("INFO", "server"), ("SETNX", self._keys.schema, SCHEMA_VERSION), ("GET", self._keys.schema)]
+        )
+        self._check_server(_sound(info, self.url))
+        if _sound(version, self.url) != SCHEMA_VERSION.encode():
+            raise SchemaError(
+                f"{self.url}: {self._keys.schema} is {version!r}, this Celeriac writes {SCHEMA_VERSION!r}; "
+                "use another namespace, or the version of Celeriac that wrote it"
+            )
+        self._opened = True
+
+    def _check_server(self, info: bytes) -> None:
+        lines = (line.partition(b":") for line in info.splitlines())
+        facts = {name.decode(): value.decode() for name, _, value in lines}
+        version = facts.get("redis_version", "0")
+        if tuple(int(part) for part in version.split(".")[:2] if part.isdecimal()) < MINIMUM_VERSION:
+            raise OperationalError(
+                f"{self.url} runs Redis {version}; Celeriac needs Redis 6.2 or newer, or Valkey"
+            )
+
+    def close(self) -> None:
+        """Close all idle connections; see `Broker.close`."""
+        self._client.drop()
+        self._opened = False
+
+    def ping(self) -> None:
+        """Return if the server answers."""
+        [answer] = self._client.ask_all([("PING",)])
+        _sound(answer, self.url)
+
+    def _call(self, verb: str, now: float, *arguments: Any) -> Any:
+        """Run the script of *verb*; *now* is the caller's."""
+        if not self._opened:
+            self.open()
+        moment = now + self._skew.seconds
+        command = (*self._shared, moment, self._retention, *arguments)
+        try:
+            return self._client.call(script(verb), command)
+        except StoreCorrupt as error:
+            raise StoreCorrupt(f"{error}: {self._suspect()}") from error.__cause__
+
+    def _suspect(self) -> str:
+        """Find the key that holds what is not ours."""
+        return "look for it with TYPE"
+
+    # --- send, exchange -------------------------------------------------------------------------------
+
+    def send(self, messages: Sequence[Message], now: float) -> int:
+        """Accept *messages*; see `Broker.send`."""
+        if not messages:
+            return 0
+        return int(self._call("send", now, *wire.grouped(self._skew.messages(messages))))
+
+    def enlist(self, worker: WorkerInfo, now: float) -> None:
+        """Make *worker* known; see `Broker.enlist`."""
+        described = msgspec.json.encode(msgspec.structs.replace(worker, names=frozenset(), running=0))
+        ends = now + self._skew.seconds + worker.lease
+        queues = " ".join(worker.queues)
+        self._call("enlist", now, worker.id, ends, worker.lease, described, queues, *sorted(worker.names))
+
+    def exchange(
+        self, worker: str, *, trip: int, finished: Sequence[Settlement] = (), want: int = 0, now: float
+    ) -> Exchanged:
+        """Settle and claim in one step; see `Broker.exchange`."""
+        settled = wire.settlements(self._skew.settlements(finished))
+        reply = self._call("exchange", now, worker, trip, want, EXPIRED, REVOKED, wire.BROKEN, *settled)
+        answer = wire.exchanged(reply)
+        if self._skew.seconds and answer.due is not None:
+            return msgspec.structs.replace(answer, due=self._skew.back(answer.due))
+        return answer
+
+    # --- workers --------------------------------------------------------------------------------------
+
+    def heartbeat(self, workers: Sequence[str], now: float) -> Beat:
+        """Renew leases, and measure the clocks' difference; see `Broker.heartbeat`."""
+        self._client.run(lambda link, _: self._skew.measure(link))
+        reply = self._call("heartbeat", now, *workers)
+        stops = {}
+        for worker, flat in zip(workers, reply, strict=True):
+            if flat:
+                pairs = zip(flat[::2], flat[1::2], strict=True)
+                stops[worker] = {task.decode(): float(since) - self._skew.seconds for task, since in pairs}
+        return Beat(
+            lost=[worker for worker, flat in zip(workers, reply, strict=True) if flat is None], stops=stops
+        )
+
+    def retire(self, workers: Sequence[str], now: float, error: bytes = LEASE_LOST) -> int:
+        """Forget dead workers; see `Broker.retire`."""
+        return int(self._call("retire", now, error, REVOKED, *workers))
+
+    def report(self, worker: str, reports: Sequence[Report], now: float) -> list[str]:
+        """Keep progress; see `Broker.report`."""
+        return [refused.decode() for refused in self._call("report", now, worker, *wire.reports(reports))]
+
+    # --- cancel, forget, purge, tend ------------------------------------------------------------------
+
+    def cancel(
+        self, ids: Sequence[str], now: float, *, terminate: bool = False, error: bytes = REVOKED
+    ) -> list[Cancelled]:
+        """Revoke tasks; see `Broker.cancel`."""
+        codes = self._call("cancel", now, error, int(terminate), *ids)
+        return [_CODES[code] for code in codes.decode()]
+
+    def forget(self, ids: Collection[str]) -> int:
+        """Delete finished records; see `Broker.forget`."""
+        return int(self._call("forget", 0.0, *ids))
+
+    def purge(self, queue: str, now: float, limit: int = TEND_LIMIT) -> int:
+        """Cancel what has not started; see `Broker.purge`."""
+        return int(self._call("purge", now, queue, limit, PURGED))
+
+    def tend(self, now: float, limit: int = TEND_LIMIT) -> Tended:
+        """Do what time asks for; see `Broker.tend`.
+
+        `dropped` is always 0: the server itself drops the records whose retention is over.
+        """
+        promoted, recovered, expired, more, *buried = self._call(
+            "tend", now, limit, LEASE_LOST, EXPIRED, REVOKED
+        )
+        dead = [worker.decode() for worker in buried]
+        return Tended(promoted, recovered, expired, 0, dead, bool(more))
+
+    # --- questions --------------------------------------------------------------------------------------
+
+    def get(self, ids: Sequence[str]) -> list[Record | None]:
+        """Return records; see `Backend.get`."""
+        found: list[Record | None] = []
+        for start in range(0, len(ids), BATCH):
+            some = ids[start : start + BATCH]
+            replies = self._ask([("HGETALL", self._keys.record(task_id)) for task_id in some])
+            found += (self._record(task_id, reply) for task_id, reply in zip(some, replies, strict=True))
+        return found
+
+    def _record(self, task_id: str, reply: Any) -> Record | None:
+        if isinstance(reply, Exception) and "WRONGTYPE" in str(reply):
+            reply = [b"s", b"foreign"]
+        return self._skew.record(wire.record(task_id, _sound(reply, self.url)))
+
+    def _ask(self, commands: Sequence[Command]) -> list[Any]:
+        if not self._opened:
+            self.open()
+        return self._client.ask_all(commands)
+
+    def queues(self) -> list[QueueInfo]:
+        """Return the queues; see `Backend.queues`."""
+        [flat] = self._ask([("HGETALL", self._keys.counts)])
+        flat = _sound(flat, self.url)
+        counts: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
+        for field, value in zip(flat[::2], flat[1::2], strict=True):
+            kind, _, queue = field.decode().partition(":")
+            for name in _COUNTED.get(kind, ("queued",)):
+                counts[queue][name] += max(0, int(value))
+        return [QueueInfo(name, **counts[name]) for name in sorted(counts)]
+
+    def workers(self, now: float) -> list[WorkerInfo]:
+        """Return the workers; see `Backend.workers`."""
+        return sorted(
+            (self._worker(*fields) for fields in self._call("workers", now)), key=lambda one: one.id
+        )
+
+    def _worker(self, _id: bytes, described: bytes, started: bytes, seen: bytes, running: int) -> WorkerInfo:
+        info = msgspec.json.decode(described, type=WorkerInfo)
+        times = {"started": float(started), "seen": float(seen)}
+        return self._skew.worker(msgspec.structs.replace(info, running=running, **times))
+
+    def listener(self) -> Listener:
+        """Return a new ear; see `Backend.listener`."""
+        return RedisListener(self._client, self._keys, self._watch)
+
+    def _watch(self, listener: str, ids: Sequence[str]) -> list[Record | None]:
+        replies = self._call("watch", 0.0, listener, *ids)
+        return [self._record(task_id, reply) for task_id, reply in zip(ids, replies, strict=True)]
+
+    def bell(self, worker: str) -> Bell:
+        """Return the bell of *worker*; see `Broker.bell`."""
+        [queues] = self._ask([("HGET", self._keys.worker(worker), "q")])
+        names = (_sound(queues, self.url) or b"").decode().split()
+        return RedisBell(self._client, self._keys, worker, names)
+
+
+_COUNTED: Final = {"s": ("scheduled",), "r": ("running",), "p": ("queued", "parked")}
+
+
+def _sound(reply: Any, where: str) -> Any:
+    """Return *reply*; raise what it means when it is an error."""
+    if isinstance(reply, Exception):
+        raise fault_of(reply, where).error from reply  # type: ignore[arg-type]
+    return reply

@@ -1,0 +1,328 @@
+"""Talking to the server: connections, a small pool of them, and one retry loop with a deadline.
+
+The client library's own retries are off: it would run a script twice and tell nobody. Every verb may be
+repeated, so here it is: until the deadline, on fresh connections. A connection that met any error but a
+plain error reply is closed, so that no reply is ever read by somebody else.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol, TypeVar
+
+import hiredis
+from redis.backoff import NoBackoff
+from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.retry import Retry
+
+from celeriac.brokers.redis.faults import Fault, fault_of
+from celeriac.brokers.redis.scripts import Script
+from celeriac.brokers.redis.url import Address
+from celeriac.clock import SystemClock
+from celeriac.errors import OperationalError
+
+T = TypeVar("T")
+Command = Sequence[str | bytes | int | float]
+
+IDLE_LINKS: Final = 8
+FIRST_PAUSE: Final = 0.005
+LONGEST_PAUSE: Final = 0.2
+# The share of the deadline after which the first try counts as lost: the rest is for a fresh connection.
+FIRST_SHARE: Final = 0.6
+
+monotonic: Final = SystemClock.monotonic
+
+
+class Link(Protocol):
+    """A connection to one server; owned by one thread at a time."""
+
+    socket_timeout: float
+
+    def ask(self, command: Command) -> Any:
+        """Send one command, return its reply, raise its error reply."""
+
+    def ask_all(self, commands: Sequence[Command]) -> list[Any]:
+        """Send several commands at once; an error reply stands in its place among the replies."""
+
+    def tell(self, command: Command) -> None:
+        """Send one command and wait for nothing."""
+
+    def hear(self) -> Any:
+        """Read the next reply, raise it if it is an error."""
+
+    def readable(self) -> bool:
+        """Say whether something can be read at once: a reply, news, or the end of the connection."""
+
+    def fileno(self) -> int:
+        """Return the socket's descriptor; -1 when it is closed."""
+
+    def limit(self, seconds: float) -> None:
+        """Let no read or write take longer than *seconds* from now on."""
+
+    def disconnect(self) -> None:
+        """Close the socket."""
+
+
+def _packed(command: Command) -> bytes:
+    packed: bytes = hiredis.pack_command(tuple(command))  # type: ignore[arg-type]
+    return packed
+
+
+class _Talk:
+    """A `Link` made of the client library's connection (whose methods are not typed)."""
+
+    _sock: Any
+    send_packed_command: Any
+    read_response: Any
+    can_read: Any
+
+    def ask(self, command: Command) -> Any:
+        self.tell(command)
+        return self.read_response(disable_decoding=True)
+
+    def ask_all(self, commands: Sequence[Command]) -> list[Any]:
+        packed = b"".join(_packed(command) for command in commands)
+        self.send_packed_command([packed], check_health=False)
+        return [self._reply() for _ in commands]
+
+    def tell(self, command: Command) -> None:
+        self.send_packed_command([_packed(command)], check_health=False)
+
+    def hear(self) -> Any:
+        return self.read_response(disable_decoding=True)
+
+    def readable(self) -> bool:
+        return bool(self.can_read(0))
+
+    def fileno(self) -> int:
+        return -1 if self._sock is None else int(self._sock.fileno())
+
+    def limit(self, seconds: float) -> None:
+        setattr(self, "socket_timeout", seconds)  # noqa: B010 - a property of the library's class
+        if self._sock is not None:
+            self._sock.settimeout(seconds)
+
+    def _reply(self) -> Any:
+        try:
+            return self.read_response(disable_decoding=True)
+        except ResponseError as error:
+            return error
+
+
+class _TcpLink(_Talk, Connection):
+    pass
+
+
+class _TlsLink(_Talk, SSLConnection):
+    pass
+
+
+class _UnixLink(_Talk, UnixDomainSocketConnection):
+    pass
+
+
+class Client:
+    """All connections of one broker object to one server (or to the primary that sentinels name).
+
+    Safe to use from any thread, and in a forked child: it leaves the parent's connections alone.
+
+    Args:
+        where: how errors name the server. deadline: seconds after which a verb gives up.
+        greet: called with every new pooled connection.
+    """
+
+    def __init__(
+        self, address: Address, *, where: str, deadline: float, greet: Callable[[Link], None]
+    ) -> None:
+        self.where = where
+        self._address = address
+        self._deadline = deadline
+        self._greet = greet
+        self._sentinels = list(address.hosts) if address.service else []
+        self._idle: deque[Link] = deque()
+        self._pid = os.getpid()
+        self._pause = threading.Event()
+
+    # --- verbs ------------------------------------------------------------------------------------
+
+    def call(self, script: Script, arguments: Callable[[int], Command] | Command) -> Any:
+        """Run *script*; *arguments* are `numkeys key … arg …`, or make them from the number of the try."""
+
+        def run(link: Link, attempt: int) -> Any:
+            given = arguments(attempt) if callable(arguments) else arguments
+            command = ("EVALSHA", script.sha, *given)
+            try:
+                return link.ask(command)
+            except NoScriptError:
+                link.ask(("SCRIPT", "LOAD", script.source))
+                return link.ask(command)
+
+        return self.run(run)
+
+    def ask_all(self, commands: Sequence[Command]) -> list[Any]:
+        """Send commands that only read, or may be repeated; an error reply stands among the replies."""
+        return self.run(lambda link, _: link.ask_all(commands))
+
+    def run(self, work: Callable[[Link, int], T]) -> T:
+        """Do *work* with a connection, again until the deadline while the server is away or busy.
+
+        Raises:
+            OperationalError: it is away for longer than the deadline, or trying again cannot help.
+        """
+        until = monotonic() + self._deadline
+        attempt, pause = 0, FIRST_PAUSE
+        while True:
+            try:
+                return self._try(work, attempt, until)
+            except Fault as fault:
+                cause = fault.__cause__
+                if not fault.transient or monotonic() + pause >= until:
+                    raise self._final(fault) from cause
+            self._pause.wait(pause)
+            attempt, pause = attempt + 1, min(pause * 2, LONGEST_PAUSE)
+
+    def _final(self, fault: Fault) -> OperationalError:
+        if not fault.transient:
+            return fault.error
+        return type(fault.error)(f"{fault.error} (tried for {self._deadline:g} s)")
+
+    def _try(self, work: Callable[[Link, int], T], attempt: int, until: float) -> T:
+        left = max(0.05, until - monotonic())
+        limit = left * FIRST_SHARE if attempt == 0 else left
+        link: Link | None = None
+        try:
+            link = self._take(limit)
+            result = work(link, attempt)
+        except ResponseError as error:
+            self._after(link, fault := fault_of(error, self.where))
+            raise fault from error
+        except RedisError as error:
+            self._after(link, fault := fault_of(error, self.where))
+            raise fault from error
+        except BaseException:  # a KeyboardInterrupt amid a reply, say
+            if link is not None:
+                link.disconnect()
+            raise
+        self._give_back(link)
+        return result
+
+    def _after(self, link: Link | None, fault: Fault) -> None:
+        """Keep the connection only when the server has answered plainly."""
+        if fault.reconnect:
+            self.drop()
+        if link is None:
+            return
+        if fault.reconnect:
+            link.disconnect()
+        else:
+            self._give_back(link)
+
+    # --- the pool ---------------------------------------------------------------------------------
+
+    def _take(self, limit: float) -> Link:
+        if self._pid != os.getpid():
+            self._abandon()
+        try:
+            link = self._idle.pop()
+        except IndexError:
+            link = self.connect(limit)
+            self._greet(link)
+            return link
+        if link.socket_timeout != limit:
+            link.limit(limit)
+        return link
+
+    def _give_back(self, link: Link) -> None:
+        if len(self._idle) < IDLE_LINKS and link.fileno() >= 0:
+            self._idle.append(link)
+        else:
+            link.disconnect()
+
+    def _abandon(self) -> None:
+        """Forget the parent's connections: closing them here would not, using them would, disturb it."""
+        self._idle, self._pid = deque(), os.getpid()
+
+    def drop(self) -> None:
+        """Close the idle connections."""
+        while True:
+            try:
+                self._idle.pop().disconnect()
+            except IndexError:
+                return
+
+    # --- new connections --------------------------------------------------------------------------
+
+    def connect(self, limit: float) -> Link:
+        """Return a new connection, logged in; no step of it takes longer than *limit* seconds.
+
+        Raises:
+            RedisError: what the library raises.
+        """
+        address = self._address
+        if address.family == "unix":
+            settings = self._settings(limit, address.login)
+            return _connected(_UnixLink, settings | {"path": address.path, "db": address.db})
+        host, port = self._primary(limit) if self._sentinels else address.hosts[0]
+        return self._tcp(host, port, limit, address.login, db=address.db)
+
+    def _tcp(self, host: str, port: int, limit: float, login: dict[str, str], *, db: int = 0) -> Link:
+        settings = self._settings(limit, login)
+        settings |= {"host": host, "port": port, "db": db, "socket_keepalive": True}
+        if self._address.family == "tls":
+            return _connected(_TlsLink, settings | self._address.tls)
+        return _connected(_TcpLink, settings)
+
+    def _settings(self, limit: float, login: dict[str, str]) -> dict[str, Any]:
+        return {
+            "socket_timeout": limit,
+            "socket_connect_timeout": limit,
+            "retry": Retry(NoBackoff(), 0),
+            "retry_on_timeout": False,
+            "health_check_interval": 0,
+            "protocol": 2,
+            **login,
+        }
+
+    def _primary(self, limit: float) -> tuple[str, int]:
+        """Ask the sentinels, the one that answered last first, where the primary is."""
+        share = max(0.05, limit / len(self._sentinels))
+        reasons = []
+        for sentinel in list(self._sentinels):
+            try:
+                found = self._ask_sentinel(sentinel, share)
+            except RedisError as error:
+                reasons.append(f"{sentinel[0]}:{sentinel[1]}: {error}")
+                continue
+            if found is not None:
+                self._sentinels.remove(sentinel)
+                self._sentinels.insert(0, sentinel)
+                return found
+            reasons.append(f"{sentinel[0]}:{sentinel[1]} knows no {self._address.service!r}")
+        raise RedisConnectionError(f"no sentinel names the primary ({'; '.join(reasons)})")
+
+    def _ask_sentinel(self, sentinel: tuple[str, int], limit: float) -> tuple[str, int] | None:
+        link = self._tcp(*sentinel, limit, self._address.sentinel_login)
+        try:
+            found = link.ask(("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._address.service))
+        finally:
+            link.disconnect()
+        return (found[0].decode(), int(found[1])) if found else None
+
+
+def _connected(kind: Callable[..., Any], settings: dict[str, Any]) -> Link:
+    link = kind(**settings)
+    # Nobody needs the library's name on the server: two round trips less, and two permissions.
+    for name in ("driver_info", "lib_name", "lib_version"):
+        setattr(link, name, None)
+    try:
+        link.connect()
+    except BaseException:
+        link.disconnect()
+        raise
+    connected: Link = link
+    return connected

@@ -1,0 +1,130 @@
+"""The names of all keys; the only other place that makes one is `lua/include/keys.lua`.
+
+All keys of a namespace have one hash tag, so that a script may touch any of them in a cluster too.
+Every key has an owner and an end:
+
+| key | type | what | ends |
+|---|---|---|---|
+| `{ns}:schema` | string | the layout's version | never |
+| `{ns}:t:<id>` | hash | a task's record | `retention` after it finished |
+| `{ns}:q:<priority>:<queue>` | list | ids of queued tasks | when empty |
+| `{ns}:p:<name>` | list | ids of tasks whose name nobody knew | when empty |
+| `{ns}:parked` | set | those names | when empty |
+| `{ns}:due` | sorted set | ids of scheduled tasks, by due time | when empty |
+| `{ns}:expiry` | sorted set | ids of waiting tasks that expire | when empty |
+| `{ns}:counts` | hash | how many tasks per queue and state | when all are 0 |
+| `{ns}:workers` | sorted set | worker ids, by the end of their lease | when empty |
+| `{ns}:w:<worker>` | hash | what it is, its last trip | when it retires |
+| `{ns}:r:<worker>` | set | ids of what it runs | when it retires |
+| `{ns}:s:<worker>` | sorted set | ids that it shall stop, by since when | when it retires |
+| `{ns}:n:<worker>` | set | the task names that it knows | when it retires |
+| `{ns}:b:q:<queue>`, `{ns}:b:w:<worker>` | list | tokens that wake workers | 60 s after the last ring |
+| `{ns}:news:<listener>` | channel | ids that changed | no key |
+
+A worker's keys have no time to live on purpose: dead workers are found in `workers` by whoever tends,
+and a set of running ids that ended by itself would leave its tasks running for ever.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from celeriac.errors import ConfigurationError
+
+SCHEMA_VERSION: Final = "1"
+
+_NAMESPACE: Final = re.compile(r"[\w.:@+=~/-]{1,64}", re.ASCII)
+
+
+def check_namespace(namespace: str) -> str:
+    """Return *namespace* if keys can be made of it.
+
+    Raises:
+        ConfigurationError: it is empty, too long, or has other characters than letters, digits and
+            `_.:@+=~/-`.
+    """
+    if _NAMESPACE.fullmatch(namespace):
+        return namespace
+    raise ConfigurationError(
+        f"{namespace[:80]!r} cannot be a namespace: use 1 to 64 ASCII letters, digits or any of _.:@+=~/-"
+    )
+
+
+class Keys:
+    """The keys of one namespace."""
+
+    def __init__(self, namespace: str) -> None:
+        self.root: Final = f"{{{check_namespace(namespace)}}}:"
+        self.schema: Final = self.root + "schema"
+        self.counts: Final = self.root + "counts"
+        self.due: Final = self.root + "due"
+        self.expiry: Final = self.root + "expiry"
+        self.workers: Final = self.root + "workers"
+        self.parked_names: Final = self.root + "parked"
+        self.shared: Final = (self.counts, self.due, self.expiry, self.workers, self.parked_names)
+
+    def record(self, task_id: str) -> str:
+        """The record of a task."""
+        return f"{self.root}t:{task_id}"
+
+    def line(self, queue: str, priority: int) -> str:
+        """The ids that wait in *queue* at *priority*."""
+        return f"{self.root}q:{priority}:{queue}"
+
+    def parked(self, name: str) -> str:
+        """The ids of tasks called *name*, which nobody knew."""
+        return f"{self.root}p:{name}"
+
+    def worker(self, worker: str) -> str:
+        """What is known of a worker."""
+        return f"{self.root}w:{worker}"
+
+    def running(self, worker: str) -> str:
+        """The ids that a worker runs."""
+        return f"{self.root}r:{worker}"
+
+    def stops(self, worker: str) -> str:
+        """The ids that a worker shall stop."""
+        return f"{self.root}s:{worker}"
+
+    def names(self, worker: str) -> str:
+        """The task names that a worker knows."""
+        return f"{self.root}n:{worker}"
+
+    def bell(self, queue: str) -> str:
+        """The tokens for new work in *queue*."""
+        return f"{self.root}b:q:{queue}"
+
+    def personal_bell(self, worker: str) -> str:
+        """The tokens for one worker alone."""
+        return f"{self.root}b:w:{worker}"
+
+    def channel(self, listener: str) -> str:
+        """Where a listener hears news."""
+        return f"{self.root}news:{listener}"
+
+    def kind(self, key: str) -> str | None:
+        """Say which type *key* must have, as the command TYPE names it; None for a foreign key."""
+        if not key.startswith(self.root):
+            return None
+        name = key[len(self.root) :]
+        return _KINDS.get(name) or _KINDS.get(name.partition(":")[0] + ":")
+
+
+_KINDS: Final = {
+    "schema": "string",
+    "counts": "hash",
+    "due": "zset",
+    "expiry": "zset",
+    "workers": "zset",
+    "parked": "set",
+    "t:": "hash",
+    "q:": "list",
+    "p:": "list",
+    "w:": "hash",
+    "r:": "set",
+    "s:": "zset",
+    "n:": "set",
+    "b:": "list",
+}

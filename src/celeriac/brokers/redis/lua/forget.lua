@@ -1,0 +1,13 @@
+-- Delete the records of finished tasks.
+-- KEYS, ARGV 1 to 3: include/keys.lua
+-- ARGV: 4 onwards ids
+-- Reply: how many
+-- Atomic: all of it; may be repeated
+-- include: keys
+local gone = 0
+for at = 4, #ARGV do
+  local key = record_key(ARGV[at])
+  local state = redis.call('HGET', key, 's')
+  if state == '4' or state == '5' or state == '6' then gone = gone + redis.call('UNLINK', key) end
+end
+return gone

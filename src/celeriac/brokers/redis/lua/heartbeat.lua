@@ -1,0 +1,19 @@
+-- Renew leases.
+-- KEYS, ARGV 1 to 3: include/keys.lua
+-- ARGV: 4 onwards workers
+-- Reply: per worker nothing when it is unknown, else its stops and since when, alternating
+-- Atomic: all of it; may be repeated
+-- include: keys
+local reply = {}
+for at = 4, #ARGV do
+  local worker = ARGV[at]
+  local lease = redis.call('HGET', worker_key(worker), 'l')
+  if lease then
+    redis.call('ZADD', WORKERS, string.format('%.17g', now + tonumber(lease)), worker)
+    redis.call('HSET', worker_key(worker), 'e', NOW)
+    reply[#reply + 1] = redis.call('ZRANGE', stops_key(worker), 0, -1, 'WITHSCORES')
+  else
+    reply[#reply + 1] = false
+  end
+end
+return reply

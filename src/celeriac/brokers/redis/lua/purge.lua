@@ -1,0 +1,49 @@
+-- Cancel tasks of a queue that have not started: ready ones first, then parked ones, then scheduled ones.
+-- KEYS, ARGV 1 to 3: include/keys.lua
+-- ARGV: 4 queue, 5 how many at most, 6 the error
+-- Reply: how many
+-- Atomic: all of it
+-- include: keys
+-- include: counts
+-- include: lines
+-- include: news
+-- include: task
+local queue, limit, error, purged = ARGV[4], tonumber(ARGV[5]), ARGV[6], 0
+
+local function purge(id, state)
+  local task = look(id)
+  if task and task.state == state and task.queue == queue then
+    finish(task, CANCELLED, error)
+    purged = purged + 1
+  end
+end
+
+for priority = 9, 0, -1 do
+  local line = line_key(priority, queue)
+  while purged < limit do
+    local id = redis.call('LPOP', line)
+    if not id then break end
+    purge(id, false)
+  end
+end
+if purged < limit and redis.call('HEXISTS', COUNTS, 'p:' .. queue) == 1 then
+  for _, name in ipairs(redis.call('SMEMBERS', PARKED)) do
+    for _, id in ipairs(redis.call('LRANGE', parked_key(name), 0, -1)) do
+      if purged < limit then purge(id, PARKED_STATE) end
+    end
+  end
+end
+local scheduled = tonumber(redis.call('HGET', COUNTS, 's:' .. queue) or 0)
+local from = 0
+while purged < limit and scheduled > 0 do
+  local ids = redis.call('ZRANGE', DUE, from, from + 999)
+  if #ids == 0 then break end
+  for _, id in ipairs(ids) do
+    local before = purged
+    if purged < limit then purge(id, SCHEDULED) end
+    scheduled = scheduled - (purged - before)
+    from = from + 1 - (purged - before)
+  end
+end
+write_all()
+return purged

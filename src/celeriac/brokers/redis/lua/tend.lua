@@ -1,0 +1,47 @@
+-- Do what time asks for: recover from dead workers, cancel the expired, promote the due.
+-- KEYS, ARGV 1 to 3: include/keys.lua
+-- ARGV: 4 how many of each at most, 5 the error of tasks that crashed too often, 6 of expired ones,
+--   7 of revoked ones
+-- Reply: promoted, recovered, expired, '1' when there is more to do, and the dead workers
+-- Atomic: all of it; any number may tend at once
+-- include: keys
+-- include: counts
+-- include: lines
+-- include: news
+-- include: task
+-- include: recover
+local limit, lost, over, revoked = tonumber(ARGV[4]), ARGV[5], ARGV[6], ARGV[7]
+
+local function bury()
+  local dead = redis.call('ZRANGEBYSCORE', WORKERS, '-inf', NOW, 'LIMIT', 0, limit)
+  table.sort(dead, before)
+  local recovered, buried = 0, {}
+  for _, worker in ipairs(dead) do
+    if recovered >= limit then return recovered, buried, true end
+    recovered = recovered + recover(worker, lost, revoked)
+    buried[#buried + 1] = worker
+  end
+  return recovered, buried, #dead == limit
+end
+
+local function expire()
+  local ids = redis.call('ZRANGEBYSCORE', EXPIRY, '-inf', NOW, 'LIMIT', 0, limit)
+  local expired = 0
+  for _, id in ipairs(ids) do
+    local task = look(id)
+    if task and task.state ~= RUNNING and not is_final(task) then
+      finish(task, CANCELLED, over)
+      expired = expired + 1
+    else
+      redis.call('ZREM', EXPIRY, id)
+    end
+  end
+  return expired
+end
+
+local recovered, buried, more = bury()
+local expired = expire()
+local promoted = promote(limit)
+write_all()
+more = more or expired == limit or promoted == limit
+return { promoted, recovered, expired, more and '1' or '', unpack(buried) }

@@ -1,0 +1,27 @@
+-- Read records, and let a listener hear of the later changes of those that are not final.
+-- KEYS, ARGV 1 to 3: include/keys.lua
+-- ARGV: 4 listener, 5 onwards ids
+-- Reply: per id the record's fields and values, alternating; nothing for none
+-- Atomic: all of it; may be repeated
+-- include: keys
+local MOST = 16 -- listeners of one task; the oldest is dropped for another
+local listener, reply = ARGV[4], {}
+
+local function with_us(listeners)
+  local others = { listener }
+  for other in string.gmatch(listeners or '', '%S+') do
+    if other ~= listener and #others < MOST then others[#others + 1] = other end
+  end
+  return table.concat(others, ' ')
+end
+
+for at = 5, #ARGV do
+  local key = record_key(ARGV[at])
+  local got = redis.pcall('HMGET', key, 'n', 's', 'l')
+  if not got.err and got[1] and not (got[2] == '4' or got[2] == '5' or got[2] == '6') then
+    redis.call('HSET', key, 'l', with_us(got[3]))
+  end
+  local record = redis.pcall('HGETALL', key)
+  reply[#reply + 1] = record.err and { 's', 'foreign' } or record
+end
+return reply

@@ -1,0 +1,13 @@
+-- Name the workers whose lease has not run out.
+-- KEYS, ARGV 1 to 3: include/keys.lua
+-- Reply: per worker: id, description, when it enlisted, its last heartbeat, how many tasks it holds
+-- Atomic: all of it; changes nothing
+-- include: keys
+local reply = {}
+for _, worker in ipairs(redis.call('ZRANGEBYSCORE', WORKERS, '(' .. NOW, '+inf')) do
+  local known = redis.call('HMGET', worker_key(worker), 'i', 'b', 'e')
+  if known[1] then
+    reply[#reply + 1] = { worker, known[1], known[2], known[3], redis.call('SCARD', running_key(worker)) }
+  end
+end
+return reply
