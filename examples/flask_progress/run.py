@@ -4,6 +4,7 @@ The two are ordinary programs and can be run apart, also on different machines; 
 """
 
 import argparse
+import logging
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -30,17 +32,15 @@ def main() -> int:
 
     port = free_port(options.port)
     server = make_server(HOST, port, web, threaded=True)
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # no line for each request
+    for sign in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(sign, signal.default_int_handler)
     worker = Worker(on_hopeless=server.shutdown)
-    say(f"Open http://{HOST}:{port}/ in a browser; stop with Ctrl-C.")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        server.serve_forever()
-        return 1
-    except KeyboardInterrupt:
-        return 0
-    finally:
-        server.server_close()
-        worker.stop()
+    with suppress(KeyboardInterrupt):
+        say(f"Open http://{HOST}:{port}/ in a browser; stop with Ctrl-C.")
+        server.serve_forever()  # until Ctrl-C, or until the worker is given up
+    worker.stop()
+    return 1 if worker.hopeless else 0
 
 
 def parser() -> argparse.ArgumentParser:
@@ -77,6 +77,7 @@ class Worker:
 
     def __init__(self, on_hopeless: Callable[[], None]) -> None:
         self._on_hopeless = on_hopeless
+        self.hopeless = False
         self._stopping = False
         self._lock = threading.Lock()  # no replacement starts while we stop
         self._process = self._start()
@@ -122,6 +123,7 @@ class Worker:
                 return False
             if code > 0 and time.monotonic() - started < QUICK_DEATH_SECONDS:
                 say(f"The worker could not run (exit code {code}).")
+                self.hopeless = True
                 self._on_hopeless()
                 return False
             say(f"The worker has ended (exit code {code}). Starting another.")

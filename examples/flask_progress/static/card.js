@@ -106,7 +106,7 @@ export class Card {
     this.#total = total;
     this.#percent = Math.max(0, Math.min(100, Math.floor((current * 100) / total) || 0));
     this.#part("fill").style.width = `${this.#percent}%`;
-    put(this.#part("percent"), `${this.#percent} %`);
+    put(this.#part("percent"), `${this.#percent}%`);
     const report = JSON.stringify([current, total, status]);
     if (this.state === "running" && report !== this.#heard) this.#pace.report(current, now);
     this.#heard = report;
@@ -122,8 +122,8 @@ export class Card {
       this.#part("outcome-name").textContent = OUTCOMES[this.state];
       this.#part("outcome-text").textContent = shorten(text);
       outcome.hidden = false;
-      if (this.state === "failed") this.#part("status").textContent = "";
     }
+    if (this.state !== "done") this.#part("status").textContent = ""; // the badge and the outcome say it
     const focused = document.activeElement === this.#part("cancel");
     this.#part("cancel").hidden = true;
     this.#part("remove").hidden = false;

@@ -3,6 +3,7 @@
 const HALF_LIFE = 10; // seconds after which a step counts half in the rate
 const ENOUGH_STEPS = 3;
 const ENOUGH_SECONDS = 1;
+const CALM = 2; // seconds in which the answer comes half the way to what the rate says
 const PATIENCE = 10; // seconds of silence that are nobody's business
 
 export class Pace {
@@ -37,13 +38,14 @@ export class Pace {
     this.#last = { current, at: now };
   }
 
-  /** Seconds until *total*, or null while too little is known. Small changes of the rate do not show. */
+  /** Seconds until *total*, or null while too little is known. It follows the rate gently, without jumps. */
   secondsLeft(total, now) {
     if (this.#steps < ENOUGH_STEPS || this.#spent < ENOUGH_SECONDS) return null;
     const raw = Math.max(0, (total - this.#last.current) * (this.#spent / this.#done) - (now - this.#last.at));
-    const expected = this.#shown && Math.max(0, this.#shown.seconds - (now - this.#shown.at));
-    if (expected !== null && Math.abs(raw - expected) <= Math.max(1.5, 0.15 * expected)) return expected;
-    this.#shown = { seconds: expected === null ? raw : (raw + expected) / 2, at: now };
+    const before = this.#shown ?? { seconds: raw, at: now };
+    const expected = Math.max(0, before.seconds - (now - before.at));
+    const trust = 1 - 0.5 ** ((now - before.at) / CALM);
+    this.#shown = { seconds: expected + trust * (raw - expected), at: now };
     return this.#shown.seconds;
   }
 
