@@ -1,3 +1,36 @@
-"""Celeriac: a distributed task queue for Python."""
+"""Celeriac: a distributed task queue for Python.
 
-__version__ = "0.1.0"
+from celeriac import Celeriac
+
+app = Celeriac("proj")
+
+@app.task
+def add(x: int, y: int) -> int:
+    return x + y
+"""
+
+from celeriac import errors, states
+from celeriac.app import Celeriac, current_app, current_task, shared_task
+from celeriac.errors import Ignore, Reject, Retry
+from celeriac.middleware import Middleware
+from celeriac.result import AsyncResult, EagerResult, Update
+from celeriac.task import Task
+from celeriac.version import __version__
+
+__all__ = [
+    "AsyncResult",
+    "Celeriac",
+    "EagerResult",
+    "Ignore",
+    "Middleware",
+    "Reject",
+    "Retry",
+    "Task",
+    "Update",
+    "__version__",
+    "current_app",
+    "current_task",
+    "errors",
+    "shared_task",
+    "states",
+]

@@ -1,0 +1,560 @@
+"""The application: the one object that a project makes, and where all parts meet."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, Protocol, Unpack, cast, overload
+from zoneinfo import ZoneInfo
+
+from celeriac.broker import Broker
+from celeriac.brokers import connect, masked
+from celeriac.calling import PLAIN_CALL, CallOptions, envelope_of
+from celeriac.clock import Clock, SystemClock
+from celeriac.config import Config
+from celeriac.context import current_run
+from celeriac.errors import ConfigurationError, NotRegistered
+from celeriac.hub import Hub
+from celeriac.message import Message, check_id, check_task_name, encode_payload, new_ids
+from celeriac.middleware import Middleware, Moments
+from celeriac.result import AsyncResult, EagerResult, Update, aupdates, updates
+from celeriac.submitter import Submitter
+from celeriac.task import (
+    AsyncTask,
+    Task,
+    TaskJob,
+    TaskOptions,
+    current_application_or_none,
+    make_task,
+    prepare,
+    set_current_application,
+    shared_tasks,
+)
+
+if TYPE_CHECKING:
+    from typing_extensions import ParamSpec, TypeVar
+
+    from celeriac.embedded import Embedded
+
+    P = ParamSpec("P")
+    R = TypeVar("R")
+    T = TypeVar("T", bound=Task[Any, Any])
+
+
+AnyTask = Task[Any, Any]  # inside the class, `Task` and `AsyncResult` are its own members
+AnyResult = AsyncResult[Any]
+AnyBase: type[AnyTask] = Task
+
+IMPATIENCE: Final = 0.1  # seconds that a call with `retry=False` gives a store that is away
+
+
+class _PlainDecorator(Protocol):
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
+
+
+class _BoundDecorator(Protocol):
+    @overload
+    def __call__(
+        self, function: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]], /
+    ) -> AsyncTask[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[Concatenate[Any, P], R], /) -> Task[P, R]: ...
+
+
+class Celeriac:
+    """A task queue application.
+
+    Args:
+        main: its name; names tasks that are defined in a script, and keeps applications apart on one Redis.
+        broker: URL of the store; None takes `CELERIAC_BROKER_URL`, else `sqlite:///celeriac.db` in the
+            project's directory (the nearest parent of the current one with a `pyproject.toml`, `setup.py`,
+            `manage.py` or `.git`, else the current one).
+        backend: absent, or the same URL: one store keeps tasks and results.
+        include: modules that a worker imports at start.
+        clock: where the time comes from; for tests.
+        conf: settings, as `app.conf` has them.
+
+    Raises:
+        ConfigurationError: a setting is wrong, or *backend* names another store.
+    """
+
+    def __init__(
+        self,
+        main: str = "celeriac",
+        broker: str | None = None,
+        backend: str | None = None,
+        include: Iterable[str] = (),
+        *,
+        clock: Clock | None = None,
+        set_as_current: bool = True,
+        **conf: Any,
+    ) -> None:
+        self.main = main
+        self.clock: Clock = clock or SystemClock()
+        self.conf = Config()
+        if broker is not None:
+            self.conf.broker_url = broker
+        if backend is not None:
+            self.conf.result_backend = backend
+        self.conf.update(include=tuple(include), **conf)
+        self._check_backend()
+        self._tasks: dict[str, AnyTask] = {}
+        self._moments = Moments()
+        self._lock = threading.RLock()
+        self._pid = 0
+        self._broker: Broker | None = None
+        self._impatient: Broker | None = None
+        self._hub: Hub | None = None
+        self._submitter: Submitter | None = None
+        self._autodiscover: list[tuple[Callable[[], Iterable[str]], str]] = []
+        if set_as_current:
+            set_current_application(self)
+
+    def __repr__(self) -> str:
+        return f"<Celeriac {self.main!r} on {masked(self.broker_url)}>"
+
+    # --- tasks ------------------------------------------------------------------------------------------
+
+    @overload
+    def task(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
+    @overload
+    def task(self, function: Callable[P, R], /) -> Task[P, R]: ...
+    @overload
+    def task(
+        self, *, bind: Literal[True], base: type[AnyTask] = ..., **options: Unpack[TaskOptions]
+    ) -> _BoundDecorator: ...
+    @overload
+    def task(
+        self, *, bind: Literal[False] = ..., base: type[AnyTask] = ..., **options: Unpack[TaskOptions]
+    ) -> _PlainDecorator: ...
+
+    def task(
+        self,
+        function: Callable[..., Any] | None = None,
+        /,
+        *,
+        bind: bool = False,
+        base: type[AnyTask] = AnyBase,
+        **options: Any,
+    ) -> Any:
+        """Make a task of a function: `@app.task`, or `@app.task(queue="mail", max_retries=5)`.
+
+        Args:
+            bind: the function's first parameter is the task itself (`self`).
+            base: a subclass of `Task` with hooks or defaults.
+            options: any option of `Task`.
+
+        Raises:
+            ConfigurationError: an option is not one, or the name is taken by another function.
+        """
+        if function is None:
+            return lambda function: self.task(function, bind=bind, base=base, **options)  # type: ignore[call-overload]
+        return self._add(make_task(function, bind=bind, base=base, options=cast("TaskOptions", options)))
+
+    @overload
+    def register_task(self, task: T) -> T: ...
+    @overload
+    def register_task(self, task: type[T]) -> T: ...
+
+    def register_task(self, task: Any) -> Any:
+        """Add a task class, or an instance of one; return the instance.
+
+        Raises:
+            ConfigurationError: it has no `run`, or the name is taken by another task.
+        """
+        return self._add(task() if isinstance(task, type) else task)
+
+    def _add(self, task: AnyTask) -> AnyTask:
+        prepare(task, self, self.main)
+        known = self._tasks.get(task.name)
+        if known is not None and _source(known) != _source(task):
+            raise ConfigurationError(
+                f"two tasks are called {task.name!r}: {_source(known)} and {_source(task)}; "
+                "give one of them a name of its own"
+            )
+        self._tasks[task.name] = task
+        return task
+
+    @property
+    def Task(self) -> type[AnyTask]:  # noqa: N802 - Celery's name for it
+        """A base class whose subclasses are registered when they are defined."""
+        return cast("type[AnyTask]", type("Task", (Task,), {"_app": self}, register=False))
+
+    @property
+    def tasks(self) -> Mapping[str, AnyTask]:
+        """All tasks by name, the shared ones too."""
+        return {**shared_tasks, **self._tasks}
+
+    def find_task(self, name: str) -> AnyTask:
+        """Return the task called *name*.
+
+        Raises:
+            NotRegistered: there is none; the message names near ones.
+        """
+        task = self._tasks.get(name) or shared_tasks.get(name)
+        if task is None:
+            import difflib
+
+            near = difflib.get_close_matches(name, self.tasks, 1, 0.5)
+            hint = f"did you mean {near[0]!r}?" if near else "is its module imported (setting `imports`)?"
+            raise NotRegistered(f"no task is called {name!r} in {self.main}; {hint}")
+        return task
+
+    def autodiscover_tasks(
+        self, packages: Iterable[str] | Callable[[], Iterable[str]] = (), related_name: str = "tasks"
+    ) -> None:
+        """Import `package.tasks` of each package when a worker starts (or `import_modules` is called)."""
+        found = packages if callable(packages) else (lambda fixed=tuple(packages): fixed)
+        self._autodiscover.append((found, related_name))
+
+    def import_modules(self) -> None:
+        """Import the modules of the settings `imports` and `include`, and what `autodiscover_tasks` names.
+
+        Raises:
+            Exception: whatever a module raises when it is imported. A package without the module is skipped.
+        """
+        for name in (*self.conf.imports, *self.conf.include):
+            importlib.import_module(name)
+        for packages, related in self._autodiscover:
+            for package in packages():
+                name = f"{package}.{related}" if related else package
+                if importlib.util.find_spec(package) and importlib.util.find_spec(name):
+                    importlib.import_module(name)
+
+    # --- configuration ----------------------------------------------------------------------------------
+
+    def config_from_object(self, source: object, namespace: str = "") -> None:
+        """Take settings from a module, its dotted name, an object or a mapping.
+
+        Args:
+            namespace: only names in capitals with this prefix and an underscore, such as `CELERIAC_…`.
+
+        Raises:
+            ConfigurationError: a name or a value is wrong.
+        """
+        self.conf.load(importlib.import_module(source) if isinstance(source, str) else source, namespace)
+        self._check_backend()
+
+    def _check_backend(self) -> None:
+        backend = self.conf.result_backend
+        if backend is not None and backend != self.broker_url:
+            raise ConfigurationError(
+                f"one store keeps tasks and results: result_backend ({masked(backend)}) must be absent, or "
+                f"the same as broker_url ({masked(self.broker_url)})"
+            )
+
+    def add_middleware(self, layer: Middleware) -> None:
+        """Have *layer* called at the moments that it overrides."""
+        self._moments.add(layer)
+
+    @property
+    def moments(self) -> Moments:
+        """The middleware, by moment."""
+        return self._moments
+
+    def aware(self, moment: datetime | float) -> datetime | float:
+        """Give a naive datetime the zone of the `timezone` setting."""
+        if isinstance(moment, datetime) and moment.tzinfo is None:
+            return moment.replace(tzinfo=ZoneInfo(self.conf.timezone))
+        return moment
+
+    # --- the store --------------------------------------------------------------------------------------
+
+    @property
+    def broker_url(self) -> str:
+        """The URL of the store, with its password."""
+        url = self.conf.broker_url
+        return f"sqlite:///{project_directory() / 'celeriac.db'}" if url is None else str(url)
+
+    @property
+    def broker(self) -> Broker:
+        """The store; opened when it is first used, and anew in a forked process."""
+        broker = self._broker
+        if broker is None or self._pid != os.getpid():
+            with self._lock:
+                self._forget_parent()
+                broker = self._broker = self._broker or self._connect()
+        return broker
+
+    backend = broker
+
+    def _connect(self, deadline: float | None = None) -> Broker:
+        conf = self.conf
+        return connect(
+            self.broker_url,
+            namespace=conf.namespace or self.main,
+            retention=conf.result_expires,
+            deadline=conf.broker_connection_timeout if deadline is None else deadline,
+        )
+
+    def _impatient_broker(self) -> Broker:
+        """The same store, but an error at once when it is away: for calls with `retry=False`."""
+        if self.broker_url.startswith("memory:"):
+            return self.broker
+        with self._lock:
+            self._forget_parent()
+            if self._impatient is None:
+                self._impatient = self._connect(IMPATIENCE)
+            return self._impatient
+
+    def _forget_parent(self) -> None:
+        """Drop what belongs to the process that this one was forked from."""
+        if self._pid != os.getpid():
+            self._pid = os.getpid()
+            self._hub = self._submitter = self._impatient = None
+            if not self.broker_url.startswith("memory:"):
+                self._broker = None
+
+    @property
+    def hub(self) -> Hub:
+        """Who waits for all results in this process."""
+        broker = self.broker
+        with self._lock:
+            if self._hub is None:
+                self._hub = Hub(broker, self.clock.monotonic)
+            return self._hub
+
+    @property
+    def submitter(self) -> Submitter:
+        """Who sends for all coroutines in this process."""
+        broker = self.broker
+        with self._lock:
+            if self._submitter is None:
+                self._submitter = Submitter(broker, self.clock.now)
+            return self._submitter
+
+    def close(self) -> None:
+        """Let go of threads, connections and files; the next use opens them again."""
+        with self._lock:
+            hub, brokers = self._hub, (self._broker, self._impatient)
+            self._hub = self._submitter = self._broker = self._impatient = None
+        if hub is not None:
+            hub.close()
+        for broker in brokers:
+            if broker is not None:
+                broker.close()
+
+    def __enter__(self) -> Celeriac:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- sending ----------------------------------------------------------------------------------------
+
+    def publish(self, messages: list[Message], *, retry: bool | None = None) -> None:
+        """Send ready *messages*; what every way of calling a task comes to."""
+        messages = self._before_publish(messages)
+        patient = self.conf.task_publish_retry if retry is None else retry
+        (self.broker if patient else self._impatient_broker()).send(messages, self.clock.now())
+        self._after_publish(messages)
+
+    async def apublish(self, messages: list[Message]) -> None:
+        """Do what `publish` does without blocking the event loop."""
+        messages = self._before_publish(messages)
+        await self.submitter.send(messages)
+        self._after_publish(messages)
+
+    def _before_publish(self, messages: list[Message]) -> list[Message]:
+        for call in self._moments["before_publish"]:
+            messages = [call(message) for message in messages]
+        return messages
+
+    def _after_publish(self, messages: list[Message]) -> None:
+        for call in self._moments["after_publish"]:
+            for message in messages:
+                call(message)
+
+    def send_task(
+        self,
+        name: str,
+        args: Iterable[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> AnyResult:
+        """Send a task by its name; options as `Task.apply_async` has them.
+
+        The name need not be known here. When it is, the call is checked against its signature.
+
+        Raises:
+            As `Task.apply_async`; InvalidName for a name that cannot be a task's.
+        """
+        task = self._tasks.get(name) or shared_tasks.get(name)
+        if task is not None:
+            return task.apply_async(args, kwargs, **options)
+        call = CallOptions(**options) if options else PLAIN_CALL
+        message = self._foreign_message(name, tuple(args or ()), dict(kwargs or {}), call)
+        self.publish([message], retry=call.retry)
+        return AsyncResult(message.id, self)
+
+    def _foreign_message(
+        self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], call: CallOptions
+    ) -> Message:
+        now = self.clock.now()
+        stranger = AnyTask()
+        stranger.name = check_task_name(name)
+        envelope = envelope_of(stranger, self.conf).with_call(call, now, self)
+        if (run := current_run()) is not None:
+            envelope = envelope.sent_by(run)
+        expires = envelope.expires_at(now)
+        limit = self.conf.task_payload_limit
+        return Message(
+            id=new_ids(1, now)[0] if call.task_id is None else check_id(call.task_id),
+            name=name,
+            queue=envelope.queue,
+            priority=envelope.priority,
+            created=now,
+            payload=encode_payload(args, kwargs, what=f"the arguments of {name}", limit=limit),
+            eta=envelope.eta,
+            expires=expires,
+            crash_limit=envelope.crash_limit,
+            options=envelope.encoded(expires),
+        )
+
+    def run_eagerly(self, task: AnyTask, message: Message, *, propagate: bool) -> EagerResult[Any]:
+        """Run *message* here and now; see `Task.apply`."""
+        from celeriac import eager
+
+        record = eager.run(TaskJob(task, self.conf), message, self._moments, self.clock)
+        result: EagerResult[Any] = EagerResult(message.id, self, record=record)
+        if propagate:
+            result.get()
+        return result
+
+    # --- results ----------------------------------------------------------------------------------------
+
+    def AsyncResult(self, id: str) -> AnyResult:  # noqa: N802 - Celery's name for it
+        """Return the task with this id, whoever sent it."""
+        return AsyncResult(check_id(id), self)
+
+    def result_type(self, name: str) -> Any:
+        """Return the type that the task *name* is annotated to return; Any when that is not known here."""
+        task = self._tasks.get(name) or shared_tasks.get(name)
+        return Any if task is None else task.arguments.result_type
+
+    def updates(
+        self,
+        ids: Iterable[str | AnyResult],
+        *,
+        timeout: float | None = None,
+        tick: float | None = None,
+    ) -> Iterator[Update | None]:
+        """Follow many tasks over one connection: each as it is now, then each change, until all have ended.
+
+        Args:
+            timeout: seconds; `TimeoutError` when they have not ended by then.
+            tick: yield None whenever so many seconds have passed without a change; None for never.
+        """
+        return updates(self, [str(task_id) for task_id in ids], timeout=timeout, tick=tick)
+
+    def aupdates(
+        self,
+        ids: Iterable[str | AnyResult],
+        *,
+        timeout: float | None = None,
+        tick: float | None = None,
+    ) -> AsyncIterator[Update | None]:
+        """Do what `updates` does, without blocking the event loop."""
+        return aupdates(self, [str(task_id) for task_id in ids], timeout=timeout, tick=tick)
+
+    # --- a worker in this process -------------------------------------------------------------------------
+
+    def embedded(
+        self,
+        *,
+        queues: Sequence[str] | None = None,
+        concurrency: int | None = None,
+        threads: int | None = None,
+    ) -> Embedded:
+        """Run a worker inside this process: `with app.embedded(): …`.
+
+        It has a thread of its own and stops when the block ends, or with the process. Without a
+        supervisor its own courier renews the lease: a task that holds the interpreter for longer than
+        `worker_lease` loses it.
+        """
+        from celeriac.embedded import Embedded
+
+        return Embedded(self, queues=queues, concurrency=concurrency, threads=threads)
+
+
+def _source(task: Task[Any, Any]) -> str:
+    """Say where *task* was written, so that importing a module twice is not a clash of names."""
+    origin = getattr(type(task), "__wrapped__", type(task))
+    module = "__main__" if origin.__module__ == "__mp_main__" else origin.__module__
+    return f"{module}.{origin.__qualname__}"
+
+
+_LANDMARKS = ("pyproject.toml", "setup.py", "manage.py", ".git")
+
+
+def project_directory(start: Path | None = None) -> Path:
+    """Return the nearest directory, from *start* or the current one up, that looks like a project's root."""
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if any((folder / landmark).exists() for landmark in _LANDMARKS):
+            return folder
+    return here
+
+
+def shared_task(
+    function: Any = None, /, *, bind: bool = False, base: type[Task[Any, Any]] = Task, **options: Any
+) -> Any:
+    """Make a task that belongs to whichever application is current: for libraries and reusable apps.
+
+    Used like `Celeriac.task`.
+    """
+    if function is None:
+        return lambda function: shared_task(function, bind=bind, base=base, **options)
+    task = make_task(function, bind=bind, base=base, options=cast("TaskOptions", options))
+    prepare(task, None, function.__module__)
+    shared_tasks[task.name] = task
+    return task
+
+
+class _Current:
+    """Stands for whatever is current when it is used; False when nothing is."""
+
+    def __init__(self, find: Callable[[], Any], what: str) -> None:
+        object.__setattr__(self, "_find", find)
+        object.__setattr__(self, "_what", what)
+
+    def _get_current_object(self) -> Any:
+        found = object.__getattribute__(self, "_find")()
+        if found is None:
+            raise RuntimeError(f"there is no current {object.__getattribute__(self, '_what')} here")
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._get_current_object(), name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._get_current_object(), name, value)
+
+    def __bool__(self) -> bool:
+        return object.__getattribute__(self, "_find")() is not None
+
+    def __repr__(self) -> str:
+        return f"<current {object.__getattribute__(self, '_what')}>"
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self) and (self._get_current_object() is other)
+
+    def __hash__(self) -> int:
+        return hash(self._get_current_object())
+
+
+def _running_task() -> Any:
+    run = current_run()
+    return None if run is None else getattr(run.job, "task", None)
+
+
+current_app = cast("Celeriac", _Current(current_application_or_none, "application"))
+current_task = cast("Task[Any, Any]", _Current(_running_task, "task"))

@@ -1,0 +1,115 @@
+"""How a call fits a function: checked when it is sent, converted by the annotations when it is run.
+
+Pure: it looks at the function and never calls it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from inspect import Parameter
+from typing import Any, Final
+
+from celeriac import codec
+from celeriac.errors import DecodeError, InvalidArguments
+
+_POSITIONAL: Final = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+
+
+class Arguments:
+    """The parameters of one task.
+
+    Args:
+        function: what will be called.
+        name: the task's name, for errors.
+        skip: how many leading parameters the caller does not give (`self`).
+    """
+
+    def __init__(self, function: Callable[..., Any], name: str, *, skip: int = 0) -> None:
+        signature = inspect.signature(function)
+        hints = _hints_of(function)
+        self._name = name
+        self.parameters = list(signature.parameters.values())[skip:]
+        self.signature = signature.replace(parameters=self.parameters, return_annotation=Parameter.empty)
+        self.result_type = hints.get("return", Any)
+        if not codec.convertible(self.result_type):
+            self.result_type = Any
+        self._read_counts()
+        self._read_types(hints)
+
+    def _read_counts(self) -> None:
+        """Learn what a call with positional arguments only must look like: the common case, made fast."""
+        positional = [p for p in self.parameters if p.kind in _POSITIONAL]
+        keyword_only = [p for p in self.parameters if p.kind is Parameter.KEYWORD_ONLY]
+        self._least = sum(p.default is Parameter.empty for p in positional)
+        self._most = len(positional)
+        self._simple = all(p.default is not Parameter.empty for p in keyword_only)
+
+    def _read_types(self, hints: dict[str, Any]) -> None:
+        kinds = {p.name: hints[p.name] for p in self.parameters if p.name in hints}
+        kinds = {name: kind for name, kind in kinds.items() if kind is not Any and codec.convertible(kind)}
+        rest = next((p.name for p in self.parameters if p.kind is Parameter.VAR_POSITIONAL), None)
+        named = next((p.name for p in self.parameters if p.kind is Parameter.VAR_KEYWORD), None)
+        self._rest = kinds.pop(rest, Any) if rest else Any
+        self._named = kinds.pop(named, Any) if named else Any
+        self._kinds = kinds
+        self._places = [p.name for p in self.parameters if p.kind in _POSITIONAL]
+        self._typed = bool(kinds) or self._rest is not Any or self._named is not Any
+
+    def check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Return if the call fits.
+
+        Raises:
+            InvalidArguments: it does not; the message shows the signature.
+        """
+        if not kwargs and self._simple and self._least <= len(args) <= self._most:
+            return
+        try:
+            self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise InvalidArguments(f"{self._name}{self.signature} cannot be called so: {error}") from None
+
+    def convert(self, args: list[Any], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Check a call that came as JSON and turn its values into the annotated types.
+
+        Raises:
+            InvalidArguments: it does not fit, or a value cannot become its type.
+        """
+        self.check(tuple(args), kwargs)
+        if not self._typed:
+            return tuple(args), kwargs
+        places = self._places
+        converted = [
+            self._value(places[i], value) if i < len(places) else self._value(f"*{i}", value, self._rest)
+            for i, value in enumerate(args)
+        ]
+        return tuple(converted), {key: self._value(key, value, self._named) for key, value in kwargs.items()}
+
+    def _value(self, name: str, value: Any, fallback: Any = Any) -> Any:
+        kind = self._kinds.get(name, fallback)
+        if kind is Any:
+            return value
+        try:
+            return codec.convert(value, kind, what=f"the argument {name!r} of {self._name}")
+        except DecodeError as error:
+            raise InvalidArguments(str(error)) from error
+
+
+def _hints_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """Evaluate the annotations that can be evaluated; the others count as not there."""
+    target = inspect.unwrap(function)
+    try:
+        return dict(inspect.get_annotations(target, eval_str=True))
+    except Exception:  # noqa: BLE001 - an annotation is user code
+        return _evaluable(target)
+
+
+def _evaluable(target: Any) -> dict[str, Any]:
+    found = {}
+    names = {**vars(__import__("typing")), **getattr(target, "__globals__", {})}
+    for name, text in getattr(target, "__annotations__", {}).items():
+        try:
+            found[name] = eval(text, names) if isinstance(text, str) else text  # noqa: S307 - the user's own source
+        except Exception:  # noqa: BLE001, S112 - such as a name imported for type checkers only
+            continue
+    return found

@@ -1,0 +1,197 @@
+"""From the options of a call to what all of its messages have in common. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from celeriac.clock import as_timestamp
+from celeriac.context import Run
+from celeriac.errors import ConfigurationError, InvalidMessage
+from celeriac.message import Options, check_queue_name, encode_options
+
+Moment = datetime | float
+Span = float | timedelta | datetime
+
+
+class CallOptions(msgspec.Struct, frozen=True):
+    """The options of one call; `Task.apply_async` describes them."""
+
+    task_id: str | None = None
+    countdown: float | None = None
+    eta: Moment | None = None
+    expires: Span | None = None
+    queue: str | None = None
+    priority: int | None = None
+    headers: Mapping[str, Any] | None = None
+    time_limit: float | None = None
+    soft_time_limit: float | None = None
+    max_retries: int | None = None
+    ignore_result: bool | None = None
+    retry: bool | None = None
+
+
+PLAIN_CALL: Final = CallOptions()
+
+
+class Zoned(Protocol):
+    """Who knows in which zone a naive datetime is meant."""
+
+    def aware(self, moment: Moment) -> Moment:
+        """Return *moment* with a zone."""
+
+
+class Addressed(Protocol):
+    """What is read of a task to address its calls."""
+
+    name: str
+    queue: str | None
+    priority: int | None
+    expires: Span | None
+    crash_limit: int | None
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """What the messages of one call, or of many like it, have in common."""
+
+    queue: str
+    priority: int
+    crash_limit: int
+    options: Options = Options()
+    eta: float | None = None
+    expires_after: float | None = None
+    expires_moment: float | None = None
+
+    def with_call(self, call: CallOptions, now: float, zone: Zoned) -> Envelope:
+        """Return the envelope for *call*, made at *now*.
+
+        Raises:
+            InvalidMessage: an option is out of its range, or contradicts another.
+        """
+        after, moment = (
+            (self.expires_after, self.expires_moment) if call.expires is None else _span(call.expires, zone)
+        )
+        return Envelope(
+            queue=self.queue if call.queue is None else check_queue_name(call.queue),
+            priority=self.priority if call.priority is None else checked_priority(call.priority),
+            crash_limit=self.crash_limit,
+            options=Options(
+                headers=dict(call.headers) if call.headers else None,
+                time_limit=_positive("time_limit", call.time_limit),
+                soft_time_limit=_positive("soft_time_limit", call.soft_time_limit),
+                max_retries=call.max_retries,
+                ignore_result=call.ignore_result,
+            ),
+            eta=_eta(call, now, zone),
+            expires_after=after,
+            expires_moment=moment,
+        )
+
+    def sent_by(self, run: Run) -> Envelope:
+        """Return the same for a call made inside *run*: its child."""
+        root = run.load_options().root_id or run.id
+        options = msgspec.structs.replace(self.options, root_id=root, parent_id=run.id)
+        return msgspec.structs.replace(self, options=options)
+
+    def expires_at(self, now: float) -> float | None:
+        """Return when a call made at *now* expires."""
+        return now + self.expires_after if self.expires_after is not None else self.expires_moment
+
+    def encoded(self, expires: float | None) -> bytes:
+        """Write the options, with what the task may want to know of its times."""
+        if self.eta is None and expires is None:
+            return encode_options(self.options)
+        return encode_options(msgspec.structs.replace(self.options, eta=self.eta, expires=expires))
+
+
+def envelope_of(task: Addressed, conf: Any) -> Envelope:
+    """Work out what all plain calls of *task* have in common.
+
+    Raises:
+        InvalidName, ConfigurationError: its queue or priority is none.
+    """
+    route = _route(task.name, conf.task_routes)
+    priority = (
+        task.priority if task.priority is not None else route.get("priority", conf.task_default_priority)
+    )
+    after, moment = (None, None) if task.expires is None else _span(task.expires, None)
+    return Envelope(
+        queue=check_queue_name(task.queue or route.get("queue") or conf.task_default_queue),
+        priority=checked_priority(priority),
+        crash_limit=conf.task_crash_limit if task.crash_limit is None else task.crash_limit,
+        expires_after=after,
+        expires_moment=moment,
+    )
+
+
+def _route(name: str, routes: Mapping[str, str | Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the route of task *name*: its own, or the first pattern's that fits."""
+    found = routes.get(name)
+    if found is None:
+        found = next((route for pattern, route in routes.items() if fnmatchcase(name, pattern)), {})
+    route = {"queue": found} if isinstance(found, str) else found
+    if unknown := set(route) - {"queue", "priority"}:
+        raise ConfigurationError(
+            f"the route of {name} has {sorted(unknown)}; a route knows 'queue' and 'priority'"
+        )
+    return route
+
+
+def checked_priority(priority: int) -> int:
+    """Return *priority* if it is one.
+
+    Raises:
+        InvalidMessage: it is not a whole number from 0 to 9.
+    """
+    if isinstance(priority, int) and not isinstance(priority, bool) and 0 <= priority <= 9:
+        return priority
+    raise InvalidMessage(f"a priority is a whole number from 0 to 9, larger first; not {priority!r}")
+
+
+def _positive(name: str, seconds: float | None) -> float | None:
+    if seconds is not None and not seconds >= 0:
+        raise InvalidMessage(f"{name} is a number of seconds from 0 (no limit) up; not {seconds!r}")
+    return seconds
+
+
+def _eta(call: CallOptions, now: float, zone: Zoned) -> float | None:
+    if call.eta is not None and call.countdown is not None:
+        raise InvalidMessage("a call has an eta or a countdown, not both")
+    if call.countdown is not None:
+        return _finite("countdown", now + max(0.0, float(call.countdown)))
+    return None if call.eta is None else _finite("eta", as_timestamp(zone.aware(call.eta)))
+
+
+def _finite(name: str, moment: float) -> float:
+    if not -1e11 < moment < 1e11:  # some three thousand years
+        raise InvalidMessage(f"the {name} is out of range: {moment!r}")
+    return moment
+
+
+def _span(expires: Span, zone: Zoned | None) -> tuple[float | None, float | None]:
+    """Return how long a call is good for, or until when."""
+    if isinstance(expires, timedelta):
+        return expires.total_seconds(), None
+    if isinstance(expires, datetime):
+        return None, as_timestamp(expires if zone is None else zone.aware(expires))
+    return _finite("expiry", float(expires)), None
+
+
+def as_call(item: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Read one item of `delay_many`: a tuple of positional arguments or a dict of keyword arguments.
+
+    Raises:
+        InvalidMessage: it is neither.
+    """
+    if isinstance(item, tuple | list):
+        return tuple(item), {}
+    if isinstance(item, Mapping):
+        return (), dict(item)
+    raise InvalidMessage(
+        "each call of delay_many is a tuple of positional arguments or a dict of keyword arguments, "
+        f"not {item!r:.80}; write (x,) for a single argument"
+    )

@@ -1,0 +1,292 @@
+"""Every setting in one typed table, with Celery's names where they exist.
+
+A setting is a row here: its name, type, default and meaning are nowhere else. Sources, later ones
+win: the defaults, the environment (`CELERIAC_` and the name in capitals), the application's code.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from types import ModuleType
+from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from celeriac.broker import DEFAULT_DEADLINE, DEFAULT_LEASE, DEFAULT_RETENTION
+from celeriac.errors import ConfigurationError
+from celeriac.message import DEFAULT_CRASH_LIMIT
+
+ENVIRONMENT_PREFIX: Final = "CELERIAC_"
+
+Routes = dict[str, str | dict[str, Any]]
+Seconds = float
+
+
+class Config:
+    """The settings of an application; `app.conf`.
+
+    Read and write them as attributes or items. A wrong name or value raises `ConfigurationError`.
+    """
+
+    version: int
+
+    # --- the store ---
+    broker_url: Annotated[
+        str | None, "URL of the store; None: sqlite:///celeriac.db in the project's directory"
+    ]
+    result_backend: Annotated[str | None, "None, or the same URL as broker_url: one store is both"]
+    namespace: Annotated[
+        str | None, "keeps applications apart on one Redis; None takes the application's name"
+    ]
+    broker_connection_timeout: Annotated[
+        Seconds, "after so many seconds a call gives up on a store that is away"
+    ]
+    broker_connection_retry_on_startup: Annotated[bool, "a worker waits for a store that is away at start"]
+    result_expires: Annotated[Seconds, "seconds for which finished tasks are kept (or a timedelta)"]
+
+    # --- the application ---
+    imports: Annotated[tuple[str, ...], "modules that a worker imports at start"]
+    include: Annotated[tuple[str, ...], "more of the same"]
+    timezone: Annotated[str, "IANA name of the zone in which a naive eta or expires is meant"]
+    enable_utc: Annotated[Literal[True], "stores always keep UTC"]
+
+    # --- tasks ---
+    task_default_queue: Annotated[str, "queue of a task for which nothing else says one"]
+    task_default_priority: Annotated[int, "0 to 9, larger first"]
+    task_routes: Annotated[
+        Routes, "task name or pattern (`mail.*`) to a queue, or to {'queue': …, 'priority': …}"
+    ]
+    task_time_limit: Annotated[
+        Seconds | None, "hard limit of a run in seconds: it is ended and the task failed"
+    ]
+    task_soft_time_limit: Annotated[
+        Seconds | None, "soft limit in seconds: SoftTimeLimitExceeded in the task"
+    ]
+    task_ignore_result: Annotated[bool, "do not keep what tasks return"]
+    task_crash_limit: Annotated[int, "how many dead workers a task may cost before it is failed"]
+    task_payload_limit: Annotated[int, "most bytes of a call's arguments as JSON"]
+    result_payload_limit: Annotated[int, "most bytes of a result as JSON"]
+    task_always_eager: Annotated[bool, "delay() runs the task at once, in the caller"]
+    task_eager_propagates: Annotated[bool, "an eager task's error is raised by delay()"]
+    task_acks_late: Annotated[bool, "accepted; tasks are always acknowledged after they ran"]
+    task_reject_on_worker_lost: Annotated[bool, "accepted; a lost worker's tasks are always run again"]
+    task_track_started: Annotated[bool, "accepted; the start is always kept"]
+    task_publish_retry: Annotated[bool, "whether a call waits for a store that is away, up to the time-out"]
+    task_serializer: Annotated[Literal["json"], "always json"]
+    result_serializer: Annotated[Literal["json"], "always json"]
+    accept_content: Annotated[tuple[Literal["json", "application/json"], ...], "always json"]
+    result_extended: Annotated[bool, "accepted; name, arguments, worker and retries are always kept"]
+
+    # --- the worker ---
+    worker_concurrency: Annotated[int | None, "tasks at once in each process; None: 16"]
+    worker_processes: Annotated[int | None, "processes; None: one for each core"]
+    worker_threads: Annotated[int | None, "of the tasks at once, how many may be `def`; None: all"]
+    worker_prefetch_multiplier: Annotated[int, "accepted; a worker never holds what it cannot start"]
+    worker_max_tasks_per_child: Annotated[int | None, "a process is replaced after so many tasks"]
+    worker_max_memory_per_child: Annotated[int | None, "a process is replaced above so many KiB of memory"]
+    worker_lease: Annotated[Seconds, "after so many silent seconds a worker's tasks go to others"]
+    worker_soft_shutdown_timeout: Annotated[Seconds, "seconds that running tasks get to finish at shutdown"]
+    worker_hijack_root_logger: Annotated[bool, "whether the worker command sets up logging if nobody has"]
+
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        object.__setattr__(self, "_values", dict(DEFAULTS))
+        object.__setattr__(self, "_origins", {})
+        object.__setattr__(self, "version", 0)  # rises with each change, so that what is derived can be kept
+        for name in DEFAULTS:
+            text = (os.environ if environment is None else environment).get(ENVIRONMENT_PREFIX + name.upper())
+            if text is not None:
+                self._set(name, _from_text(name, text), f"environment {ENVIRONMENT_PREFIX}{name.upper()}")
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.__dict__["_values"][name]
+        except KeyError:
+            raise _unknown(name, AttributeError) from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._set(name, value, "code")
+
+    __getitem__ = __getattr__
+    __setitem__ = __setattr__
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names of all settings."""
+        return iter(DEFAULTS)
+
+    def __contains__(self, name: object) -> bool:
+        """Say whether there is a setting called *name*."""
+        return name in DEFAULTS
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the setting *name*, or *default* when there is none."""
+        return self.__dict__["_values"].get(name, default)
+
+    def origin(self, name: str) -> str:
+        """Say where the value of *name* came from: "default", "environment …" or "code"."""
+        return str(self.__dict__["_origins"].get(name, "default"))
+
+    def update(self, *others: Mapping[str, Any], **settings: Any) -> None:
+        """Set many at once; all or none.
+
+        Raises:
+            ConfigurationError: a name or a value is wrong.
+        """
+        merged = {name: value for other in (*others, settings) for name, value in other.items()}
+        checked = {name: _checked(name, value) for name, value in merged.items()}
+        for name, value in checked.items():
+            self._set(name, value, "code")
+
+    def load(self, source: object, namespace: str = "") -> None:
+        """Take settings from an object, module or mapping; see `Celeriac.config_from_object`."""
+        found = dict(source) if isinstance(source, Mapping) else _attributes(source)
+        if namespace:
+            prefix = namespace.upper() + "_"
+            self.update(
+                {name[len(prefix) :].lower(): v for name, v in found.items() if name.startswith(prefix)}
+            )
+            return
+        if isinstance(source, Mapping):
+            self.update(found)
+            return
+        for name in found:  # a module has other names too: only a near miss is surely a mistake
+            if name not in DEFAULTS and (near := difflib.get_close_matches(name, DEFAULTS, 1, 0.9)):
+                raise ConfigurationError(
+                    f"{name!r} in {source!r} is not a setting; did you mean {near[0]!r}?"
+                )
+        self.update({name: value for name, value in found.items() if name in DEFAULTS})
+
+    def _set(self, name: str, value: Any, origin: str) -> None:
+        self.__dict__["_values"][name] = _checked(name, value)
+        self.__dict__["_origins"][name] = origin
+        self.__dict__["version"] += 1
+
+
+DEFAULTS: Final[dict[str, Any]] = {
+    "broker_url": None,
+    "result_backend": None,
+    "namespace": None,
+    "broker_connection_timeout": DEFAULT_DEADLINE,
+    "broker_connection_retry_on_startup": True,
+    "result_expires": DEFAULT_RETENTION,
+    "imports": (),
+    "include": (),
+    "timezone": "UTC",
+    "enable_utc": True,
+    "task_default_queue": "default",
+    "task_default_priority": 0,
+    "task_routes": {},
+    "task_time_limit": None,
+    "task_soft_time_limit": None,
+    "task_ignore_result": False,
+    "task_crash_limit": DEFAULT_CRASH_LIMIT,
+    "task_payload_limit": 16 * 1024 * 1024,
+    "result_payload_limit": 16 * 1024 * 1024,
+    "task_always_eager": False,
+    "task_eager_propagates": False,
+    "task_acks_late": True,
+    "task_reject_on_worker_lost": True,
+    "task_track_started": True,
+    "task_publish_retry": True,
+    "task_serializer": "json",
+    "result_serializer": "json",
+    "accept_content": ("json",),
+    "result_extended": True,
+    "worker_concurrency": None,
+    "worker_processes": None,
+    "worker_threads": None,
+    "worker_prefetch_multiplier": 1,
+    "worker_max_tasks_per_child": None,
+    "worker_max_memory_per_child": None,
+    "worker_lease": DEFAULT_LEASE,
+    "worker_soft_shutdown_timeout": 8.0,
+    "worker_hijack_root_logger": True,
+}
+
+# Smallest legal values; a setting that is not here has no lower bound.
+_AT_LEAST: Final[dict[str, float]] = {
+    "broker_connection_timeout": 0.05,
+    "result_expires": 0.001,
+    "task_default_priority": 0,
+    "task_time_limit": 0.001,
+    "task_soft_time_limit": 0.001,
+    "task_crash_limit": 0,
+    "task_payload_limit": 1,
+    "result_payload_limit": 1,
+    "worker_concurrency": 1,
+    "worker_processes": 1,
+    "worker_threads": 1,
+    "worker_max_tasks_per_child": 1,
+    "worker_max_memory_per_child": 1,
+    "worker_lease": 0.5,
+    "worker_soft_shutdown_timeout": 0,
+}
+
+
+def describe() -> list[tuple[str, str, Any, str]]:
+    """Return name, type, default and meaning of each setting, for the reference and the command line."""
+    hints = _hints()
+    return [(name, _type_name(hints[name]), DEFAULTS[name], get_args(hints[name])[1]) for name in DEFAULTS]
+
+
+def _type_name(hint: Any) -> str:
+    kind = get_args(hint)[0]
+    return (
+        kind.__name__ if isinstance(kind, type) and not get_args(kind) else str(kind).replace("typing.", "")
+    )
+
+
+def _hints() -> dict[str, Any]:
+    return {
+        name: hint for name, hint in get_type_hints(Config, include_extras=True).items() if name in DEFAULTS
+    }
+
+
+_types: dict[str, Any] = {}
+
+
+def _checked(name: str, value: Any) -> Any:
+    """Return *value* as the type of setting *name*, or raise."""
+    if name not in DEFAULTS:
+        raise _unknown(name, ConfigurationError)
+    if not _types:
+        _types.update({key: get_args(hint)[0] for key, hint in _hints().items()})
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    try:
+        checked = msgspec.convert(value, _types[name], strict=False)
+    except msgspec.ValidationError as error:
+        kind = _type_name(_hints()[name])
+        raise ConfigurationError(f"the setting {name!r} must be {kind}, not {value!r} ({error})") from error
+    least = _AT_LEAST.get(name)
+    if least is not None and checked is not None and not checked >= least:
+        raise ConfigurationError(f"the setting {name!r} must be at least {least:g}, not {value!r}")
+    if name == "task_default_priority" and checked > 9:
+        raise ConfigurationError(f"the setting {name!r} must be 0 to 9, not {value!r}")
+    return checked
+
+
+def _from_text(name: str, text: str) -> Any:
+    """Read an environment variable: lists are comma-separated, tables are JSON."""
+    hint = get_args(_hints()[name])[0]
+    if get_origin(hint) is tuple:
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    if get_origin(hint) is dict:
+        try:
+            return msgspec.json.decode(text.encode())
+        except msgspec.DecodeError as error:
+            raise ConfigurationError(f"{ENVIRONMENT_PREFIX}{name.upper()} must be JSON: {error}") from error
+    return text
+
+
+def _attributes(source: object) -> dict[str, Any]:
+    names = vars(source) if isinstance(source, ModuleType | type) else dir(source)
+    return {name: getattr(source, name) for name in names if not name.startswith("_")}
+
+
+def _unknown(name: str, kind: type[Exception]) -> Exception:
+    near = difflib.get_close_matches(str(name), DEFAULTS, 1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return kind(f"{name!r} is not a setting of Celeriac{hint}")

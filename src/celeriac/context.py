@@ -1,0 +1,220 @@
+"""One run of one task: what it is given, how it reports, how it may be interrupted; and which run is current.
+
+The worker creates runs, the task's code finds its own through `current_run`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+
+from celeriac import codec
+from celeriac.message import Delivery, Options, Request, decode_options
+from celeriac.outcome import Outcome
+from celeriac.retry import RetryPolicy
+from celeriac.states import RESERVED
+
+if TYPE_CHECKING:
+    import asyncio
+
+Executor = Literal["loop", "thread", "process"]
+Hook = Literal["before_start", "on_success", "on_failure", "on_retry", "after_return"]
+
+
+class Job(Protocol):
+    """What a worker knows of a task: its name, its rules, and how to call it."""
+
+    name: str
+    executor: Executor
+    policy: RetryPolicy
+    time_limit: float | None
+    soft_time_limit: float | None
+    throws: tuple[type[BaseException], ...]
+    ignore_result: bool
+    hooks: frozenset[Hook]
+
+    def load(self, payload: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Turn a message's bytes into the arguments of a call; raises `InvalidMessage`."""
+
+    def dump(self, result: Any) -> bytes:
+        """Turn what the call returned into bytes; raises `InvalidMessage`."""
+
+    @property
+    def body(self) -> Callable[..., Any]:
+        """The function to call; a coroutine function when the executor is "loop"."""
+
+    def hook(self, name: Hook) -> Callable[..., Any]:
+        """Return the hook *name*; called only when it is among `hooks`."""
+
+
+class Reporter(Protocol):
+    """Where a run's progress goes."""
+
+    def report(
+        self,
+        run: Run,
+        *,
+        state: str | None = None,
+        meta: bytes | None = None,
+        checkpoint: bytes | None = None,
+    ) -> Callable[[float], None]:
+        """Hand progress over; the returned function waits, at most so many seconds, until it is stored."""
+
+
+class Run:
+    """A delivery on its way through the worker."""
+
+    __slots__ = (
+        "args",
+        "claimed",
+        "coroutine",
+        "delivery",
+        "done",
+        "hostname",
+        "interrupted",
+        "job",
+        "kwargs",
+        "latest_checkpoint",
+        "moment_started",
+        "options",
+        "pool",
+        "reporter",
+        "request_cache",
+        "settled",
+        "started",
+        "thread",
+        "verdict",
+        "void",
+    )
+
+    def __init__(
+        self, job: Job, delivery: Delivery, reporter: Reporter, hostname: str, claimed: float = 0.0
+    ) -> None:
+        self.job = job
+        self.delivery = delivery
+        self.reporter = reporter
+        self.hostname = hostname
+        self.claimed = claimed  # monotonic seconds
+        self.options: Options | None = None
+        self.args: tuple[Any, ...] = ()
+        self.kwargs: dict[str, Any] = {}
+        self.request_cache: Request | None = None
+        self.latest_checkpoint: bytes | None = None
+        self.started = 0.0  # seconds since 1970; 0.0: not yet
+        self.moment_started = 0.0  # monotonic seconds
+        self.done = False  # the task's code has ended
+        self.settled = False  # an outcome was handed to the courier
+        self.void = False  # the lease is lost: whatever comes out is not wanted
+        self.interrupted: BaseException | None = None
+        self.verdict: Outcome | None = None  # decided from outside: revoked, timed out, stopped
+        self.thread: Any = None  # the pool's thread, or the isolated process, that runs it
+        self.coroutine: asyncio.Task[Any] | None = None
+        self.pool: Any = None
+
+    @property
+    def id(self) -> str:
+        """The task's id."""
+        return self.delivery.id
+
+    def load_options(self) -> Options:
+        """Decode the message's options, once."""
+        if self.options is None:
+            self.options = decode_options(self.delivery.options)
+        return self.options
+
+    @property
+    def request(self) -> Request:
+        """What the task may know of its call; made when first asked for."""
+        if self.request_cache is None:
+            self.request_cache = self._make_request()
+        return self.request_cache
+
+    def _make_request(self) -> Request:
+        delivery, options = self.delivery, self.load_options()
+        _, hard = self.limits()
+        return Request(
+            id=delivery.id,
+            task=delivery.name,
+            args=self.args,
+            kwargs=self.kwargs,
+            retries=delivery.retries,
+            crashes=delivery.crashes,
+            hostname=self.hostname,
+            queue=delivery.queue,
+            priority=delivery.priority,
+            root_id=options.root_id or delivery.id,
+            parent_id=options.parent_id,
+            eta=options.eta,
+            expires=options.expires,
+            deadline=self.started + hard if hard and self.started else None,
+            headers=options.headers or {},
+        )
+
+    def limits(self) -> tuple[float | None, float | None]:
+        """Return the soft and the hard limit of this run in seconds."""
+        if not self.delivery.options:
+            return self.job.soft_time_limit, self.job.time_limit
+        options = self.load_options()
+        soft = self.job.soft_time_limit if options.soft_time_limit is None else options.soft_time_limit
+        hard = self.job.time_limit if options.time_limit is None else options.time_limit
+        return soft or None, hard or None
+
+    @property
+    def keeps_result(self) -> bool:
+        """Whether what the task returns is stored."""
+        if self.delivery.options:
+            asked = self.load_options().ignore_result
+            if asked is not None:
+                return not asked
+        return not self.job.ignore_result
+
+    @property
+    def checkpoint(self) -> bytes:
+        """What was saved last, by this run or an earlier one; JSON, empty for nothing."""
+        return self.delivery.checkpoint if self.latest_checkpoint is None else self.latest_checkpoint
+
+    def update_state(self, state: str | None, meta: Any) -> None:
+        """Report progress.
+
+        Raises:
+            ValueError: only the store gives *state*.
+            EncodeError: *meta* has no JSON form.
+        """
+        self.reporter.report(self, state=checked_state(state), meta=encode_meta(meta))
+
+    def save(self, checkpoint: Any, *, state: str | None = None, meta: Any = None) -> Callable[[float], None]:
+        """Hand a checkpoint over, with progress in the same write; the returned function waits for it."""
+        data = codec.encode(checkpoint, what=f"the checkpoint of {self.delivery.name}")
+        done = self.reporter.report(self, state=checked_state(state), meta=encode_meta(meta), checkpoint=data)
+        self.latest_checkpoint = data
+        return done
+
+
+def checked_state(state: str | None) -> str | None:
+    """Return *state* if a task may give it to itself.
+
+    Raises:
+        ValueError: it may not.
+    """
+    if state is not None and (state in RESERVED or not 0 < len(state) <= 64):
+        raise ValueError(
+            f"update_state cannot set the state {state!r:.80}: Celeriac gives that one itself. Return to "
+            "succeed, raise to fail, self.retry() to retry; any other name of up to 64 characters is yours"
+        )
+    return state
+
+
+def encode_meta(meta: Any) -> bytes | None:
+    """Write the meta of a progress report; None when there is none."""
+    return None if meta is None else codec.encode(meta, what="the meta of update_state")
+
+
+_current: Final[ContextVar[Run | None]] = ContextVar("celeriac_current_run", default=None)
+set_current = _current.set
+reset_current = _current.reset
+
+
+def current_run() -> Run | None:
+    """Return the run in whose code this is called; None outside tasks."""
+    return _current.get()

@@ -1,0 +1,116 @@
+"""Running a task here and now: what `apply` and `task_always_eager` do, on the worker's own steps.
+
+No store and no worker: arguments and result go through JSON as they would, retries follow at once,
+time limits do not count.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from celeriac.clock import Clock
+from celeriac.context import Job, Run
+from celeriac.message import Delivery, Message, Record, Request
+from celeriac.middleware import Moments
+from celeriac.outcome import Settlement
+from celeriac.states import State, Verdict
+from celeriac.worker.runner import Runner
+
+_STATES = {Verdict.SUCCEEDED: State.SUCCEEDED, Verdict.CANCELLED: State.CANCELLED}
+
+
+class _Notes:
+    """Keeps what a run reports, for the record."""
+
+    def __init__(self) -> None:
+        self.custom, self.meta, self.checkpoint = "", b"", b""
+
+    def report(
+        self,
+        run: Run,  # noqa: ARG002
+        *,
+        state: str | None = None,
+        meta: bytes | None = None,
+        checkpoint: bytes | None = None,
+    ) -> Callable[[float], None]:
+        self.custom = self.custom if state is None else state
+        self.meta = self.meta if meta is None else meta
+        self.checkpoint = self.checkpoint if checkpoint is None else checkpoint
+        return lambda _timeout: None
+
+
+class _EagerRun(Run):
+    """A run that tells its task so."""
+
+    __slots__ = ()
+
+    def _make_request(self) -> Request:
+        from msgspec.structs import replace
+
+        return replace(super()._make_request(), is_eager=True)
+
+
+def run(job: Job, message: Message, moments: Moments, clock: Clock) -> Record:
+    """Run *message* to its end and return its record."""
+    notes, runner, started = _Notes(), Runner(moments, clock), clock.now()
+    retries = 0
+    while True:
+        this = _EagerRun(job, _delivery(message, retries, notes.checkpoint), notes, socket.gethostname())
+        settlement = _run_once(runner, this)
+        if settlement.verdict is not Verdict.RETRY:
+            break
+        retries += 1
+    state = _STATES.get(settlement.verdict, State.FAILED)
+    return Record(
+        message,
+        state,
+        custom=notes.custom,
+        started=started,
+        finished=clock.now(),
+        worker=socket.gethostname(),
+        fence=retries + 1,
+        retries=retries,
+        meta=notes.meta,
+        result=settlement.body if state is State.SUCCEEDED else b"",
+        error=b"" if state is State.SUCCEEDED else settlement.body,
+        checkpoint=notes.checkpoint,
+    )
+
+
+def _delivery(message: Message, retries: int, checkpoint: bytes) -> Delivery:
+    return Delivery(
+        id=message.id,
+        name=message.name,
+        queue=message.queue,
+        priority=message.priority,
+        payload=message.payload,
+        options=message.options,
+        fence=retries + 1,
+        retries=retries,
+        crashes=0,
+        crash_limit=message.crash_limit,
+        checkpoint=checkpoint,
+    )
+
+
+def _run_once(runner: Runner, this: Run) -> Settlement:
+    if not asyncio.iscoroutinefunction(this.job.body):
+        return runner.run_here(this)
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(runner.run_async(this))
+    return _in_thread(lambda: asyncio.run(runner.run_async(this)))
+
+
+def _in_thread(call: Callable[[], Settlement]) -> Settlement:
+    """Run *call* in a thread of its own: this one's event loop is busy with the caller."""
+    answer: list[Any] = []
+    thread = threading.Thread(target=lambda: answer.append(call()), name="celeriac-eager")
+    thread.start()
+    thread.join()
+    return answer[0]  # type: ignore[no-any-return]

@@ -1,0 +1,157 @@
+"""From an application to a worker: the table of tasks, the options, the worker in the caller's process."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+from celeriac.context import Job
+from celeriac.errors import CeleriacError, ConfigurationError
+from celeriac.message import check_queue_name
+from celeriac.middleware import Moments
+from celeriac.task import TaskJob
+from celeriac.worker.options import DEFAULT_SLOTS, WorkerOptions
+from celeriac.worker.process import Overseer, Worker
+
+
+def jobs_of(app: Any) -> dict[str, Job]:
+    """Return the table of *app*'s tasks as a worker sees them."""
+    return {name: TaskJob(task, app.conf) for name, task in app.tasks.items()}
+
+
+def load_table(reference: str) -> tuple[Mapping[str, Job], Moments]:
+    """Make the table of tasks in a fresh process; *reference* is `module:attribute` of the application."""
+    app = find_app(reference)
+    app.import_modules()
+    return jobs_of(app), app.moments
+
+
+def find_app(reference: str) -> Any:
+    """Import and return the application at `module:attribute`."""
+    module, _, attribute = reference.partition(":")
+    found: Any = import_module(module)
+    for name in attribute.split("."):
+        found = getattr(found, name)
+    return found
+
+
+def reference_of(app: Any) -> str | None:
+    """Return `module:attribute` under which a fresh process finds *app*; None when no module has it."""
+    for name, module in list(sys.modules.items()):
+        for attribute, value in list(getattr(module, "__dict__", {}).items()):
+            if value is app and name != __name__:
+                return f"{name}:{attribute}"
+    return None
+
+
+def _load(app_reference: str | None, main: str) -> tuple[Mapping[str, Job], Moments]:
+    if app_reference is None:
+        raise ConfigurationError(
+            f"a task with executor='process' runs in a fresh process, which must find the application "
+            f"{main!r}: make it a global name of a module"
+        )
+    return load_table(app_reference)
+
+
+def options_of(app: Any, **given: Any) -> WorkerOptions:
+    """Merge what was *given* (None: not given) with the application's settings."""
+    conf = app.conf
+    queues = given.get("queues") or (conf.task_default_queue,)
+    values = {
+        "slots": conf.worker_concurrency or DEFAULT_SLOTS,
+        "threads": conf.worker_threads,
+        "processes": conf.worker_processes or os.cpu_count() or 1,
+        "lease": conf.worker_lease,
+        "grace": conf.worker_soft_shutdown_timeout,
+        "max_tasks": conf.worker_max_tasks_per_child,
+        "max_memory_kib": conf.worker_max_memory_per_child,
+    }
+    values |= {name: value for name, value in given.items() if value is not None}
+    values["queues"] = tuple(dict.fromkeys(check_queue_name(queue) for queue in queues))
+    return WorkerOptions(**values)
+
+
+def build_worker(
+    app: Any,
+    options: WorkerOptions,
+    *,
+    overseer: Overseer | None = None,
+    index: int = 0,
+    reference: str | None = None,
+) -> Worker:
+    """Make a worker process of *app*; nothing is started yet."""
+    return Worker(
+        app.broker,
+        jobs_of(app),
+        moments=app.moments,
+        clock=app.clock,
+        options=options,
+        loader=partial(_load, reference or reference_of(app), app.main),
+        overseer=overseer,
+        index=index,
+    )
+
+
+class Embedded:
+    """A worker inside this process; `app.embedded()` makes it."""
+
+    def __init__(
+        self, app: Any, *, queues: Sequence[str] | None, concurrency: int | None, threads: int | None
+    ) -> None:
+        self._app = app
+        self.options = options_of(app, queues=queues, slots=concurrency, threads=threads, processes=0)
+        self.worker: Worker | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> Embedded:
+        """Start the worker and return when it is ready.
+
+        Raises:
+            CeleriacError: it runs already. OperationalError: the store is away.
+        """
+        if self.worker is not None:
+            raise CeleriacError("this embedded worker runs already")
+        self._app.import_modules()
+        self.worker = build_worker(self._app, self.options)
+        self._thread = threading.Thread(target=self._run, name="celeriac-worker", daemon=True)
+        self._thread.start()
+        self.worker.wait_ready()
+        return self
+
+    def _run(self) -> None:
+        try:
+            if self.worker is not None:
+                self.worker.run()
+        except Exception:  # noqa: BLE001 - kept in worker.failure, raised by wait_ready
+            return
+
+    def stop(self) -> None:
+        """Stop the worker: running tasks may finish within the grace period, the rest is given back."""
+        worker, thread = self.worker, self._thread
+        if worker is None or thread is None:
+            return
+        worker.stop()
+        worker.join(self.options.grace + 40.0)
+        thread.join(5.0)
+        self.worker = self._thread = None
+
+    def __enter__(self) -> Embedded:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    async def __aenter__(self) -> Embedded:
+        import asyncio
+
+        return await asyncio.to_thread(self.start)
+
+    async def __aexit__(self, *_: object) -> None:
+        import asyncio
+
+        await asyncio.to_thread(self.stop)

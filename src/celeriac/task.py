@@ -1,0 +1,696 @@
+"""The task as its author writes it and its callers call it: a function or a class with `run`.
+
+A task belongs to an application, or is shared and belongs to the current one. It turns calls into
+messages; it runs nothing itself, except in `apply` and when it is called like a function.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import itertools
+import types
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypedDict, cast
+
+from celeriac import codec
+from celeriac.arguments import Arguments
+from celeriac.calling import PLAIN_CALL, CallOptions, Envelope, as_call, envelope_of
+from celeriac.clock import as_timestamp
+from celeriac.context import Executor, Hook, current_run
+from celeriac.errors import ConfigurationError, Retry
+from celeriac.message import (
+    Message,
+    Request,
+    check_id,
+    check_queue_name,
+    check_task_name,
+    decode_payload,
+    encode_payload,
+    new_ids,
+)
+from celeriac.outcome import ErrorInfo
+from celeriac.result import AsyncResult, EagerResult
+from celeriac.retry import DEFAULT_DELAY, DEFAULT_MAX_RETRIES, RetryPolicy
+
+if TYPE_CHECKING:
+    from typing_extensions import ParamSpec, TypeVar
+
+    P = ParamSpec("P", default=...)
+    R = TypeVar("R", default=Any)
+    T = TypeVar("T")
+else:
+    from typing import ParamSpec, TypeVar
+
+    P = ParamSpec("P")
+    R = TypeVar("R")
+
+HOOKS: Final[tuple[Hook, ...]] = ("before_start", "on_success", "on_failure", "on_retry", "after_return")
+BULK: Final = 1_000  # messages that `delay_many` sends at once
+CHECKPOINT_TIMEOUT: Final = 30.0  # seconds that `checkpoint` waits for the store
+
+
+class TaskOptions(TypedDict, total=False):
+    """The options of a task; each is also a class attribute of `Task`, where it is described."""
+
+    name: str
+    queue: str | None
+    priority: int | None
+    max_retries: int | None
+    default_retry_delay: float
+    autoretry_for: tuple[type[BaseException], ...]
+    dont_autoretry_for: tuple[type[BaseException], ...]
+    retry_backoff: bool | float
+    retry_backoff_max: float
+    retry_jitter: bool
+    time_limit: float | None
+    soft_time_limit: float | None
+    expires: float | timedelta | datetime | None
+    ignore_result: bool | None
+    crash_limit: int | None
+    executor: Executor | None
+    throws: tuple[type[BaseException], ...]
+    acks_late: bool
+    reject_on_worker_lost: bool
+    track_started: bool
+
+
+OPTIONS: Final = frozenset(TaskOptions.__annotations__)
+
+
+class Task(Generic[P, R]):
+    """A unit of work: subclass it and write `run`, or let `@app.task` make one of a function.
+
+    One instance serves all runs, so keep nothing of a run on `self`.
+
+    Attributes:
+        name: unique in the application; None takes `module.name`.
+        queue, priority: where to; None takes the route's or the application's.
+        max_retries: how often it may be retried; None for no end.
+        default_retry_delay: seconds before a retry that names none.
+        autoretry_for, dont_autoretry_for: errors that are retried without being asked, and those that are not.
+        retry_backoff: seconds before the first automatic retry, doubled with each; True is 1.
+        retry_backoff_max: its largest value. retry_jitter: a random part of it, so that a herd spreads.
+        time_limit, soft_time_limit: seconds; None takes the application's.
+        expires: seconds after sending (or a timedelta, or a moment) at which it is not worth running any more.
+        ignore_result: do not keep what it returns; None takes the application's.
+        crash_limit: how many dead workers it may cost; None takes the application's.
+        executor: "loop" (`async def`), "thread" (`def`), or "process", where it can be killed at any moment.
+        throws: errors that are expected: logged without a traceback.
+        acks_late, reject_on_worker_lost, track_started: accepted for Celery's sake; always so.
+    """
+
+    name: str = ""
+    queue: str | None = None
+    priority: int | None = None
+    max_retries: int | None = DEFAULT_MAX_RETRIES
+    default_retry_delay: float = DEFAULT_DELAY
+    autoretry_for: tuple[type[BaseException], ...] = ()
+    dont_autoretry_for: tuple[type[BaseException], ...] = ()
+    retry_backoff: bool | float = False
+    retry_backoff_max: float = 600.0
+    retry_jitter: bool = True
+    time_limit: float | None = None
+    soft_time_limit: float | None = None
+    expires: float | timedelta | datetime | None = None
+    ignore_result: bool | None = None
+    crash_limit: int | None = None
+    executor: Executor | None = None
+    throws: tuple[type[BaseException], ...] = ()
+    acks_late: bool = True
+    reject_on_worker_lost: bool = True
+    track_started: bool = True
+
+    run: Callable[..., Any]
+    _app: ClassVar[Any] = None  # set on the class by `app.Task`, on the instance by `register_task`
+    _cache: tuple[int, Envelope] | None = None
+    _arguments: Arguments | None = None
+
+    def __init_subclass__(cls, *, app: Any = None, register: bool = True, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if app is not None:
+            cls._app = app
+        if register and cls._app is not None and "run" in vars(cls):
+            cls._app.register_task(cls)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the task here and now, like the function that it is."""
+        return cast("R", self.run(*args, **kwargs))
+
+    def __repr__(self) -> str:
+        return f"<@task: {self.name or type(self).__qualname__}>"
+
+    def __reduce__(self) -> Any:
+        raise TypeError(f"{self!r} cannot be pickled; send its name")
+
+    @property
+    def app(self) -> Any:
+        """The application that it belongs to: its own, or the current one."""
+        return self._app if self._app is not None else current_application()
+
+    @property
+    def arguments(self) -> Arguments:
+        """How calls fit its signature."""
+        if self._arguments is None:
+            self._arguments = Arguments(self.run, self.name, skip=0)
+        return self._arguments
+
+    # --- calling --------------------------------------------------------------------------------------
+
+    def delay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
+        """Send a call; return when the store has committed it.
+
+        Raises:
+            InvalidArguments: the call does not fit the function's signature.
+            EncodeError, PayloadTooLarge: an argument cannot be sent.
+            OperationalError: the store does not take it; raised within `broker_connection_timeout` seconds.
+        """
+        return self._send(args, kwargs, PLAIN_CALL)
+
+    async def adelay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
+        """Do what `delay` does without blocking the event loop; callers at once share one batch."""
+        return await self._asend(args, kwargs, PLAIN_CALL)
+
+    def apply_async(
+        self,
+        args: Iterable[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        task_id: str | None = None,
+        countdown: float | None = None,
+        eta: datetime | float | None = None,
+        expires: float | timedelta | datetime | None = None,
+        queue: str | None = None,
+        priority: int | None = None,
+        headers: Mapping[str, Any] | None = None,
+        time_limit: float | None = None,
+        soft_time_limit: float | None = None,
+        max_retries: int | None = None,
+        ignore_result: bool | None = None,
+        retry: bool | None = None,
+    ) -> AsyncResult[R]:
+        """Send a call with options.
+
+        Args:
+            task_id: an id of your own; sending it again changes nothing and gives the first one's result.
+            countdown: seconds from now before which it is not started; negative counts as 0.
+            eta: the same as a moment: a datetime (without zone: in the `timezone` setting) or seconds since 1970.
+            expires: seconds from now, a timedelta, or a datetime at which it is not worth running any more.
+            priority: 0 to 9, larger first.
+            headers: anything; `self.request.headers`.
+            retry: False makes a store that is away an error at once.
+
+        Raises:
+            As `delay`; ValueError for a priority outside 0 to 9.
+        """
+        call = CallOptions(
+            task_id, countdown, eta, expires, queue, priority, headers,
+            time_limit, soft_time_limit, max_retries, ignore_result, retry,
+        )  # fmt: skip
+        return self._send(tuple(args or ()), dict(kwargs or {}), call)
+
+    async def aapply_async(
+        self,
+        args: Iterable[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> AsyncResult[R]:
+        """Do what `apply_async` does, with the same options, without blocking the event loop."""
+        return await self._asend(tuple(args or ()), dict(kwargs or {}), CallOptions(**options))
+
+    def delay_many(self, calls: Iterable[Any], **options: Any) -> list[AsyncResult[R]]:
+        """Send many calls in batches of 1,000; memory stays bounded by the results that are returned.
+
+        Args:
+            calls: each a tuple of positional arguments or a dict of keyword arguments.
+            options: as `apply_async` has, but no `task_id`.
+
+        Raises:
+            As `delay`. Batches before the failing one have been sent; the error's note says how many calls.
+        """
+        sent: list[AsyncResult[R]] = []
+        for messages in self._batches(calls, CallOptions(**options)):
+            try:
+                self._publish(messages)
+            except Exception as error:
+                error.add_note(f"{len(sent)} calls had been sent before")
+                raise
+            sent += [self._result(message.id) for message in messages]
+        return sent
+
+    async def adelay_many(self, calls: Iterable[Any], **options: Any) -> list[AsyncResult[R]]:
+        """Do what `delay_many` does, without blocking the event loop."""
+        sent: list[AsyncResult[R]] = []
+        for messages in self._batches(calls, CallOptions(**options)):
+            await self._apublish(messages)
+            sent += [self._result(message.id) for message in messages]
+        return sent
+
+    def apply(
+        self, args: Iterable[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
+    ) -> EagerResult[R]:
+        """Run the task here and now, as a worker would: arguments through JSON, retries at once, limits off."""
+        call = CallOptions(**options)
+        message = self._messages([(tuple(args or ()), dict(kwargs or {}))], call)[0]
+        return cast("EagerResult[R]", self.app.run_eagerly(self, message, propagate=False))
+
+    # --- from a call to a message -----------------------------------------------------------------------
+
+    def _send(self, args: tuple[Any, ...], kwargs: dict[str, Any], call: CallOptions) -> AsyncResult[R]:
+        messages = self._messages([(args, kwargs)], call)
+        app = self.app
+        if app.conf.task_always_eager:
+            propagate = app.conf.task_eager_propagates
+            return cast("AsyncResult[R]", app.run_eagerly(self, messages[0], propagate=propagate))
+        self._publish(messages, retry=call.retry)
+        return self._result(messages[0].id)
+
+    async def _asend(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], call: CallOptions
+    ) -> AsyncResult[R]:
+        messages = self._messages([(args, kwargs)], call)
+        app = self.app
+        if app.conf.task_always_eager:
+            import asyncio
+
+            propagate = app.conf.task_eager_propagates
+            return cast(
+                "AsyncResult[R]",
+                await asyncio.to_thread(app.run_eagerly, self, messages[0], propagate=propagate),
+            )
+        await self._apublish(messages)
+        return self._result(messages[0].id)
+
+    def _result(self, task_id: str) -> AsyncResult[R]:
+        return AsyncResult(task_id, self.app, kind=self.arguments.result_type)
+
+    def _publish(self, messages: list[Message], *, retry: bool | None = None) -> None:
+        self.app.publish(messages, retry=retry)
+
+    async def _apublish(self, messages: list[Message]) -> None:
+        await self.app.apublish(messages)
+
+    def _batches(self, calls: Iterable[Any], call: CallOptions) -> Iterator[list[Message]]:
+        if call.task_id is not None:
+            raise TypeError("delay_many gives each call an id of its own: task_id cannot be set")
+        source = map(as_call, calls)
+        while batch := list(itertools.islice(source, BULK)):
+            yield self._messages(batch, call)
+
+    def _messages(
+        self, calls: list[tuple[tuple[Any, ...], dict[str, Any]]], call: CallOptions
+    ) -> list[Message]:
+        """Check *calls* and write them as messages; what they have in common is worked out once."""
+        app = self.app
+        now = app.clock.now()
+        common = self._envelope(app)
+        if call is not PLAIN_CALL:
+            common = common.with_call(call, now, app)
+        if (run := current_run()) is not None:
+            common = common.sent_by(run)
+        expires = common.expires_at(now)
+        options = common.encoded(expires)
+        ids = new_ids(len(calls), now) if call.task_id is None else [check_id(call.task_id)]
+        check, what, limit = (
+            self.arguments.check,
+            f"the arguments of {self.name}",
+            app.conf.task_payload_limit,
+        )
+        messages = []
+        for task_id, (args, kwargs) in zip(ids, calls, strict=True):
+            check(args, kwargs)
+            payload = encode_payload(args, kwargs, what=what, limit=limit)
+            messages.append(
+                Message(
+                    task_id,
+                    self.name,
+                    common.queue,
+                    common.priority,
+                    now,
+                    payload,
+                    common.eta,
+                    expires,
+                    common.crash_limit,
+                    options,
+                )  # fmt: skip
+            )
+        return messages
+
+    def _envelope(self, app: Any) -> Envelope:
+        """What every plain call of this task has in common; worked out again when the settings change."""
+        cache = self._cache
+        if cache is None or cache[0] != app.conf.version:
+            self._cache = cache = (app.conf.version, envelope_of(self, app.conf))
+        return cache[1]
+
+    # --- inside a run -----------------------------------------------------------------------------------
+
+    @property
+    def request(self) -> Request:
+        """The present call: id, arguments, retries, and so on."""
+        run = current_run()
+        return run.request if run is not None else _CALLED_DIRECTLY
+
+    def update_state(
+        self, task_id: str | None = None, state: str | None = None, meta: Any = None, **_: Any
+    ) -> None:
+        """Report progress: a *state* of your own, such as "PROGRESS", and *meta*, anything with a JSON form.
+
+        It is stored within milliseconds; of several in a row the last one counts. Outside a run it does nothing.
+
+        Raises:
+            ValueError: only Celeriac gives this state, or *task_id* is another task's.
+        """
+        run = current_run()
+        if run is None:
+            return
+        if task_id is not None and task_id != run.id:
+            raise ValueError(f"task {run.id} cannot report for {task_id}: only the run that holds a task may")
+        run.update_state(state, meta)
+
+    def progress(self, current: float, total: float, status: str = "") -> None:
+        """Report PROGRESS, *current* of *total*."""
+        self.update_state(state="PROGRESS", meta={"current": current, "total": total, "status": status})
+
+    def track(self, items: Iterable[T], total: int | None = None, status: str = "") -> Iterator[T]:
+        """Iterate over *items* and report how many are done, at most a hundred times.
+
+        Args:
+            total: how many there are, for an iterable without a length.
+        """
+        count = total if total is not None else _length(items)
+        step = max(1, count // 100)
+        done = 0
+        self.progress(0, count or 1, status)
+        for done, item in enumerate(items, 1):
+            yield item
+            if done % step == 0 or done == count:
+                self.progress(done, max(count, done), status)
+
+    @property
+    def cursor(self) -> Any:
+        """What `checkpoint` saved last, in this run or an earlier one; None at first."""
+        run = current_run()
+        return None if run is None else codec.decode(run.checkpoint, what="the checkpoint")
+
+    def checkpoint(
+        self, value: Any, *, current: float | None = None, total: float | None = None, status: str = ""
+    ) -> None:
+        """Save *value* for a retried or recovered run, and progress with it in the same write.
+
+        In a `def` it returns when the store has it. In an `async def` it hands it over and returns at once:
+        use `acheckpoint` to wait.
+        """
+        wait = self._save(value, current, total, status)
+        if wait is not None and not _on_a_loop():
+            wait(CHECKPOINT_TIMEOUT)
+
+    async def acheckpoint(
+        self, value: Any, *, current: float | None = None, total: float | None = None, status: str = ""
+    ) -> None:
+        """Do what `checkpoint` does, and wait for the store without blocking the event loop."""
+        import asyncio
+
+        wait = self._save(value, current, total, status)
+        if wait is not None:
+            await asyncio.to_thread(wait, CHECKPOINT_TIMEOUT)
+
+    def _save(
+        self, value: Any, current: float | None, total: float | None, status: str
+    ) -> Callable[[float], None] | None:
+        run = current_run()
+        if run is None:
+            return None
+        if current is None:
+            return run.save(value)
+        meta = {"current": current, "total": 1 if total is None else total, "status": status}
+        return run.save(value, state="PROGRESS", meta=meta)
+
+    def retry(
+        self,
+        args: Any = None,
+        kwargs: Any = None,
+        exc: BaseException | None = None,
+        throw: bool = True,
+        eta: datetime | float | None = None,
+        countdown: float | None = None,
+        max_retries: int | None = None,
+        **options: Any,
+    ) -> Retry:
+        """Ask to be run again; write `raise self.retry(…)`.
+
+        Args:
+            exc: the error behind it: raised to the caller when no retry is left.
+            eta, countdown: when; None takes `default_retry_delay` (or the backoff).
+            max_retries: overrides the task's for this decision.
+            throw: False returns the exception instead of raising it.
+
+        Raises:
+            Retry: always, unless *throw* is False.
+            TypeError: new arguments were given; a retry runs the same call again.
+        """
+        if args is not None or kwargs is not None or options:
+            given = ", ".join([*(["args"] if args else []), *(["kwargs"] if kwargs else []), *options])
+            raise TypeError(f"a retry runs the same call again and cannot change {given or 'its arguments'}")
+        if current_run() is None:
+            raise exc if exc is not None else Retry("called outside a worker")
+        when = countdown if eta is None else as_timestamp(self.app.aware(eta)) - self.app.clock.now()
+        asked = Retry(exc=exc, when=when, max_retries=max_retries)
+        if throw:
+            raise asked from exc
+        return asked
+
+    # --- hooks ------------------------------------------------------------------------------------------
+
+    def before_start(self, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Called before `run`; an error in it fails the task."""
+
+    def on_success(self, retval: Any, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Called when `run` has returned."""
+
+    def on_failure(
+        self,
+        exc: BaseException,
+        task_id: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        einfo: ErrorInfo | None,
+    ) -> None:
+        """Called when the task has failed for good."""
+
+    def on_retry(
+        self,
+        exc: BaseException,
+        task_id: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        einfo: ErrorInfo | None,
+    ) -> None:
+        """Called when the task will be run again."""
+
+    def after_return(
+        self,
+        status: str,
+        retval: Any,
+        task_id: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        einfo: ErrorInfo | None,
+    ) -> None:
+        """Called after every run."""
+
+
+class AsyncTask(Task[P, R]):
+    """A task made of an `async def`; called directly, it gives a coroutine."""
+
+    if TYPE_CHECKING:
+
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:  # type: ignore[override]
+            """Call the function: `await task(…)`."""
+
+
+_CALLED_DIRECTLY: Final = Request(called_directly=True)
+
+
+def _length(items: Iterable[Any]) -> int:
+    """Return how many *items* there are; 0 when they do not tell."""
+    try:
+        return len(items)  # type: ignore[arg-type]
+    except TypeError:
+        return 0
+
+
+def _on_a_loop() -> bool:
+    """Say whether this thread runs an event loop, which must not be blocked."""
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+# --- the current application ------------------------------------------------------------------------
+
+_current: list[Any] = []
+shared_tasks: Final[dict[str, Task[Any, Any]]] = {}
+
+
+def current_application() -> Any:
+    """Return the application that was made, or set, last.
+
+    Raises:
+        ConfigurationError: there is none yet.
+    """
+    if not _current:
+        raise ConfigurationError("there is no application yet: make one with Celeriac('name')")
+    return _current[-1]
+
+
+def current_application_or_none() -> Any:
+    """Return the application that was made, or set, last; None when there is none."""
+    return _current[-1] if _current else None
+
+
+def set_current_application(app: Any) -> None:
+    """Make *app* the current one."""
+    _current[:] = [app]
+
+
+# --- from a function or class to a task -------------------------------------------------------------
+
+
+def make_task(
+    function: Callable[..., Any], *, bind: bool, base: type[Task[Any, Any]], options: TaskOptions
+) -> Any:
+    """Make a task of *function*.
+
+    Raises:
+        ConfigurationError: an option is not one, or does not fit the function.
+    """
+    if not callable(function):
+        raise ConfigurationError(f"@app.task makes a task of a function, not of {function!r:.80}")
+    _check_options(options, function)
+    if base is Task and inspect.iscoroutinefunction(function):
+        base = AsyncTask
+    members: dict[str, Any] = {
+        **options,
+        "run": function if bind else staticmethod(function),
+        "__doc__": function.__doc__,
+        "__module__": function.__module__,
+        "__wrapped__": function,
+    }
+    return types.new_class(
+        function.__name__, (base,), {"register": False}, lambda body: body.update(members)
+    )()
+
+
+def _check_options(options: Mapping[str, Any], function: Any) -> None:
+    for name in options:
+        if name not in OPTIONS:
+            near = difflib.get_close_matches(name, OPTIONS, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ConfigurationError(f"{name!r} is not an option of a task ({_called(function)}){hint}")
+
+
+def _called(function: Any) -> str:
+    return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', function)}"
+
+
+def name_of(function: Any, main: str) -> str:
+    """Return the name that a task made of *function* gets by itself."""
+    module = function.__module__
+    return f"{main if module == '__main__' else module}.{function.__qualname__}"
+
+
+def prepare(task: Task[Any, Any], app: Any, main: str) -> None:
+    """Give *task* its name, and check that a worker will be able to run it.
+
+    Raises:
+        ConfigurationError, InvalidName: it will not.
+    """
+    if getattr(type(task), "run", None) is None:
+        raise ConfigurationError(f"the task class {type(task).__qualname__} has no method run")
+    if not task.name:
+        task.name = name_of(getattr(type(task), "__wrapped__", type(task)), main)
+    check_task_name(task.name)
+    if task.queue is not None:
+        check_queue_name(task.queue)
+    if app is not None:
+        task._app = app  # type: ignore[misc]  # noqa: SLF001 - a task is bound here and nowhere else
+    executor_of(task)
+
+
+def executor_of(task: Task[Any, Any]) -> Executor:
+    """Return where *task* runs.
+
+    Raises:
+        ConfigurationError: its `executor` does not fit its `run`.
+    """
+    is_async = inspect.iscoroutinefunction(task.run)
+    executor: Executor = task.executor or ("loop" if is_async else "thread")
+    if executor not in ("loop", "thread", "process"):
+        raise ConfigurationError(
+            f"the executor of {task.name} must be 'loop', 'thread' or 'process', not {executor!r}"
+        )
+    if executor == "loop" and not is_async:
+        raise ConfigurationError(
+            f"{task.name} is a plain def: its executor can be 'thread' or 'process', not 'loop'"
+        )
+    if executor == "thread" and is_async:
+        raise ConfigurationError(
+            f"{task.name} is an async def: its executor can be 'loop' or 'process', not 'thread'"
+        )
+    return executor
+
+
+class TaskJob:
+    """A task as the worker sees it: everything that a run needs, worked out once."""
+
+    def __init__(self, task: Task[Any, Any], conf: Any) -> None:
+        self.task = task
+        self.name = task.name
+        self.body = task.run
+        self.executor: Executor = executor_of(task)
+        self.policy = policy_of(task)
+        self.time_limit = conf.task_time_limit if task.time_limit is None else task.time_limit
+        self.soft_time_limit = (
+            conf.task_soft_time_limit if task.soft_time_limit is None else task.soft_time_limit
+        )
+        self.throws = tuple(task.throws)
+        self.ignore_result: bool = (
+            conf.task_ignore_result if task.ignore_result is None else task.ignore_result
+        )
+        self.hooks = frozenset(name for name in HOOKS if getattr(type(task), name) is not getattr(Task, name))
+        self._arguments = task.arguments
+        self._limit: int = conf.result_payload_limit
+
+    def load(self, payload: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Turn a message's bytes into the arguments of a call."""
+        if not payload:
+            self._arguments.check((), {})
+            return (), {}
+        return self._arguments.convert(*decode_payload(payload, what=f"the arguments of {self.name}"))
+
+    def dump(self, result: Any) -> bytes:
+        """Turn what the call returned into bytes."""
+        return codec.encode(result, what=f"the result of {self.name}", limit=self._limit)
+
+    def hook(self, name: Hook) -> Callable[..., Any]:
+        """Return the task's own method *name*."""
+        return cast("Callable[..., Any]", getattr(self.task, name))
+
+
+def policy_of(task: Task[Any, Any]) -> RetryPolicy:
+    """Return the task's rules for retries."""
+    return RetryPolicy(
+        max_retries=task.max_retries,
+        delay=task.default_retry_delay,
+        autoretry_for=tuple(task.autoretry_for),
+        dont_autoretry_for=tuple(task.dont_autoretry_for),
+        backoff=float(task.retry_backoff),
+        backoff_max=task.retry_backoff_max,
+        jitter=task.retry_jitter,
+    )

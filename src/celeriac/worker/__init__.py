@@ -1,0 +1,1 @@
+"""The worker: it knows a table of tasks, a broker and a clock, never the application."""

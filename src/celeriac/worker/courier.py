@@ -1,0 +1,393 @@
+"""The courier: one thread that owns the way to the store, and makes all of a worker process's trips.
+
+A trip settles what has finished and claims what can start, in one step. User code never runs on this
+thread, so that a task that blocks the loop does not stop settling. What cannot be settled now, because
+the store is away, is kept and carried again with the same trip number: nothing is lost, nothing is done
+twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+import msgspec
+
+from celeriac.broker import Bell, Broker, Exchanged, Report
+from celeriac.clock import Clock
+from celeriac.context import Run
+from celeriac.errors import BrokerUnavailable, CeleriacError, OperationalError
+from celeriac.message import Delivery
+from celeriac.outcome import Settlement
+from celeriac.worker.log import log
+
+POLL: Final = 2.0  # seconds after which an idle courier looks, though no bell rang
+BUSY_POLL: Final = 1.0  # the same while tasks run: for stop requests whose bell was lost
+AHEAD: Final = 0.010  # seconds of work that may be claimed before there is room for it
+MOST_AHEAD: Final = 1_000  # tasks, at most, in one trip
+STALE: Final = 0.050  # seconds after which a claim that could not start goes back
+SHORT_RATE: Final = 5_000.0  # tasks per second above which they count as short
+PACE: Final = 0.001  # seconds between trips while claimed work is still waiting for room
+
+
+class Cargo(Protocol):
+    """What the courier carries for: the worker's pools behind one face."""
+
+    def room(self) -> int:
+        """Return how many more tasks could start now."""
+
+    def backlog(self) -> int:
+        """Return how many claimed tasks have not started."""
+
+    def start(self, deliveries: Sequence[Delivery]) -> None:
+        """Start these, or keep them in the backlog."""
+
+    def nudge(self) -> None:
+        """Look whether a part of the backlog could start."""
+
+    def take_back_stale(self, older_than: float) -> list[Settlement]:
+        """Give back the backlog if its oldest part was claimed before that monotonic moment."""
+
+    def stop_task(self, task_id: str) -> None:
+        """Terminate a running task: somebody revoked it."""
+
+    def settled(self, settlements: Sequence[Settlement]) -> None:
+        """Forget these: the store has them."""
+
+    def lost(self) -> str:
+        """Give up all that runs, enlist anew, and return the new worker id."""
+
+
+class Courier(threading.Thread):
+    """Carries settlements and reports to the store, and deliveries back.
+
+    Args:
+        worker: the id under which it is enlisted.
+        duty: called about every *duty_period* seconds between trips: renewing leases where nobody else does.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        cargo: Cargo,
+        clock: Clock,
+        *,
+        worker: str,
+        duty: Callable[[], None] | None = None,
+        duty_period: float = 1.0,
+    ) -> None:
+        super().__init__(name="celeriac-courier", daemon=True)
+        self._broker = broker
+        self._cargo = cargo
+        self._clock = clock
+        self._worker = worker
+        self._duty = duty
+        self._duty_period = duty_period
+        self._finished: deque[Settlement] = deque()
+        self._carried: list[Settlement] = []
+        self._on_the_way = False  # the store has not answered this trip yet: it will be repeated as it is
+        self._reports: dict[tuple[str, int], Report] = {}
+        self._reports_sent = threading.Condition()
+        self._reports_made = self._reports_stored = 0
+        self._trip = 0
+        self._want = 0
+        self._rate = 0.0  # tasks per second, lately
+        self._last_trip = 0.0
+        self._next_look = 0.0
+        self._next_duty = 0.0
+        self._pause = 0.0  # how long to wait while the store is away
+        self._bell: Bell | None = None
+        self._ear, self._mouth = socket.socketpair()
+        self._ear.setblocking(False)
+        self._mouth.setblocking(False)
+        self._asleep = False
+        self._claiming = True
+        self._ending = False
+        self.ready = threading.Event()  # the first trip has been made
+
+    # --- for everybody: any thread may call these ---------------------------------------------------
+
+    def settle(self, settlement: Settlement) -> None:
+        """Carry *settlement* with the next trip."""
+        self._finished.append(settlement)
+        if self._asleep:
+            self.wake()
+
+    def report(self, run: Run, report: Report) -> Callable[[float], None]:
+        """Carry *report* next; the returned function waits, so many seconds at most, until it is stored."""
+        key = (report.id, report.fence)
+        with self._reports_sent:
+            self._reports[key] = _merged(self._reports.get(key), report)
+            self._reports_made += 1
+            number = self._reports_made
+        self.wake()
+        return lambda timeout: self._wait_for_report(run, number, timeout)
+
+    def _wait_for_report(self, run: Run, number: int, timeout: float) -> None:
+        with self._reports_sent:
+            done = self._reports_sent.wait_for(lambda: self._reports_stored >= number or run.void, timeout)
+        if run.void or not done:
+            raise BrokerUnavailable(f"the report of task {run.id} could not be stored within {timeout:g} s")
+
+    def wake(self) -> None:
+        """End the courier's sleep."""
+        with contextlib.suppress(BlockingIOError, OSError):  # full: it is awake; closed: it has ended
+            self._mouth.send(b"!")
+
+    def stop_claiming(self) -> None:
+        """Claim nothing from now on; settling goes on."""
+        self._claiming = False
+        self.wake()
+
+    def end(self) -> None:
+        """Make a last trip with what is finished, and end the thread."""
+        self._claiming = False
+        self._ending = True
+        self.wake()
+
+    @property
+    def short_tasks(self) -> bool:
+        """Whether tasks end so fast, lately, that waking a thread costs more than running one."""
+        return self._rate > SHORT_RATE
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything that was handed over has reached the store."""
+        return not (self._finished or self._on_the_way or self._reports)
+
+    # --- the thread ---------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Make trips until told to end."""
+        try:
+            while not (self._ending and self.idle):
+                if not self._step() and self._ending:
+                    break
+                self._rest()
+        finally:
+            self._close()
+
+    def _step(self) -> bool:
+        """Do what there is to do now; say whether the store could be reached."""
+        try:
+            self._do_duty()
+            self._send_reports()
+            if self._should_trip():
+                self._make_trip()
+            self._pause = 0.0
+        except OperationalError as error:
+            self._store_is_away(error)
+            return False
+        except CeleriacError as error:
+            log.error("trip failed", extra={"worker": self._worker}, exc_info=error)
+            self._pause = 1.0
+            return False
+        return True
+
+    def _store_is_away(self, error: OperationalError) -> None:
+        if not self._pause:
+            log.warning("store is away", extra={"worker": self._worker, "reason": str(error)})
+        self._pause = min(1.0, self._pause * 2 or 0.05)
+        if self._bell is not None:
+            self._bell.close()
+            self._bell = None
+
+    def _do_duty(self) -> None:
+        now = self._clock.monotonic()
+        if self._duty is not None and now >= self._next_duty:
+            self._next_duty = now + self._duty_period
+            self._duty()
+
+    def _send_reports(self) -> None:
+        if not self._reports:
+            return
+        with self._reports_sent:
+            batch, number = self._reports, self._reports_made
+            self._reports = {}
+        try:
+            refused = self._broker.report(self._worker, list(batch.values()), self._clock.now())
+        except OperationalError:
+            with self._reports_sent:  # newer ones that came meanwhile win
+                self._reports = batch | {k: _merged(batch.get(k), v) for k, v in self._reports.items()}
+            raise
+        for task_id in refused:
+            log.info("report refused", extra={"id": task_id, "reason": "the lease is not held any more"})
+        with self._reports_sent:
+            self._reports_stored = number
+            self._reports_sent.notify_all()
+
+    # --- a trip -------------------------------------------------------------------------------------
+
+    def _should_trip(self) -> bool:
+        return bool(self._finished or self._on_the_way) or self._clock.monotonic() >= self._next_look
+
+    def _make_trip(self) -> None:
+        if not self._on_the_way:
+            self._pack()
+        answer = self._broker.exchange(
+            self._worker, trip=self._trip, finished=self._carried, want=self._want, now=self._clock.now()
+        )
+        if self._pause:
+            log.warning("store is back", extra={"worker": self._worker})
+        if answer.lost:
+            self._start_anew()
+        else:
+            self._unpack(answer)
+
+    def _pack(self) -> None:
+        """Choose what this trip carries and asks for; a repeated trip is not packed again."""
+        now = self._clock.monotonic()
+        taken = self._cargo.take_back_stale(now - STALE)
+        if taken:
+            self._rate = 0.0
+            self._finished.extend(taken)
+        batch: list[Settlement] = []
+        while self._finished and len(batch) < MOST_AHEAD * 2:
+            batch.append(self._finished.popleft())
+        self._measure(len(batch), now)
+        self._carried = batch
+        self._want = 0 if taken else self._wanted()
+        self._trip += 1
+        self._on_the_way = True
+
+    def _measure(self, count: int, now: float) -> None:
+        """Keep a running estimate of how many tasks a second end here."""
+        elapsed = max(1e-6, now - self._last_trip)
+        self._last_trip = now
+        if count:
+            self._rate += 0.3 * (count / elapsed - self._rate)
+
+    def _wanted(self) -> int:
+        """Return how many tasks can start now, or within a few milliseconds at the rate that was measured."""
+        if not self._claiming:
+            return 0
+        room = self._cargo.room()
+        ahead = int(self._rate * AHEAD)
+        return max(0, min(MOST_AHEAD, room + ahead - self._cargo.backlog()))
+
+    def _unpack(self, answer: Exchanged) -> None:
+        for task_id in answer.refused:
+            log.warning(
+                "settlement refused", extra={"id": task_id, "reason": "the lease is not held any more"}
+            )
+        self._on_the_way = False
+        if self._carried:
+            self._cargo.settled(self._carried)
+            self._carried = []
+        if answer.claims:
+            self._cargo.start(answer.claims)
+        for task_id in answer.stops:
+            self._cargo.stop_task(task_id)
+        self._plan(answer)
+        self.ready.set()
+
+    def _plan(self, answer: Exchanged) -> None:
+        """Decide when to look again though nothing happens here."""
+        if self._want and len(answer.claims) == self._want:
+            self._next_look = 0.0  # there may be more
+            return
+        pause = POLL if self._want else BUSY_POLL
+        if answer.due is not None and self._claiming:
+            pause = min(pause, max(0.0, answer.due - self._clock.now()))
+        self._next_look = self._clock.monotonic() + pause
+
+    def _start_anew(self) -> None:
+        """The lease is lost: others have the tasks. Drop what was finished, and go on under a new id."""
+        log.warning("lease lost", extra={"worker": self._worker})
+        if self._bell is not None:
+            self._bell.close()
+            self._bell = None
+        self._worker = self._cargo.lost()
+        self._finished.clear()
+        self._carried, self._on_the_way = [], False
+        self._trip, self._want, self._next_look = 0, 0, 0.0
+        with self._reports_sent:
+            self._reports.clear()
+            self._reports_stored = self._reports_made
+            self._reports_sent.notify_all()
+
+    # --- rest ---------------------------------------------------------------------------------------
+
+    def _rest(self) -> None:
+        """Sleep until there is something to do."""
+        if self._pause:
+            self._sleep(self._pause, bell=False)
+        elif self._cargo.backlog():
+            self._sleep(PACE, bell=False)
+            self._cargo.nudge()
+            self._next_look = 0.0 if self._wanted() else self._next_look
+        else:
+            self._sleep_until_rung()
+
+    def _sleep_until_rung(self) -> None:
+        room = self._claiming and self._cargo.room() > 0
+        if room and not self._want:
+            self._next_look = 0.0  # a slot came free since the last trip
+        timeout = self._next_look - self._clock.monotonic()
+        if self._duty is not None:
+            timeout = min(timeout, self._next_duty - self._clock.monotonic())
+        if timeout <= 0:
+            return
+        self._asleep = True
+        if not self._finished:
+            self._sleep(timeout, bell=True)
+        self._asleep = False
+
+    def _sleep(self, timeout: float, *, bell: bool) -> None:
+        ears: list[int] = [self._ear.fileno()]
+        rung = self._armed_bell() if bell else None
+        if rung is not None and rung.fileno() >= 0:
+            ears.append(rung.fileno())
+        heard = _readable(ears, max(0.0, timeout))
+        if ears[0] in heard:
+            with contextlib.suppress(BlockingIOError):
+                self._ear.recv(4096)
+        if len(heard) > (ears[0] in heard) and rung is not None:
+            self._answer_bell(rung)
+
+    def _armed_bell(self) -> Bell | None:
+        try:
+            if self._bell is None:
+                self._bell = self._broker.bell(self._worker)
+            self._bell.arm(self._claiming and self._want > 0)
+        except CeleriacError as error:
+            log.debug("no bell", extra={"reason": str(error)})
+            return None
+        return self._bell
+
+    def _answer_bell(self, bell: Bell) -> None:
+        for_work = bell.heard()
+        self._next_look = 0.0
+        if for_work and not self._wanted():
+            bell.pass_on()
+
+    def _close(self) -> None:
+        if self._bell is not None:
+            self._bell.close()
+        self._ear.close()
+        self._mouth.close()
+
+
+def _readable(descriptors: Sequence[int], timeout: float) -> set[int]:
+    """Wait until one of *descriptors* can be read; `poll`, because `select` stops at descriptor 1,024."""
+    poll = select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    return {descriptor for descriptor, _ in poll.poll(timeout * 1000)}
+
+
+def _merged(old: Report | None, new: Report) -> Report:
+    """Return *new* with what it leaves out taken from *old*."""
+    if old is None:
+        return new
+    return msgspec.structs.replace(
+        new,
+        state=old.state if new.state is None else new.state,
+        meta=old.meta if new.meta is None else new.meta,
+        checkpoint=old.checkpoint if new.checkpoint is None else new.checkpoint,
+    )

@@ -1,0 +1,71 @@
+"""Keeps a store in order and workers known: leases, deaths, due tasks, old records.
+
+Its `keep` is called about twice a second by the supervisor, and by an embedded worker's courier. Any
+number of keepers may work on one store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from celeriac.broker import Beat, Broker
+from celeriac.clock import Clock
+from celeriac.errors import WorkerLostError
+from celeriac.outcome import stored
+from celeriac.worker.log import log
+
+PERIOD = 0.5
+TEND_PERIOD = 2.0
+KERNEL_SAYS = stored(WorkerLostError("the worker process that ran it died"))
+
+
+class Keeper:
+    """Renews leases and tends the store.
+
+    Args:
+        workers: returns the ids whose leases are to be renewed.
+        lease: seconds; renewed five times in that.
+    """
+
+    def __init__(
+        self, broker: Broker, clock: Clock, *, workers: Callable[[], Sequence[str]], lease: float
+    ) -> None:
+        self._broker = broker
+        self._clock = clock
+        self._workers = workers
+        self._beat_period = min(TEND_PERIOD, lease / 5)
+        self._next_beat = 0.0
+        self._next_tend = 0.0
+
+    def keep(self) -> Beat:
+        """Do what is due; return what the heartbeat told, empty when none was due.
+
+        Raises:
+            OperationalError: the store is away; call again later.
+        """
+        moment = self._clock.monotonic()
+        beat = Beat()
+        if moment >= self._next_beat:
+            self._next_beat = moment + self._beat_period
+            ids = list(self._workers())
+            beat = self._broker.heartbeat(ids, self._clock.now()) if ids else beat
+        self._bury_local_dead()
+        if moment >= self._next_tend:
+            self._next_tend = moment + TEND_PERIOD
+            self._tend()
+        return beat
+
+    def _bury_local_dead(self) -> None:
+        """Retire workers of this host whose death the kernel proves, long before their lease ends."""
+        dead = self._broker.locally_dead()
+        if dead:
+            held = self._broker.retire(dead, self._clock.now(), KERNEL_SAYS)
+            log.warning("workers died", extra={"workers": len(dead), "tasks": held})
+
+    def _tend(self) -> None:
+        more = True
+        while more:
+            done = self._broker.tend(self._clock.now())
+            more = done.more
+            if done.buried:
+                log.warning("leases ran out", extra={"workers": len(done.buried), "tasks": done.recovered})

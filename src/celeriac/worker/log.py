@@ -1,0 +1,34 @@
+"""Log lines are events: a fixed phrase and fields. One logger, `celeriac`, for all of the worker."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final
+
+log: Final = logging.getLogger("celeriac")
+log.addHandler(logging.NullHandler())
+
+_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class EventFormatter(logging.Formatter):
+    """Writes `time level phrase key=value …`, and the traceback below when there is one."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the base class's name
+        """Append the record's fields to its phrase."""
+        fields = {name: value for name, value in vars(record).items() if name not in _STANDARD}
+        traceback = fields.pop("traceback", "")
+        text = super().formatMessage(record)
+        if fields:
+            text = f"{text}  {' '.join(f'{name}={_shown(value)}' for name, value in fields.items())}"
+        return f"{text}\n{traceback.rstrip()}" if traceback else text
+
+
+def _shown(value: Any) -> str:
+    """Write *value* on one line; quoted when it has blanks, shortened when it is long."""
+    text = f"{value:.3f}" if isinstance(value, float) else str(value)
+    plain = text.isprintable() and " " not in text and text
+    return text if plain and len(text) <= 120 else repr(text[:120])

@@ -1,0 +1,341 @@
+"""Where user code runs: threads for `def`, the event loop for `async def`.
+
+With `isolated`, the only place that starts threads and processes for user code. A pool takes a batch
+of runs, runs as many at once as there is room for, and hands each settlement to its `done` callback.
+
+A thread keeps taking runs until none is left and only then waits, and a batch of short tasks wakes one
+thread, not all: with short tasks one thread is faster than eight that fight for the interpreter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol
+
+from celeriac.context import Run
+from celeriac.outcome import Settlement
+from celeriac.worker.log import log
+from celeriac.worker.runner import Runner, outcome_of
+
+Done = Callable[[Run, Settlement], None]
+
+_STACK_WAKE: Final = 1  # threads woken by a batch of tasks that are thought to be short
+
+
+class Pool(Protocol):
+    """What the worker knows of a place where user code runs."""
+
+    @property
+    def active(self) -> int:
+        """How many are running."""
+
+    @property
+    def backlog(self) -> int:
+        """How many runs wait for room."""
+
+    def put(self, runs: Iterable[Run], *, short: bool = False) -> None:
+        """Take a batch; *short*: its tasks are thought to take less than it costs to wake a thread."""
+
+    def nudge(self) -> None:
+        """Look once more whether something in the backlog can start."""
+
+    def oldest(self) -> float | None:
+        """Return when the first of the backlog was claimed, in monotonic seconds; None when there is none."""
+
+    def take_back(self) -> list[Run]:
+        """Give back what has not started."""
+
+    def discard(self, run: Run) -> bool:
+        """Take *run* out of the backlog; say whether it was there."""
+
+    def interrupt(self, run: Run, error: BaseException) -> bool:
+        """Raise *error* in the code of *run*, or end it otherwise; say whether it was running."""
+
+    def abandon(self, run: Run) -> None:
+        """Write off *run*, which does not react."""
+
+
+class _Thread(threading.Thread):
+    """One thread of a pool; knows what it runs, so that it can be interrupted between and not beside runs."""
+
+    def __init__(self, pool: ThreadPool, number: int) -> None:
+        super().__init__(name=f"celeriac-task-{number}", daemon=True)
+        self.pool = pool
+        self.guard = threading.Lock()
+        self.current: Run | None = None
+        self.abandoned = False
+
+    def run(self) -> None:
+        self.pool.serve(self)
+
+    def interrupt(self, run: Run, error: BaseException) -> bool:
+        """Raise *error* in *run*'s code if this thread is in it; say whether it was."""
+        with self.guard:
+            if self.current is not run or run.done or self.ident is None:
+                return False
+            run.interrupted = error
+            _raise_in(self.ident, type(error))
+            return True
+
+
+def _raise_in(thread: int, error: type[BaseException] | None) -> None:
+    """Let the interpreter raise *error* in *thread* at its next instruction; None takes that back.
+
+    https://docs.python.org/3/c-api/init.html#c.PyThreadState_SetAsyncExc
+    """
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(thread), ctypes.py_object(error) if error is not None else None
+    )
+
+
+class ThreadPool:
+    """Threads for `def` tasks, started when needed, never more than *room* allows.
+
+    Args:
+        runner: runs one.
+        done: called in the thread with each settlement.
+        room: how many threads may be busy now.
+    """
+
+    def __init__(self, runner: Runner, done: Done, room: Callable[[], int]) -> None:
+        self._runner = runner
+        self._done = done
+        self._room = room
+        self._backlog: deque[Run] = deque()
+        self._threads: set[_Thread] = set()
+        self._lock = threading.Lock()
+        self._idle = 0
+        self._work = threading.Semaphore(0)
+        self._closed = False
+        self._count = 0
+
+    # --- for the courier ----------------------------------------------------------------------------
+
+    @property
+    def active(self) -> int:
+        """How many threads are running a task, or about to take one."""
+        return len(self._threads) - self._idle
+
+    @property
+    def backlog(self) -> int:
+        """How many runs wait for a thread."""
+        return len(self._backlog)
+
+    def put(self, runs: Iterable[Run], *, short: bool = False) -> None:
+        """Take a batch; *short*: its tasks are thought to take less than it costs to wake a thread."""
+        self._backlog.extend(runs)
+        self._wake(_STACK_WAKE if short and self.active else len(self._backlog))
+
+    def nudge(self) -> None:
+        """Wake another thread: the backlog does not shrink as fast as was thought."""
+        if self._backlog:
+            self._wake(1)
+
+    def take_back(self) -> list[Run]:
+        """Give back what waits for a thread."""
+        return _drained(self._backlog)
+
+    def oldest(self) -> float | None:
+        """Return when the first of the backlog was claimed, in monotonic seconds; None when there is none."""
+        return _oldest(self._backlog)
+
+    def discard(self, run: Run) -> bool:
+        """Take *run* out of the backlog; say whether it was there."""
+        return _discarded(self._backlog, run)
+
+    def interrupt(self, run: Run, error: BaseException) -> bool:
+        """Raise *error* in the code of *run*; say whether it was running."""
+        thread = run.thread
+        return isinstance(thread, _Thread) and thread.interrupt(run, error)
+
+    def abandon(self, run: Run) -> None:
+        """Write off the thread of *run*, which does not react; another may take its place."""
+        thread = run.thread
+        with self._lock:
+            if isinstance(thread, _Thread) and thread in self._threads:
+                thread.abandoned = True
+                self._threads.discard(thread)
+
+    def close(self) -> None:
+        """Let threads end when they have nothing to do."""
+        self._closed = True
+        self._work.release(len(self._threads) + 1)
+
+    # --- inside --------------------------------------------------------------------------------------
+
+    def _wake(self, wanted: int) -> None:
+        with self._lock:
+            count = min(wanted, self._room() - self.active)
+            woken = min(count, self._idle)
+            for _ in range(woken):
+                self._idle -= 1
+                self._work.release()
+            for _ in range(count - woken):
+                self._count += 1
+                thread = _Thread(self, self._count)
+                self._threads.add(thread)
+                thread.start()
+
+    def serve(self, thread: _Thread) -> None:
+        """Run what there is; then wait for more, until the pool is closed."""
+        while not thread.abandoned:
+            try:
+                run = self._backlog.popleft()
+            except IndexError:
+                if not self._wait_for_work(thread):
+                    return
+                continue
+            self._serve_one(thread, run)
+
+    def run_one(self, run: Run) -> Settlement:
+        """Run *run* in this thread."""
+        return self._runner.run_here(run)
+
+    def _wait_for_work(self, thread: _Thread) -> bool:
+        with self._lock:
+            if self._backlog:
+                return True
+            if self._closed:
+                self._threads.discard(thread)
+                return False
+            self._idle += 1
+        self._work.acquire()
+        return True
+
+    def _serve_one(self, thread: _Thread, run: Run) -> None:
+        try:
+            with thread.guard:
+                thread.current, run.thread = run, thread
+            settlement = self.run_one(run)
+            self._leave(thread, run)
+        except BaseException as error:  # noqa: BLE001 - an interruption that came just after the task's code
+            self._leave(thread, run)
+            settlement = self._runner.settle(run, outcome_of(run, error))
+        self._done(run, settlement)
+
+    def _leave(self, thread: _Thread, run: Run) -> None:
+        """From here on nothing may be raised in this thread on account of *run*."""
+        with thread.guard:
+            thread.current = None
+            run.done = True
+            if run.interrupted is not None and thread.ident is not None:
+                _raise_in(thread.ident, None)
+
+
+class LoopPool:
+    """The event loop for `async def` tasks. `start_some` and what it calls run on the loop's thread.
+
+    Args:
+        loop: the running loop; *room*: how many tasks may be running on it now.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, runner: Runner, done: Done, room: Callable[[], int]
+    ) -> None:
+        self._loop = loop
+        self._runner = runner
+        self._done = done
+        self._room = room
+        self._backlog: deque[Run] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.active = 0
+
+    @property
+    def backlog(self) -> int:
+        """How many runs wait for room on the loop."""
+        return len(self._backlog)
+
+    def put(self, runs: Iterable[Run], *, short: bool = False) -> None:  # noqa: ARG002 - a loop has one thread
+        """Take a batch; the loop's thread is woken once for all of it."""
+        self._backlog.extend(runs)
+        self._on_loop(self._start_some)
+
+    def nudge(self) -> None:
+        """Look once more whether something can start."""
+        if self._backlog:
+            self._on_loop(self._start_some)
+
+    def take_back(self) -> list[Run]:
+        """Give back what has not started."""
+        return _drained(self._backlog)
+
+    def oldest(self) -> float | None:
+        """Return when the first of the backlog was claimed, in monotonic seconds; None when there is none."""
+        return _oldest(self._backlog)
+
+    def discard(self, run: Run) -> bool:
+        """Take *run* out of the backlog; say whether it was there."""
+        return _discarded(self._backlog, run)
+
+    def interrupt(self, run: Run, error: BaseException) -> bool:
+        """Interrupt *run* at its next await: by *error* when that is a soft limit, else by cancelling it."""
+        if run.coroutine is None or run.done:
+            return False
+        self._on_loop(lambda: self._interrupt(run, error))
+        return True
+
+    def _interrupt(self, run: Run, error: BaseException) -> None:
+        if run.coroutine is not None and not run.done:
+            run.interrupted = error
+            run.coroutine.cancel()
+
+    def abandon(self, run: Run) -> None:
+        """Write off *run*, which does not react: a loop has no other thread to give its place to."""
+        run.void = True
+
+    def _on_loop(self, call: Callable[[], None]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(call)
+        except RuntimeError:  # closed: the worker has ended
+            log.debug("loop is closed")
+
+    def _start_some(self) -> None:
+        while self._backlog and self.active < self._room():
+            try:
+                run = self._backlog.popleft()
+            except IndexError:  # taken back in between
+                return
+            self.active += 1
+            task = self._loop.create_task(self._serve(run))
+            run.coroutine = task
+            self._tasks.add(task)
+
+    async def _serve(self, run: Run) -> None:
+        try:
+            settlement = await self._runner.run_async(run)
+        except BaseException as error:  # noqa: BLE001 - a cancellation that came just after the task's code
+            settlement = self._runner.settle(run, outcome_of(run, error))
+        self.active -= 1
+        if run.coroutine is not None:
+            self._tasks.discard(run.coroutine)
+        self._done(run, settlement)
+        if self._backlog:
+            self._start_some()
+
+
+def _oldest(backlog: deque[Run]) -> float | None:
+    try:
+        return backlog[0].claimed
+    except IndexError:
+        return None
+
+
+def _drained(backlog: deque[Run]) -> list[Run]:
+    taken = []
+    while True:
+        try:
+            taken.append(backlog.popleft())
+        except IndexError:
+            return taken
+
+
+def _discarded(backlog: deque[Run], run: Run) -> bool:
+    try:
+        backlog.remove(run)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,449 @@
+"""One worker process: a courier, the pools, the limits, and how they start and stop together.
+
+The same class is a child of the supervisor and the worker that `app.embedded()` runs inside the
+caller's process; only who renews the lease differs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Protocol
+
+from celeriac.broker import Broker, Report, WorkerInfo
+from celeriac.clock import Clock
+from celeriac.context import Job, Run
+from celeriac.errors import CeleriacError, OperationalError, TaskRevokedError
+from celeriac.message import Delivery
+from celeriac.middleware import Moments
+from celeriac.outcome import Outcome, Revoked, Settlement, Stopped, decode_error
+from celeriac.states import Verdict
+from celeriac.version import __version__
+from celeriac.worker.courier import Courier
+from celeriac.worker.isolated import IsolatedPool, Loader
+from celeriac.worker.keeper import PERIOD, Keeper
+from celeriac.worker.limits import LAST_CHANCE, Limits
+from celeriac.worker.log import log
+from celeriac.worker.options import WorkerOptions, new_worker_id, resident_kib
+from celeriac.worker.pools import LoopPool, Pool, ThreadPool
+from celeriac.worker.runner import Runner
+
+START_TIMEOUT: Final = 30.0
+MEMORY_CHECK: Final = 1.0
+
+
+class Overseer(Protocol):
+    """Who watches a worker process from outside."""
+
+    def enlisted(self, worker: str) -> None:
+        """The process works under this id from now on."""
+
+    def limited(self, task_id: str, fence: int, deadline: float) -> None:
+        """This task must have ended at that monotonic moment, or the process hangs."""
+
+    def retiring(self, reason: str) -> None:
+        """The process claims nothing any more and will end: start another."""
+
+
+class _Nobody:
+    """The overseer of an embedded worker: there is none."""
+
+    def enlisted(self, worker: str) -> None: ...
+
+    def limited(self, task_id: str, fence: int, deadline: float) -> None: ...
+
+    def retiring(self, reason: str) -> None: ...
+
+
+class Worker:
+    """Claims tasks and runs them, in this process.
+
+    Args:
+        jobs: the tasks that it knows, by name.
+        loader: makes the same table in a fresh process, for `executor="process"`.
+        overseer: who renews its lease; without one the courier does.
+        index: which of the worker's processes this is; the first one tells `on_worker_init`.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        jobs: Mapping[str, Job],
+        *,
+        moments: Moments,
+        clock: Clock,
+        options: WorkerOptions,
+        loader: Loader,
+        overseer: Overseer | None = None,
+        index: int = 0,
+    ) -> None:
+        self.options = options
+        self.id = new_worker_id()
+        self._broker, self._jobs, self._moments, self._clock = broker, jobs, moments, clock
+        self._overseer = overseer or _Nobody()
+        self._index = index
+        self._keeper = (
+            Keeper(broker, clock, workers=lambda: [self.id], lease=options.lease)
+            if overseer is None
+            else None
+        )
+        self._held: dict[str, Run] = {}
+        self._emptied = threading.Condition()
+        self._stopping = threading.Event()
+        self._hurry = threading.Event()
+        self._stopper: threading.Thread | None = None
+        self._guard = threading.Lock()
+        self._choked = False
+        self._ended_tasks = 0
+        self._memory_checked = 0.0
+        self._loop = _new_loop()
+        self._limits = Limits(clock, self._write_off, self._announce_limit)
+        self._runner = Runner(moments, clock, limited=self._limits.watch)
+        self._threads = ThreadPool(self._runner, self._done, self._thread_room)
+        self._async = LoopPool(self._loop, self._runner, self._done, self._loop_room)
+        self._isolated = IsolatedPool(self._runner, self._done, self._isolated_room, loader)
+        self._pools: dict[str, Pool] = {
+            "thread": self._threads,
+            "loop": self._async,
+            "process": self._isolated,
+        }
+        self._courier = Courier(
+            broker,
+            self,
+            clock,
+            worker=self.id,
+            duty=self._duty,
+            duty_period=PERIOD if self._keeper else MEMORY_CHECK,
+        )
+        self.started = threading.Event()
+        self.failure: BaseException | None = None
+
+    # --- life ---------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Work until stopped. Blocks; the event loop runs in the calling thread.
+
+        Raises:
+            OperationalError: the store could not be reached, or refused, at start.
+        """
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._begin()
+            self.started.set()
+            self._loop.run_forever()
+        except BaseException as error:
+            self.failure = error
+            raise
+        finally:
+            self.started.set()
+            self._close_loop()
+
+    def _begin(self) -> None:
+        if self._index == 0:
+            self._tell("on_worker_init")
+        self._tell("on_process_init")
+        self._enlist()
+        self._tell("on_worker_ready")
+        self._courier.start()
+
+    def _enlist(self) -> None:
+        options = self.options
+        info = WorkerInfo(
+            id=self.id,
+            name=options.hostname,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            queues=options.queues,
+            names=frozenset(self._jobs),
+            lease=options.lease,
+            slots=options.slots,
+            version=__version__,
+        )
+        self._broker.hold_alive(self.id)
+        self._broker.enlist(info, self._clock.now())
+        self._overseer.enlisted(self.id)
+
+    def stop(self, *, hurry: bool = False) -> None:
+        """Begin to stop: claim nothing, let tasks finish within the grace period, give back the rest.
+
+        May be called from any thread and from a signal handler; *hurry*, or a second call, ends the
+        grace period.
+        """
+        if hurry or self._stopping.is_set():
+            self._hurry.set()
+            with self._emptied:
+                self._emptied.notify_all()
+        self._stopping.set()
+        if self._stopper is None:
+            self._stopper = threading.Thread(target=self._stop, name="celeriac-stop", daemon=True)
+            self._stopper.start()
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait until a stop that has begun is complete; say whether it is."""
+        if self._stopper is not None:
+            self._stopper.join(timeout)
+        return self._stopper is not None and not self._stopper.is_alive()
+
+    def _stop(self) -> None:
+        self._courier.stop_claiming()
+        self._give_back_backlog()
+        self._wait_until_empty(0.0 if self._hurry.is_set() else self.options.grace)
+        self._give_back_running()
+        self._courier.end()
+        self._courier.join(START_TIMEOUT)
+        self._deregister()
+        self._tell("on_worker_shutdown")
+        self._limits.close()
+        self._threads.close()
+        self._isolated.close()
+        self._call_on_loop(self._loop.stop)
+
+    def _deregister(self) -> None:
+        try:
+            self._broker.retire([self.id], self._clock.now())
+        except OperationalError as error:  # its lease will run out
+            log.warning("could not sign off", extra={"worker": self.id, "reason": str(error)})
+
+    def _give_back_backlog(self) -> None:
+        for pool in (self._threads, self._isolated, self._async):
+            for run in pool.take_back():
+                self._settle(run, self._runner.settle(run, Stopped()))
+
+    def _wait_until_empty(self, seconds: float) -> None:
+        with self._emptied:
+            self._emptied.wait_for(lambda: not self._held or (self._hurry.is_set() and seconds > 0), seconds)
+
+    def _give_back_running(self) -> None:
+        """Interrupt what did not finish in time, and give back even what does not react."""
+        runs = list(self._held.values())
+        for run in runs:
+            if run.verdict is None:
+                run.verdict = Stopped()
+                run.pool.interrupt(run, _Shutdown("the worker is shutting down"))
+        self._hurry.clear()
+        self._wait_until_empty(LAST_CHANCE if runs else 0.0)
+        for run in runs:
+            if not run.settled:
+                self._settle(run, self._runner.settle(run, run.verdict or Stopped()))
+
+    def retire(self, reason: str) -> None:
+        """End this process in good order and have another take its place."""
+        if not self._stopping.is_set():
+            log.info("process retires", extra={"worker": self.id, "reason": reason})
+            self._overseer.retiring(reason)
+            self.stop()
+
+    def _call_on_loop(self, call: Callable[[], None]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(call)
+        except RuntimeError:  # it never ran, or is closed
+            log.debug("loop is closed")
+
+    def _close_loop(self) -> None:
+        for task in asyncio.all_tasks(self._loop):
+            task.cancel()
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._loop.close()
+
+    def _tell(self, moment: str) -> None:
+        for call in self._moments[moment]:
+            try:
+                call(self.options.hostname)
+            except Exception as error:  # noqa: BLE001 - user code
+                log.error("hook failed", extra={"hook": moment}, exc_info=error)
+
+    # --- room -----------------------------------------------------------------------------------------
+
+    def room(self) -> int:
+        """Return how many more tasks could start now."""
+        if self._choked:
+            if self._thread_room() <= self._threads.active:
+                return 0
+            self._choked = False
+        return self.options.slots - self._active()
+
+    def _active(self) -> int:
+        return self._threads.active + self._async.active + self._isolated.active
+
+    def _thread_room(self) -> int:
+        free = self.options.slots - self._async.active - self._isolated.active
+        return free if self.options.threads is None else min(free, self.options.threads)
+
+    def _loop_room(self) -> int:
+        return self.options.slots - self._threads.active - self._isolated.active
+
+    def _isolated_room(self) -> int:
+        return self.options.slots - self._threads.active - self._async.active
+
+    def backlog(self) -> int:
+        """Return how many claimed tasks have not started."""
+        return self._threads.backlog + self._async.backlog + self._isolated.backlog
+
+    # --- what the courier brings ------------------------------------------------------------------------
+
+    def start(self, deliveries: Sequence[Delivery]) -> None:
+        """Start these, or keep them until there is room."""
+        claimed = self._clock.monotonic()
+        batches: defaultdict[str, list[Run]] = defaultdict(list)
+        for delivery in deliveries:
+            job = self._jobs[delivery.name]
+            run = Run(job, delivery, self, self.options.hostname, claimed)
+            run.pool = self._pools[job.executor]
+            self._held[delivery.id] = run
+            batches[job.executor].append(run)
+        if self._stopping.is_set():
+            for run in [run for batch in batches.values() for run in batch]:
+                self._settle(run, self._runner.settle(run, Stopped()))
+            return
+        for executor, batch in batches.items():
+            self._pools[executor].put(batch, short=self._courier.short_tasks)
+
+    def nudge(self) -> None:
+        """Look whether a part of the backlog could start."""
+        for pool in self._pools.values():
+            pool.nudge()
+
+    def take_back_stale(self, older_than: float) -> list[Settlement]:
+        """Give back each pool's backlog whose oldest run was claimed before *older_than*."""
+        taken = []
+        for pool in self._pools.values():
+            if (oldest := pool.oldest()) is not None and oldest < older_than:
+                taken += pool.take_back()
+                self._choked = self._choked or pool is not self._async
+        for run in taken:
+            run.settled = True
+        return [self._runner.settle(run, Stopped()) for run in taken]
+
+    def stop_task(self, task_id: str) -> None:
+        """End one task because somebody revoked it."""
+        run = self._held.get(task_id)
+        if run is not None and run.verdict is None:
+            if run.pool.discard(run):
+                self._settle(run, self._runner.settle(run, Revoked()))
+            else:
+                self._limits.revoke(run)
+
+    def settled(self, settlements: Sequence[Settlement]) -> None:
+        """Forget these: the store has them."""
+        for settlement in settlements:
+            run = self._held.get(settlement.id)
+            if run is not None and run.delivery.fence == settlement.fence:
+                del self._held[settlement.id]
+        self._ended_tasks += len(settlements)
+        if not self._held:
+            with self._emptied:
+                self._emptied.notify_all()
+        most = self.options.max_tasks
+        if most is not None and self._ended_tasks >= most:
+            self.retire(f"it has run {self._ended_tasks} tasks")
+
+    def lost(self) -> str:
+        """Give up all that runs, because others have it now; enlist under a new id."""
+        runs = list(self._held.values())
+        self._held.clear()
+        for pool in self._pools.values():
+            pool.take_back()
+        for run in runs:
+            run.void = True
+            run.verdict = run.verdict or Stopped()
+            run.pool.interrupt(run, _Shutdown("the lease on this task is lost"))
+        self.id = new_worker_id()
+        self._enlist()
+        return self.id
+
+    # --- what the pools hand over -------------------------------------------------------------------------
+
+    def _done(self, run: Run, settlement: Settlement) -> None:
+        if run.void or run.settled:
+            log.info("late end dropped", extra={"id": run.id, "task": run.delivery.name})
+            return
+        self._settle(run, settlement)
+
+    def _settle(self, run: Run, settlement: Settlement) -> None:
+        run.settled = True
+        self._courier.settle(settlement)
+        if settlement.verdict is not Verdict.SUCCEEDED or log.isEnabledFor(logging.INFO):
+            self._log(run, settlement)
+
+    def _log(self, run: Run, settlement: Settlement) -> None:
+        fields: dict[str, object] = {"task": run.delivery.name, "id": run.id}
+        if run.started:
+            fields["runtime"] = self._clock.now() - run.started
+        if settlement.verdict is Verdict.SUCCEEDED:
+            log.info("task succeeded", extra=fields)
+        elif settlement.verdict is Verdict.FAILED:
+            error = decode_error(settlement.body)
+            expected = any(error.type == f"{kind.__module__}.{kind.__qualname__}" for kind in run.job.throws)
+            fields |= {
+                "error": f"{error.type}: {error.message}",
+                "traceback": "" if expected else error.traceback,
+            }
+            log.log(logging.INFO if expected else logging.ERROR, "task failed", extra=fields)
+        elif settlement.verdict is Verdict.RETRY:
+            fields["seconds"] = max(0.0, settlement.due - self._clock.now())
+            log.info("task will be retried", extra=fields | {"error": decode_error(settlement.body).message})
+        else:
+            log.info(f"task {settlement.verdict.name.lower()}", extra=fields)
+
+    def _write_off(self, run: Run, outcome: Outcome) -> None:
+        """Settle a run that does not react, without its code; its process is of no use any more."""
+        log.error("task does not end", extra={"task": run.delivery.name, "id": run.id})
+        self._settle(run, self._runner.settle(run, outcome))
+        run.pool.abandon(run)
+        self.retire(f"task {run.delivery.name} does not end")
+
+    def _announce_limit(self, run: Run, deadline: float) -> None:
+        self._overseer.limited(run.id, run.delivery.fence, deadline)
+
+    # --- reports and duties -------------------------------------------------------------------------------
+
+    def report(
+        self,
+        run: Run,
+        *,
+        state: str | None = None,
+        meta: bytes | None = None,
+        checkpoint: bytes | None = None,
+    ) -> Callable[[float], None]:
+        """Hand a run's progress to the courier."""
+        if run.void:
+            raise TaskRevokedError(f"task {run.id} is not this worker's any more: its lease was lost")
+        return self._courier.report(run, Report(run.delivery.id, run.delivery.fence, state, meta, checkpoint))
+
+    def _duty(self) -> None:
+        """What the courier does between trips: leases where nobody else renews them, and the memory limit."""
+        if self._keeper is not None:
+            self._keeper.keep()
+        limit = self.options.max_memory_kib
+        if limit is not None and (used := resident_kib()) > limit:
+            self.retire(f"it uses {used} KiB of memory, the limit is {limit}")
+
+    def wait_ready(self, timeout: float = START_TIMEOUT) -> None:
+        """Wait until the first trip was made.
+
+        Raises:
+            CeleriacError: it was not, within *timeout* seconds.
+        """
+        self.started.wait(timeout)
+        if self.failure is not None:
+            raise self.failure
+        if not self._courier.ready.wait(timeout):
+            raise CeleriacError(f"the worker was not ready within {timeout:g} s")
+
+
+class _Shutdown(TaskRevokedError):
+    """Raised in a task that did not finish within the grace period; it is run again by another worker."""
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    """Make an event loop: uvloop's where it is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()

@@ -1,0 +1,265 @@
+"""The worker's heart: what happens to one run, as a list of short steps.
+
+load → enter → call → name the outcome → decide → leave. `run_here` is the path of a `def`, `run_async`
+of an `async def`; they differ in one `await`. Nothing here touches a store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import random
+import types
+from collections.abc import Callable, Coroutine, Generator
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+
+from celeriac.clock import Clock, as_timestamp
+from celeriac.context import Hook, Run, reset_current, set_current
+from celeriac.errors import Ignore, InvalidArguments, InvalidMessage, Reject, Retry, SoftTimeLimitExceeded
+from celeriac.middleware import Moments
+from celeriac.outcome import (
+    ErrorInfo,
+    Failure,
+    Outcome,
+    RejectAsked,
+    RetryAsked,
+    Settlement,
+    Success,
+    decide,
+    decode_error,
+)
+from celeriac.states import FAILURE, RETRY, REVOKED, SUCCESS, Verdict
+from celeriac.worker.log import log
+
+_STATUS: Final = {
+    Verdict.SUCCEEDED: SUCCESS,
+    Verdict.FAILED: FAILURE,
+    Verdict.CANCELLED: REVOKED,
+    Verdict.RETRY: RETRY,
+}
+_NO_RESULT: Final = Success(b"")
+
+
+class Runner:
+    """Runs tasks for one worker.
+
+    Args:
+        moments: the application's middleware.
+        chance: draws from 0 to 1, for the jitter of retries.
+        limited: told of a run that has a limit when its code is about to start.
+    """
+
+    def __init__(
+        self,
+        moments: Moments,
+        clock: Clock,
+        *,
+        chance: Callable[[], float] = random.random,
+        limited: Callable[[Run], None] | None = None,
+    ) -> None:
+        self._limited = limited
+        self._moments = moments
+        self._clock = clock
+        self._chance = chance
+        self._watched = any(moments.calls.values())
+
+    # --- the two paths ----------------------------------------------------------------------------
+
+    def run_here(self, run: Run) -> Settlement:
+        """Run a `def` in this thread and say what shall become of the task."""
+        token = set_current(run)
+        value: Any = None
+        try:
+            self._enter(run)
+            value = run.job.body(*run.args, **run.kwargs)
+            outcome = self._success(run, value)
+        except BaseException as error:  # noqa: BLE001 - user code may raise anything; all of it is an outcome
+            outcome, value = outcome_of(run, error), error
+        finally:
+            run.done = True
+        try:
+            return self._leave(run, outcome, value)
+        finally:
+            reset_current(token)
+
+    async def run_async(self, run: Run) -> Settlement:
+        """Run an `async def` on this loop and say what shall become of the task."""
+        token = set_current(run)
+        value: Any = None
+        try:
+            self._enter(run)
+            call = run.job.body(*run.args, **run.kwargs)
+            value = await (call if run.limits()[0] is None else _steered(run, call))
+            outcome = self._success(run, value)
+        except BaseException as error:  # noqa: BLE001 - as above; the cancellation of a loop's task too
+            outcome, value = outcome_of(run, error), error
+        finally:
+            run.done = True
+        try:
+            return self._leave(run, outcome, value)
+        finally:
+            reset_current(token)
+
+    # --- the steps --------------------------------------------------------------------------------
+
+    def begin(self, run: Run) -> None:
+        """Note that *run* starts now; from here on its limits count."""
+        run.started = self._clock.now()
+        if self._limited is not None and run.limits() != (None, None):
+            self._limited(run)
+
+    def _enter(self, run: Run) -> None:
+        if not run.started:
+            self.begin(run)
+        run.args, run.kwargs = run.job.load(run.delivery.payload)
+        if self._watched:
+            for call in self._moments["before_run"]:
+                call(run.request)
+        if "before_start" in run.job.hooks:
+            run.job.hook("before_start")(run.id, run.args, run.kwargs)
+
+    def _success(self, run: Run, value: Any) -> Outcome:
+        if value is None or not run.keeps_result:
+            return _NO_RESULT
+        return Success(run.job.dump(value))
+
+    def _leave(self, run: Run, outcome: Outcome, value: Any) -> Settlement:
+        settlement = self.settle(run, outcome)
+        if self._watched or run.job.hooks:
+            self._tell_hooks(run, settlement, value)
+            self._tell_moments(run, settlement, value)
+        return settlement
+
+    def settle(self, run: Run, outcome: Outcome) -> Settlement:
+        """Decide what becomes of *run*'s task after *outcome*."""
+        if type(outcome) is Success:  # the common case, before the table of all cases
+            return Settlement(run.delivery.id, run.delivery.fence, Verdict.SUCCEEDED, outcome.result)
+        limit = run.load_options().max_retries if run.delivery.options else None
+        now, chance = self._clock.now(), self._chance()
+        return decide(run.delivery, outcome, policy=run.job.policy, now=now, chance=chance, limit=limit)
+
+    # --- telling others ---------------------------------------------------------------------------
+
+    def _tell_hooks(self, run: Run, settlement: Settlement, value: Any) -> None:
+        hooks, verdict = run.job.hooks, settlement.verdict
+        if not hooks or verdict not in _STATUS:
+            return
+        info = None if verdict is Verdict.SUCCEEDED else decode_error(settlement.body)
+        if verdict is Verdict.SUCCEEDED:
+            self._hook(run, "on_success", value, run.id, run.args, run.kwargs)
+        elif verdict is Verdict.FAILED:
+            self._hook(run, "on_failure", value, run.id, run.args, run.kwargs, info)
+        elif verdict is Verdict.RETRY:
+            self._hook(run, "on_retry", value, run.id, run.args, run.kwargs, info)
+        self._hook(run, "after_return", _STATUS[verdict], value, run.id, run.args, run.kwargs, info)
+
+    def _hook(self, run: Run, name: Hook, *args: Any) -> None:
+        if name in run.job.hooks:
+            self._quietly(run, name, run.job.hook(name), args)
+
+    def _tell_moments(self, run: Run, settlement: Settlement, value: Any) -> None:
+        if not self._watched:
+            return
+        match settlement.verdict:
+            case Verdict.SUCCEEDED:
+                self._moment(run, "on_success", run.request, value)
+            case Verdict.FAILED:
+                self._moment(run, "on_failure", run.request, decode_error(settlement.body))
+            case Verdict.RETRY:
+                self._moment(run, "on_retry", run.request, decode_error(settlement.body), settlement.due)
+            case Verdict.CANCELLED:
+                self._moment(run, "on_revoked", run.request)
+        self._moment(run, "after_run", run.request)
+
+    def _moment(self, run: Run, name: str, *args: Any) -> None:
+        for call in self._moments[name]:
+            self._quietly(run, name, call, args)
+
+    def _quietly(self, run: Run, name: str, call: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        """Call user code whose error must not change the outcome."""
+        try:
+            answer = call(*args)
+            if inspect.iscoroutine(answer):
+                answer.close()
+                raise TypeError(f"{name} must be a plain function, not async")
+        except Exception as error:  # noqa: BLE001 - user code
+            log.error(
+                "hook failed", extra={"hook": name, "task": run.delivery.name, "id": run.id}, exc_info=error
+            )
+
+
+@types.coroutine
+def _steered(run: Run, call: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
+    """Await *call*, turning the cancellation that a soft limit made into SoftTimeLimitExceeded inside it."""
+    step: Callable[[], Any] = partial(call.send, None)
+    while True:
+        try:
+            waits_for = step()
+        except StopIteration as stop:
+            return stop.value
+        try:
+            step = partial(call.send, (yield waits_for))
+        except asyncio.CancelledError as error:
+            step = partial(call.throw, _soft_limit_of(run) or error)
+        except BaseException as error:  # noqa: BLE001 - passed on to where it belongs
+            step = partial(call.throw, error)
+
+
+def _soft_limit_of(run: Run) -> BaseException | None:
+    """Take the soft limit that interrupted *run*, if that is what happened."""
+    error = run.interrupted
+    if run.verdict is not None or not isinstance(error, SoftTimeLimitExceeded):
+        return None
+    if (task := asyncio.current_task()) is not None:
+        task.uncancel()
+    return error
+
+
+# --- naming the outcome ---------------------------------------------------------------------------
+
+
+def outcome_of(run: Run, error: BaseException) -> Outcome:
+    """Say what it means that the task's code (or the steps around it) raised *error*."""
+    if run.verdict is not None and _interrupts(run, error):
+        return run.verdict
+    match error:
+        case Retry():
+            return _retry_asked(error)
+        case Ignore():
+            return _NO_RESULT
+        case Reject():
+            return RejectAsked(error.reason, error.requeue)
+        case InvalidMessage() if not run.done and not run.args and not run.kwargs:
+            return Failure(_without_our_frames(error))
+    job = run.job
+    return Failure(_without_our_frames(error), job.policy.wants(error), isinstance(error, job.throws))
+
+
+def _interrupts(run: Run, error: BaseException) -> bool:
+    """Say whether *error* is how an interruption from outside came out of the task's code."""
+    if isinstance(error, asyncio.CancelledError):
+        return True
+    return run.interrupted is not None and isinstance(error, type(run.interrupted))
+
+
+def _retry_asked(error: Retry) -> RetryAsked:
+    cause = error.exc if error.exc is not None else error
+    info = ErrorInfo.of(cause)
+    if error.when is None:
+        return RetryAsked(info, max_retries=error.max_retries)
+    if isinstance(error.when, int | float):
+        return RetryAsked(info, after=float(error.when), max_retries=error.max_retries)
+    return RetryAsked(info, at=as_timestamp(error.when), max_retries=error.max_retries)
+
+
+def _without_our_frames(error: BaseException) -> ErrorInfo:
+    """Describe *error* with a traceback that begins in the task's own code."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_globals.get("__name__") == __name__:
+        trace = trace.tb_next
+    if isinstance(error, InvalidArguments | SoftTimeLimitExceeded) and trace is None:
+        return msgspec.structs.replace(ErrorInfo.of(error), traceback="")
+    return ErrorInfo.of(error.with_traceback(trace))
