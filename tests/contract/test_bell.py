@@ -242,8 +242,9 @@ def test_a_cancel_that_stops_nothing_rings_for_nobody(broker, clock, enlist, han
 
 
 def test_a_worker_that_is_gone_holds_up_nobody(broker, clock, enlist, hang):
-    gone, _ = idle(enlist, hang, "worker-a")
+    gone, bell = idle(enlist, hang, "worker-a")
     _, there = idle(enlist, hang, "worker-b")
+    bell.close()
     broker.retire([gone.id], clock.now())
 
     broker.send([a_message()], clock.now())
