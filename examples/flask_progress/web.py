@@ -13,6 +13,7 @@ from celeriac.errors import OperationalError
 
 MOST_IDS = 50
 HEARTBEAT_SECONDS = 5.0
+STATUS_SECONDS = 5.0
 
 KINDS: dict[str, Callable[[], Any]] = {
     "classic": lambda: long_task.delay(),
@@ -47,7 +48,7 @@ def start() -> ResponseReturnValue:
 
 @web.get("/status/<task_id>")
 def status(task_id: str) -> ResponseReturnValue:
-    facts = describe(next(app.updates([task_id])))
+    facts = describe(next(app.updates([task_id], timeout=STATUS_SECONDS)))
     return facts, 404 if facts["state"] == "UNKNOWN" else 200, {"Cache-Control": "no-store"}
 
 
@@ -73,7 +74,11 @@ def stream(ids: list[str]) -> Iterator[str]:
     """Yield server-sent events until all tasks are final; a heartbeat finds out that the browser has gone."""
     try:
         for update in app.updates(ids, tick=HEARTBEAT_SECONDS):
-            yield event("tick", {}) if update is None else event("update", describe(update))
+            if update is None:
+                app.backend.ping()  # silence may also mean that the store is away
+                yield event("tick", {})
+            else:
+                yield event("update", describe(update))
     except OperationalError as error:
         yield event("away", {"error": str(error)})
 
@@ -99,5 +104,6 @@ def add_safety(response: Response) -> Response:
 
 
 @web.errorhandler(OperationalError)
-def store_is_away(error: OperationalError) -> ResponseReturnValue:
+@web.errorhandler(TimeoutError)
+def store_is_away(error: Exception) -> ResponseReturnValue:
     return {"error": f"The task store cannot be reached just now: {error}"}, 503

@@ -29,12 +29,16 @@ class Answer(NamedTuple):
 class Site:
     """One store, one folder, one port; at first nothing runs."""
 
-    def __init__(self, broker: str, folder: Path, *, task_seconds: float) -> None:
+    def __init__(
+        self, broker: str, folder: Path, *, project: Path = EXAMPLE, task_seconds: float = 10
+    ) -> None:
+        """Prepare, start nothing: logs go to *folder*, the programs' files are in *project*."""
         self.broker = broker
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._folder = folder
-        self._environment = {
+        self._project = project
+        self.environment = {
             **os.environ,
             "CELERIAC_BROKER_URL": broker,
             "TASK_SECONDS": str(task_seconds),
@@ -89,8 +93,8 @@ class Site:
         with (self._folder / f"{part}.log").open("ab") as log:
             return psutil.Popen(
                 [sys.executable, "-m", *command],
-                cwd=EXAMPLE,
-                env=self._environment,
+                cwd=self._project,
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
