@@ -1,115 +1,87 @@
 """What wakes an idle worker: a blocking pop on a connection of its own, sent without waiting for it.
 
-The courier selects on the socket. Tokens are left by the scripts that queue tasks (`lua/include/lines.lua`)
-and by `cancel`; a token that was popped but cannot be used is put back.
+The courier selects on the socket. `exchange` notes a worker that got less than it wanted as hungry;
+scripts that queue tasks put `work` into the lists of as many hungry workers, and `cancel` puts `stop`
+(see `lua/include/bells.lua`). So a busy worker is never rung, and nobody rings for one that is gone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final
+import os
+from collections.abc import Callable
+from typing import Final
 
 from redis.exceptions import RedisError
 
 from celeriac.broker import Bell
 from celeriac.brokers.redis.connection import Client, Link, monotonic
-from celeriac.brokers.redis.keys import Keys
 from celeriac.errors import OperationalError
 
 BLOCK_SECONDS: Final = 30
 SILENCE: Final = BLOCK_SECONDS + 10.0  # without any answer for so long, the connection is dead
 PATIENCE: Final = 1.0
-TOKEN_SECONDS: Final = 60
 
 
 class RedisBell(Bell):
-    """The bell of one worker; see `Bell`."""
+    """The bell of one worker; see `Bell`.
 
-    def __init__(self, client: Client, keys: Keys, worker: str, queues: Sequence[str]) -> None:
+    Args:
+        key: the list that it hears. pass_on: wakes another worker.
+    """
+
+    def __init__(self, client: Client, key: str, pass_on: Callable[[], None]) -> None:
         self._client = client
-        self._personal = keys.personal_bell(worker)
-        self._work = [keys.bell(queue) for queue in queues]
+        self._key = key
+        self._pass_on = pass_on
         self._link: Link | None = None
-        self._id = 0
-        self._armed: bool | None = None
+        self._pid = os.getpid()
+        self._armed = False
         self._since = 0.0
-        self._rung_by: bytes = b""
 
     def fileno(self) -> int:
         """Return the descriptor that becomes readable at a ring; -1 while the server is away."""
         return -1 if self._link is None else self._link.fileno()
 
-    def arm(self, hungry: bool) -> None:
-        """Send the blocking pop, if none is on its way already; never raises."""
-        if self._armed is not None and monotonic() - self._since > SILENCE:
+    def arm(self, hungry: bool) -> None:  # noqa: ARG002 - the exchange has noted who is hungry
+        """Send the blocking pop, if none is on its way already; return quietly when the server is away."""
+        if (self._armed and monotonic() - self._since > SILENCE) or self._pid != os.getpid():
             self._lose()
-        if self._armed is hungry:
+        if self._armed:
             return
         try:
-            link = self._connected()
-            if self._armed is not None:
-                self._disarm(link)
-            keys = [self._personal, *self._work] if hungry else [self._personal]
-            link.tell(("BLPOP", *keys, BLOCK_SECONDS))
-            self._armed, self._since = hungry, monotonic()
+            if self._link is None:
+                self._link, self._pid = self._client.connect(PATIENCE), os.getpid()
+            self._link.tell(("BLPOP", self._key, BLOCK_SECONDS))
+            self._armed, self._since = True, monotonic()
         except (RedisError, OperationalError):
             self._lose()
 
     def heard(self) -> bool:
         """Take what is readable; say whether it was a ring for work."""
         link = self._link
-        if link is None or self._armed is None:
-            return False
         try:
-            if not link.readable():
+            if link is None or not self._armed or not link.readable():
                 return False
-            popped = self._popped(link)
+            answer = link.hear()
         except RedisError:
             self._lose()
             return False
-        if popped is None or popped == self._personal.encode():
-            return False
-        self._rung_by = popped
-        return True
+        self._armed = False
+        return answer is not None and bool(answer[1] == b"work")
 
     def pass_on(self) -> None:
-        """Put the token back for another worker."""
-        if self._rung_by:
-            self._put_back(self._rung_by)
-            self._rung_by = b""
+        """Ring for another worker; a ring may be lost, so a server that is away is no error."""
+        try:
+            self._pass_on()
+        except OperationalError:
+            return
 
     def close(self) -> None:
         """Close the connection."""
         self._lose()
 
-    def _connected(self) -> Link:
-        if self._link is None:
-            link = self._client.connect(PATIENCE)
-            self._id = link.ask(("CLIENT", "ID"))
-            self._link = link
-        return self._link
-
-    def _popped(self, link: Link) -> bytes | None:
-        """Read the answer of the blocking pop: from which key, None for none in time."""
-        answer: Any = link.hear()
-        self._armed = None
-        return None if answer is None else bytes(answer[0])
-
-    def _disarm(self, link: Link) -> None:
-        """End the blocking pop. A token that it got meanwhile goes back: nobody was told of it."""
-        self._client.ask_all([("CLIENT", "UNBLOCK", self._id)])
-        popped = self._popped(link)
-        if popped is not None:
-            self._put_back(popped)
-
-    def _put_back(self, key: bytes) -> None:
-        try:
-            self._client.ask_all([("RPUSH", key, "1"), ("EXPIRE", key, TOKEN_SECONDS)])
-        except OperationalError:  # a ring may be lost: whoever waits also looks once in a while
-            return
-
     def _lose(self) -> None:
-        self._armed = None
+        self._armed = False
         if self._link is not None:
             self._link.disconnect()
             self._link = None

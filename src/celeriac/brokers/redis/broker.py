@@ -264,9 +264,8 @@ class RedisBroker(Broker):
 
     def bell(self, worker: str) -> Bell:
         """Return the bell of *worker*; see `Broker.bell`."""
-        [queues] = self._ask([("HGET", self._keys.worker(worker), "q")])
-        names = (_sound(queues, self.url) or b"").decode().split()
-        return RedisBell(self._client, self._keys, worker, names)
+        self._call("bell", 0.0, worker)
+        return RedisBell(self._client, self._keys.bell(worker), lambda: self._call("ring", 0.0, worker))
 
 
 _COUNTED: Final = {"s": ("scheduled",), "r": ("running",), "p": ("queued", "parked")}

@@ -18,7 +18,8 @@ Every key has an owner and an end:
 | `{ns}:r:<worker>` | set | ids of what it runs | when it retires |
 | `{ns}:s:<worker>` | sorted set | ids that it shall stop, by since when | when it retires |
 | `{ns}:n:<worker>` | set | the task names that it knows | when it retires |
-| `{ns}:b:q:<queue>`, `{ns}:b:w:<worker>` | list | tokens that wake workers | 60 s after the last ring |
+| `{ns}:b:<worker>` | list | what wakes it: `work` or `stop` | when it retires, 60 s after the last ring |
+| `{ns}:h:<queue>` | set | ids of workers that idle | when they are rung or retire |
 | `{ns}:news:<listener>` | channel | ids that changed | no key |
 
 A worker's keys have no time to live on purpose: dead workers are found in `workers` by whoever tends,
@@ -92,13 +93,13 @@ class Keys:
         """The task names that a worker knows."""
         return f"{self.root}n:{worker}"
 
-    def bell(self, queue: str) -> str:
-        """The tokens for new work in *queue*."""
-        return f"{self.root}b:q:{queue}"
+    def bell(self, worker: str) -> str:
+        """What wakes a worker."""
+        return f"{self.root}b:{worker}"
 
-    def personal_bell(self, worker: str) -> str:
-        """The tokens for one worker alone."""
-        return f"{self.root}b:w:{worker}"
+    def hungry(self, queue: str) -> str:
+        """The workers that wait for work in *queue*."""
+        return f"{self.root}h:{queue}"
 
     def channel(self, listener: str) -> str:
         """Where a listener hears news."""
@@ -127,4 +128,5 @@ _KINDS: Final = {
     "s:": "zset",
     "n:": "set",
     "b:": "list",
+    "h:": "set",
 }

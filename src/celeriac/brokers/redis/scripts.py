@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 NAMES: Final = (
+    "bell",
     "cancel",
     "enlist",
     "exchange",
@@ -20,6 +21,7 @@ NAMES: Final = (
     "purge",
     "report",
     "retire",
+    "ring",
     "send",
     "tend",
     "watch",

@@ -6,13 +6,12 @@ QUEUED, `p` is QUEUED but parked, other states have the number of `states.State`
 | | | | | | |
 |---|---|---|---|---|---|
 | n | name | s | state | v | result |
-| q | queue | u | custom state | t | error |
-| y | priority | d | due | i | meta |
-| c | created | b | started | h | checkpoint |
-| a | eta | e | finished | r | retries |
-| x | expires | w | worker | k | crashes |
-| m | crash limit | f | fence | z | cancelled |
-| p | payload | o | options | l | who listens |
+| q | queue and priority | u | custom state | t | error |
+| c | created | d | due | i | meta |
+| a | eta | b | started | h | checkpoint |
+| x | expires | e | finished | g | retries, crashes, crash limit |
+| p | payload | w | worker | z | cancelled |
+| o | options | f | fence | l | who listens |
 
 Times are decimal text that gives the very same float back; scripts never write a time that they computed.
 """
@@ -20,6 +19,7 @@ Times are decimal text that gives the very same float back; scripts never write 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import Any, Final
 
 from celeriac.broker import Exchanged, Report
@@ -48,7 +48,7 @@ def grouped(messages: Sequence[Message]) -> list[Argument]:
             place = (message.queue, message.priority)
             groups.setdefault(place, []).extend(_fields(message))
             counts[place] = counts.get(place, 0) + 1
-    written: list[Argument] = [len(groups)]
+    written: list[Argument] = []
     for (queue, priority), fields in groups.items():
         written += (queue, priority, counts[queue, priority])
         written += fields
@@ -59,10 +59,10 @@ def _fields(message: Message) -> list[Argument]:
     fields: list[Argument] = ["n", message.name, "c", message.created]
     if message.payload:
         fields += ("p", message.payload)
-    if message.queue != DEFAULT_QUEUE:
-        fields += ("q", message.queue)
     if message.priority:
-        fields += ("y", message.priority)
+        fields += ("q", f"{message.queue} {message.priority}")
+    elif message.queue != DEFAULT_QUEUE:
+        fields += ("q", message.queue)
     if message.options:
         fields += ("o", message.options)
     if message.eta is not None:
@@ -70,7 +70,7 @@ def _fields(message: Message) -> list[Argument]:
     if message.expires is not None:
         fields += ("x", message.expires)
     if message.crash_limit != DEFAULT_CRASH_LIMIT:
-        fields += ("m", message.crash_limit)
+        fields += ("g", f"0 0 {message.crash_limit}")
     eta = "" if message.eta is None else message.eta
     expires = "" if message.expires is None else message.expires
     return [message.id, eta, expires, len(fields), *fields]
@@ -88,42 +88,67 @@ def exchanged(reply: list[Any]) -> Exchanged:
     """Read the reply of `exchange.lua`."""
     if not reply:
         return Exchanged(lost=True)
-    due, refused, stops, groups = reply[:4]
+    due, refused, stops, groups, ids, names, fences, payloads, extras = reply
     return Exchanged(
-        claims=_claims(groups.decode().split(), reply),
-        refused=refused.decode().split(),
-        stops=stops.decode().split(),
-        due=float(due) if due else None,
+        _claims(groups, ids, names, fences, payloads, extras) if groups else (),
+        _words(refused),
+        _words(stops),
+        float(due) if due else None,
     )
 
 
-def _claims(groups: list[str], reply: list[Any]) -> list[Delivery]:
-    claims: list[Delivery] = []
-    at = 4
-    for queue, priority, count in zip(groups[::3], groups[1::3], groups[2::3], strict=True):
-        for _ in range(int(count)):
-            task_id, name, payload, fence, extras = reply[at : at + 5]
-            options, retries, crashes, limit, checkpoint = extras or _PLAIN
-            claims.append(
-                Delivery(
-                    task_id.decode(),
-                    name.decode(),
-                    queue,
-                    int(priority),
-                    payload,
-                    options,
-                    fence,
-                    int(retries),
-                    int(crashes),
-                    int(limit),
-                    checkpoint,
-                )
-            )
-            at += 5
-    return claims
+def _words(joined: bytes) -> list[str]:
+    return joined.decode().split(" ") if joined else []
 
 
-_PLAIN: Final = (b"", 0, 0, DEFAULT_CRASH_LIMIT, b"")
+def _claims(
+    groups: bytes, ids: bytes, names: bytes, fences: bytes, payloads: list[bytes], extras: list[Any]
+) -> list[Delivery]:
+    queues: list[str] = []
+    priorities: list[int] = []
+    described = _words(groups)
+    for queue, priority, count in zip(described[::3], described[1::3], described[2::3], strict=True):
+        queues += [queue] * int(count)
+        priorities += [int(priority)] * int(count)
+    columns: Iterable[Iterable[Any]] = _PLAIN
+    if extras:
+        columns = _extras(extras, len(payloads))
+    options, retries, crashes, limits, checkpoints = columns
+    return list(
+        map(
+            Delivery,
+            _words(ids),
+            _words(names),
+            queues,
+            priorities,
+            payloads,
+            options,
+            map(int, fences.split()),
+            retries,
+            crashes,
+            limits,
+            checkpoints,
+        )
+    )
+
+
+_PLAIN: Final = (repeat(b""), repeat(0), repeat(0), repeat(DEFAULT_CRASH_LIMIT), repeat(b""))
+
+
+def _extras(extras: list[Any], claims: int) -> Iterable[Iterable[Any]]:
+    """Make columns of what only some of the claims have."""
+    rows: list[tuple[Any, ...]] = [(b"", 0, 0, DEFAULT_CRASH_LIMIT, b"")] * claims
+    for position, options, tally, checkpoint in extras:
+        rows[position] = (options, *_tally(tally), checkpoint)
+    return zip(*rows, strict=True)
+
+
+def _tally(field: bytes) -> tuple[int, int, int]:
+    """Read retries, crashes and crash limit."""
+    if not field:
+        return 0, 0, DEFAULT_CRASH_LIMIT
+    retries, crashes, limit = field.split(b" ")
+    return int(retries), int(crashes), int(limit)
 
 
 def reports(given: Iterable[Report]) -> list[Argument]:
@@ -155,33 +180,35 @@ def record(task_id: str, flat: Sequence[Any]) -> Record | None:
 def _record(task_id: str, fields: dict[bytes, bytes]) -> Record:
     take = fields.get
     state = take(b"s", b"2")
+    queue, _, priority = take(b"q", DEFAULT_QUEUE.encode()).decode().partition(" ")
+    retries, crashes, crash_limit = _tally(take(b"g", b""))
     return Record(
         Message(
             id=task_id,
             name=fields[b"n"].decode(),
-            queue=take(b"q", b"default").decode(),
-            priority=int(take(b"y", 0)),
+            queue=queue,
+            priority=int(priority or 0),
             created=float(fields[b"c"]),
             payload=take(b"p", b""),
             eta=_time(take(b"a")),
             expires=_time(take(b"x")),
-            crash_limit=int(take(b"m", DEFAULT_CRASH_LIMIT)),
+            crash_limit=crash_limit,
             options=take(b"o", b""),
         ),
         State.QUEUED if state == b"p" else State(int(state)),
-        take(b"u", b"").decode(),
-        _time(take(b"d")),
-        _time(take(b"b")),
-        _time(take(b"e")),
-        take(b"w", b"").decode(),
-        int(take(b"f", 0)),
-        int(take(b"r", 0)),
-        int(take(b"k", 0)),
-        b"z" in fields,
-        take(b"i", b""),
-        take(b"v", b""),
-        take(b"t", b""),
-        take(b"h", b""),
+        custom=take(b"u", b"").decode(),
+        due=_time(take(b"d")),
+        started=_time(take(b"b")),
+        finished=_time(take(b"e")),
+        worker=take(b"w", b"").decode(),
+        fence=int(take(b"f", 0)),
+        retries=retries,
+        crashes=crashes,
+        cancelled=b"z" in fields,
+        meta=take(b"i", b""),
+        result=take(b"v", b""),
+        error=take(b"t", b""),
+        checkpoint=take(b"h", b""),
     )
 
 

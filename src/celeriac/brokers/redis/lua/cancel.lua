@@ -5,6 +5,7 @@
 -- Atomic: all of it
 -- include: keys
 -- include: counts
+-- include: bells
 -- include: lines
 -- include: news
 -- include: task
@@ -12,19 +13,15 @@ local error, terminate, codes = ARGV[4], ARGV[5] == '1', {}
 
 local function cancel(task)
   if not task then return 'u' end
-  if is_final(task) then return 'f' end
+  if is_final(task.state) then return 'f' end
   if task.state ~= RUNNING then
     finish(task, CANCELLED, error)
     return 'c'
   end
-  redis.call('HSET', task.key, 'z', '1')
+  call('HSET', task.key, 'z', '1')
   if not terminate then return 'n' end
-  redis.call('ZADD', stops_key(task.worker), 'NX', NOW, task.id)
-  local bell = personal_bell_key(task.worker)
-  if redis.call('LLEN', bell) == 0 then
-    redis.call('RPUSH', bell, '1')
-    redis.call('PEXPIRE', bell, BELL_TTL)
-  end
+  call('ZADD', stops_key(task.worker), 'NX', NOW, task.id)
+  if call('LLEN', bell_key(task.worker)) == 0 then ring_worker(task.worker, 'stop') end
   return 's'
 end
 

@@ -6,34 +6,37 @@
 -- Atomic: all of it; may be repeated
 -- include: keys
 -- include: counts
+-- include: bells
 -- include: lines
 -- include: news
 -- include: task
 local worker, unparked = ARGV[4], 0
-redis.call('HSET', worker_key(worker), 'i', ARGV[7], 'q', ARGV[8], 'l', ARGV[6], 'b', NOW, 'e', NOW, 't', '0', 'a', '')
-redis.call('DEL', names_key(worker))
+local key = worker_key(worker)
+call('HSET', key, 'i', ARGV[7], 'q', ARGV[8], 'l', ARGV[6], 'b', NOW, 'e', NOW)
+if call('HSETNX', key, 't', '0') == 1 then call('HSET', key, 'a', '', 'h', '0') end
+call('DEL', names_key(worker))
 for at = 9, #ARGV, 7000 do
-  redis.call('SADD', names_key(worker), unpack(ARGV, at, math.min(at + 6999, #ARGV)))
+  call('SADD', names_key(worker), unpack(ARGV, at, math.min(at + 6999, #ARGV)))
 end
-redis.call('ZADD', WORKERS, ARGV[5], worker)
+call('ZADD', WORKERS, ARGV[5], worker)
 
 local function unpark(name)
   local parked = parked_key(name)
-  for _, id in ipairs(redis.call('LRANGE', parked, 0, -1)) do
+  for _, id in ipairs(call('LRANGE', parked, 0, -1)) do
     local task = look(id)
-    if task and task.state == PARKED_STATE then
+    if task and task.state == WAITS then
       count('p', task.queue, -1)
       enqueue(task)
       unparked = unparked + 1
     end
   end
-  redis.call('DEL', parked)
-  redis.call('SREM', PARKED, name)
+  call('DEL', parked)
+  call('SREM', PARKED, name)
 end
 
-if redis.call('EXISTS', PARKED) == 1 then
+if call('EXISTS', PARKED) == 1 then
   for at = 9, #ARGV do
-    if redis.call('SISMEMBER', PARKED, ARGV[at]) == 1 then unpark(ARGV[at]) end
+    if call('SISMEMBER', PARKED, ARGV[at]) == 1 then unpark(ARGV[at]) end
   end
 end
 write_all()

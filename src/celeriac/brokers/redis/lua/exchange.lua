@@ -2,187 +2,240 @@
 -- KEYS, ARGV 1 to 3: include/keys.lua
 -- ARGV: 4 worker, 5 trip, 6 how many it wants, 7 the error of expired tasks, 8 of revoked, 9 of broken
 --   ones, 10 onwards per settlement: id, fence, verdict, due, body
--- Reply: nothing when the worker is unknown, else: the earliest due time or '', refused ids, ids to stop,
---   lines of the claims as "queue priority how-many" (each with spaces between), and per claim: id, name,
---   payload, fence, extras. Extras is false or: options, retries, crashes, crash limit, checkpoint
+-- Reply: nothing when the worker is unknown, else: the earliest due time or ''; refused ids; ids to stop; of
+--   the claims: "queue priority how-many" for each line, ids, names, fences (each with spaces between), the
+--   payloads, and for those that have any of it: position, options, tally (retries, crashes, crashes
+--   allowed), checkpoint
 -- Atomic: all of it. A trip with the last one's number settles nothing and repeats its claims.
 -- include: keys
 -- include: counts
+-- include: bells
 -- include: lines
 -- include: news
 -- include: task
-local SUCCEED, FAIL, CANCEL, RETRY, RELEASE, CRASHED = '1', '2', '3', '4', '5', '6'
-local FINAL = { [SUCCEED] = SUCCEEDED, [FAIL] = FAILED, [CANCEL] = CANCELLED }
+local RETRY, RELEASE, CRASHED = '4', '5', '6'
+local FINAL = { ['1'] = SUCCEEDED, ['2'] = FAILED, ['3'] = CANCELLED }
 local LOOKS, STALE = 1000, 10000
 local worker, trip, want = ARGV[4], ARGV[5], tonumber(ARGV[6])
 local EXPIRED, REVOKED, BROKEN = ARGV[7], ARGV[8], ARGV[9]
+local OURS, RUNS = worker_key(worker), running_key(worker)
 
-local known = redis.call('HMGET', worker_key(worker), 't', 'q', 'a')
+local known = call('HMGET', OURS, 't', 'q', 'a', 'h', 'j')
 if not known[2] then return {} end
 local queues = {}
 for queue in string.gmatch(known[2], '%S+') do queues[#queues + 1] = queue end
 
--- A first write that frees lets the rest pass in a full store, so that its workers can empty it.
-redis.call('PERSIST', worker_key(worker))
+-- --- settling ---
 
-local refused, heads = {}, {}
+local refused = {}
 
-local function settle(task, verdict, due, body)
-  if FINAL[verdict] then return finish(task, FINAL[verdict], body) end
-  if task.cancelled then return finish(task, CANCELLED, REVOKED) end
-  if verdict == CRASHED then
-    if crash(task, body, REVOKED) then heads[#heads + 1] = task end
-    return
+-- Settle what is not final; say whether it goes to the head of its line.
+local function put_back(task, verdict, due, body)
+  if task.cancelled then
+    finish(task, CANCELLED, REVOKED)
+    return false
   end
+  if verdict == CRASHED then return crash(task, body, REVOKED) end
   leave(task)
   tell_of(task)
   if verdict == RELEASE and tonumber(due) == 0 then
-    heads[#heads + 1] = task
-    return
+    make_ready(task)
+    return true
   end
   if verdict == RETRY then
-    redis.call('HSET', task.key, 'r', (tonumber(task.retries or 0) or 0) + 1, 't', body)
+    local retries, crashes, limit = tally_of(task.tally)
+    call('HSET', task.key, 'g', string.format('%d %d %d', retries + 1, crashes, limit))
+    if body == '' then call('HDEL', task.key, 't') else call('HSET', task.key, 't', body) end
   end
   schedule(task, due)
+  return false
 end
 
-local function settle_all()
+local function settle()
+  local settled, n, heads = {}, 0, {}
   for at = 10, #ARGV, 5 do
-    local task = look(ARGV[at])
-    if held_by(task, worker, ARGV[at + 1]) then
-      settle(task, ARGV[at + 2], ARGV[at + 3], ARGV[at + 4])
+    local id, verdict = ARGV[at], ARGV[at + 2]
+    local key = RECORD .. id
+    local got = try('HMGET', key, 's', 'w', 'f', 'q', 'g', 'l')
+    if got[1] == RUNNING and got[2] == worker and got[3] == ARGV[at + 1] then
+      n = n + 1
+      settled[n] = id
+      local state = FINAL[verdict]
+      if state then
+        count('r', place_of(got[4]), -1)
+        conclude(id, key, state, ARGV[at + 4], got[5], got[6])
+      else
+        local task = look(id)
+        if put_back(task, verdict, ARGV[at + 3], ARGV[at + 4]) then heads[#heads + 1] = task end
+      end
     else
-      refused[#refused + 1] = ARGV[at]
+      refused[#refused + 1] = id
     end
+  end
+  if n > 0 then
+    in_chunks('SREM', RUNS, settled)
+    in_chunks('ZREM', stops_key(worker), settled)
   end
   to_heads(heads)
 end
 
-local claims, groups, claimed, names = {}, {}, {}, {}
+-- --- claiming ---
+
+local ids, names, fences, payloads, extras, groups, claimed = {}, {}, {}, {}, {}, {}, 0
+local known_names = {}
 
 local function knows(name)
-  if names[name] == nil then names[name] = redis.call('SISMEMBER', names_key(worker), name) == 1 end
-  return names[name]
+  local is_known = known_names[name]
+  if is_known == nil then
+    is_known = call('SISMEMBER', names_key(worker), name) == 1
+    known_names[name] = is_known
+  end
+  return is_known
 end
 
-local function park(id, name, key, queue, priority)
-  redis.call('HSET', key, 's', PARKED_STATE)
-  redis.call('RPUSH', parked_key(name), id)
-  redis.call('SADD', PARKED, name)
+local function park(id, name, queue, priority)
+  call('HSET', RECORD .. id, 's', WAITS)
+  call('RPUSH', parked_key(name), id)
+  call('SADD', PARKED, name)
   count(priority, queue, -1)
   count('p', queue, 1)
 end
 
-local function answer(id, got, fence)
-  local extras = false
-  if got[4] or got[5] or got[6] or got[7] or got[8] then
-    extras = { got[4] or '', got[5] or '0', got[6] or '0', got[7] or '3', got[8] or '' }
+local function answer(id, fence, name, payload, options, tally, checkpoint)
+  claimed = claimed + 1
+  ids[claimed], names[claimed], fences[claimed], payloads[claimed] = id, name, fence, payload or ''
+  if options or tally or checkpoint then
+    extras[#extras + 1] = { claimed - 1, options or '', tally or '', checkpoint or '' }
   end
-  local n = #claims
-  claims[n + 1], claims[n + 2], claims[n + 3], claims[n + 4], claims[n + 5] =
-    id, got[1], got[2] or '', fence, extras
 end
 
-local function is_number(text) return not text or tonumber(text) end
-
-local function is_whole(got)
-  return got[1] and is_number(got[3]) and is_number(got[5]) and is_number(got[6]) and is_number(got[7])
-    and is_number(got[10])
+-- Say whether what scripts and workers read as numbers and words can be read so.
+local function is_whole(name, fence, tally, expires)
+  return name and (not fence or string.find(fence, '^%d+$')) and (not expires or tonumber(expires))
+    and (not tally or string.find(tally, '^%d+ %d+ %d+$')) and not string.find(name, '[%s%z]')
 end
 
--- Look at an id just taken from its line. Say whether it was claimed, and whether it was a task at all.
-local function start(id, queue, priority)
-  local key = record_key(id)
-  local got =
-    redis.pcall('HMGET', key, 'n', 'p', 'f', 'o', 'r', 'k', 'm', 'h', 's', 'x', 'l', 'q', 'y')
-  if got.err or got[9] or (got[12] or 'default') ~= queue or (got[13] or '0') ~= priority then return false, false end
-  if not is_whole(got) then
-    local task = look(id)
-    if not task and redis.call('EXISTS', key) == 0 then return false, false end
-    finish(task or { id = id, key = key, queue = queue, priority = priority }, FAILED, BROKEN)
-    return false, true
-  end
-  if got[10] and tonumber(got[10]) <= now then
+-- Look at an id just taken from its line; say whether it was a task that is still queued there.
+local function start(id, place, queue, priority)
+  local key = RECORD .. id
+  local got = try('HMGET', key, 's', 'q', 'n', 'f', 'p', 'g', 'o', 'h', 'x', 'l')
+  if got[1] or got.err or got[2] ~= place then return false end
+  local name, fence, expires, listeners = got[3], got[4], got[9], got[10]
+  if not is_whole(name, fence, got[6], expires) then
+    if call('EXISTS', key) == 0 then return false end
+    count(priority, queue, -1)
+    if expires then call('ZREM', EXPIRY, id) end
+    conclude(id, key, FAILED, BROKEN, false, listeners)
+  elseif expires and tonumber(expires) <= now then
     finish(look(id), CANCELLED, EXPIRED)
-    return false, true
+  elseif not knows(name) then
+    park(id, name, queue, priority)
+  else
+    fence = fence and fence + 1 or 1
+    call('HSET', key, 's', RUNNING, 'w', worker, 'f', fence, 'b', NOW)
+    if expires then call('ZREM', EXPIRY, id) end
+    if listeners then tell(id, listeners) end
+    answer(id, fence, name, got[5], got[7], got[6], got[8])
   end
-  if not knows(got[1]) then
-    park(id, got[1], key, queue, priority)
-    return false, true
-  end
-  local fence = tonumber(got[3] or 0) + 1
-  redis.call('HSET', key, 's', RUNNING, 'w', worker, 'f', fence, 'b', NOW)
-  if got[10] then redis.call('ZREM', EXPIRY, id) end
-  if got[11] then tell(id, got[11]) end
-  answer(id, got, fence)
-  claimed[#claimed + 1] = id
-  return true, true
+  return true
 end
 
-local function claim_from(queue, priority, looks, stale)
-  local line, before = line_key(priority, queue), #claimed
-  while #claimed < want and looks > 0 and stale > 0 do
-    local ids = redis.call('LPOP', line, math.min(want - #claimed, looks, 5000))
-    if not ids then break end
-    for _, id in ipairs(ids) do
-      local _, real = start(id, queue, priority)
-      if real then looks = looks - 1 else stale = stale - 1 end
+-- What field 'q' of a task in this line must be.
+local function place_field(queue, priority)
+  if priority ~= '0' then return queue .. ' ' .. priority end
+  return queue ~= 'default' and queue
+end
+
+local looks, stale = want + LOOKS, STALE
+
+local function is_done() return claimed >= want or looks <= 0 or stale <= 0 end
+
+local function claim_from(queue, priority, line)
+  local place, before = place_field(queue, priority), claimed
+  while not is_done() do
+    local found = call('LPOP', line, math.min(want - claimed, looks, 5000))
+    if not found then break end
+    for at = 1, #found do
+      if start(found[at], place, queue, priority) then looks = looks - 1 else stale = stale - 1 end
     end
   end
-  local taken = #claimed - before
-  if taken > 0 then
-    count(priority, queue, -taken)
-    count('r', queue, taken)
-    groups[#groups + 1] = queue .. ' ' .. priority .. ' ' .. taken
+  if claimed > before then
+    count(priority, queue, before - claimed)
+    count('r', queue, claimed - before)
+    groups[#groups + 1] = queue .. ' ' .. priority .. ' ' .. (claimed - before)
   end
-  -- What is left over is for somebody else: pass the bell on.
-  if (#claimed >= want or looks <= 0 or stale <= 0) and redis.call('EXISTS', line) == 1 then ring(queue, 1) end
-  return looks, stale
 end
 
-local function claim_all()
-  local looks, stale, empty = want + LOOKS, STALE, true
+local function claim()
   for _, queue in ipairs(queues) do
     local lines = {}
-    for priority = 9, 0, -1 do lines[#lines + 1] = line_key(priority, queue) end
-    if redis.call('EXISTS', unpack(lines)) > 0 then
-      for priority = 9, 0, -1 do
-        if #claimed < want then looks, stale = claim_from(queue, tostring(priority), looks, stale) end
+    for priority = 9, 0, -1 do lines[10 - priority] = line_key(queue, priority) end
+    local left = not is_done() and call('EXISTS', unpack(lines)) or 0
+    for priority = 9, 0, -1 do
+      if left > 0 and not is_done() then
+        local line = lines[10 - priority]
+        if call('EXISTS', line) == 1 then
+          claim_from(queue, tostring(priority), line)
+          -- What this worker leaves here is for another one.
+          if is_done() and call('EXISTS', unpack(lines)) > 0 then ring(queue, 1) end
+        end
       end
-      if redis.call('EXISTS', unpack(lines)) > 0 then empty = false end
     end
   end
-  if #claimed > 0 then in_chunks('SADD', running_key(worker), claimed) end
-  return empty
+  if claimed > 0 then in_chunks('SADD', RUNS, ids) end
 end
 
 -- The last trip's answer was lost: name again what is still held.
-local function claim_again(ids)
-  for id in string.gmatch(ids, '%S+') do
+local function claim_again(last)
+  for id in string.gmatch(last, '%S+') do
     local task = look(id)
     if held_by(task, worker) then
-      answer(id, redis.call('HMGET', task.key, 'n', 'p', 'f', 'o', 'r', 'k', 'm', 'h'), tonumber(task.fence))
+      local got = call('HMGET', task.key, 'p', 'o', 'h')
+      answer(id, task.fence, task.name, got[1], got[2], task.tally, got[3])
       groups[#groups + 1] = task.queue .. ' ' .. task.priority .. ' 1'
     end
   end
 end
 
-if trip == known[1] then
-  claim_again(known[3])
-else
-  settle_all()
-  promote(LOOKS)
-  write_tails()
-  if want > 0 and claim_all() then hush(queues) end
-  redis.call('HSET', worker_key(worker), 't', trip, 'a', table.concat(claimed, ' '))
-  write_all()
+local function is_hungry()
+  if claimed >= want then return '0' end
+  if not known[5] then return '1' end
+  for _, queue in ipairs(queues) do call('SADD', hungry_key(queue), worker) end
+  return '1'
 end
 
-local reply = {
-  redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')[2] or '',
+-- --- the trip ---
+
+local number, last = tonumber(trip), tonumber(known[1])
+local all_ids = ''
+if number < last then
+  -- The late copy of a request that was given up: nobody reads this answer.
+  return { '', '', '', '', '', '', '', {}, {} }
+elseif number == last then
+  claim_again(known[3])
+  all_ids = table.concat(ids, ' ')
+else
+  -- A first write that frees lets the rest pass in a full store, so that its workers can empty it.
+  if known[4] == 'r' then call('DEL', bell_key(worker)) else call('PERSIST', OURS) end
+  settle()
+  promote(LOOKS)
+  write_tails()
+  if want > 0 then claim() end
+  all_ids = table.concat(ids, ' ')
+  call('HSET', OURS, 't', trip, 'a', all_ids, 'h', is_hungry())
+  write_counts()
+  write_rings()
+  write_news()
+end
+
+return {
+  call('ZRANGE', DUE, 0, 0, 'WITHSCORES')[2] or '',
   table.concat(refused, ' '),
-  table.concat(redis.call('ZRANGE', stops_key(worker), 0, -1), ' '),
+  table.concat(call('ZRANGE', stops_key(worker), 0, -1), ' '),
   table.concat(groups, ' '),
+  all_ids,
+  table.concat(names, ' '),
+  table.concat(fences, ' '),
+  payloads,
+  extras,
 }
-for at = 1, #claims do reply[4 + at] = claims[at] end
-return reply

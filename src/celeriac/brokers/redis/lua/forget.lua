@@ -6,8 +6,8 @@
 -- include: keys
 local gone = 0
 for at = 4, #ARGV do
-  local key = record_key(ARGV[at])
-  local state = redis.call('HGET', key, 's')
-  if state == '4' or state == '5' or state == '6' then gone = gone + redis.call('UNLINK', key) end
+  local key = RECORD .. ARGV[at]
+  local state = call('HGET', key, 's')
+  if state == '4' or state == '5' or state == '6' then gone = gone + call('UNLINK', key) end
 end
 return gone

@@ -7,11 +7,11 @@
 local reply = {}
 for at = 4, #ARGV do
   local worker = ARGV[at]
-  local lease = redis.call('HGET', worker_key(worker), 'l')
+  local lease = call('HGET', worker_key(worker), 'l')
   if lease then
-    redis.call('ZADD', WORKERS, string.format('%.17g', now + tonumber(lease)), worker)
-    redis.call('HSET', worker_key(worker), 'e', NOW)
-    reply[#reply + 1] = redis.call('ZRANGE', stops_key(worker), 0, -1, 'WITHSCORES')
+    call('ZADD', WORKERS, string.format('%.17g', now + tonumber(lease)), worker)
+    call('HSET', worker_key(worker), 'e', NOW)
+    reply[#reply + 1] = call('ZRANGE', stops_key(worker), 0, -1, 'WITHSCORES')
   else
     reply[#reply + 1] = false
   end

@@ -5,6 +5,7 @@
 -- Atomic: all of it
 -- include: keys
 -- include: counts
+-- include: bells
 -- include: lines
 -- include: news
 -- include: task
@@ -19,24 +20,24 @@ local function purge(id, state)
 end
 
 for priority = 9, 0, -1 do
-  local line = line_key(priority, queue)
+  local line = line_key(queue, priority)
   while purged < limit do
-    local id = redis.call('LPOP', line)
+    local id = call('LPOP', line)
     if not id then break end
     purge(id, false)
   end
 end
-if purged < limit and redis.call('HEXISTS', COUNTS, 'p:' .. queue) == 1 then
-  for _, name in ipairs(redis.call('SMEMBERS', PARKED)) do
-    for _, id in ipairs(redis.call('LRANGE', parked_key(name), 0, -1)) do
-      if purged < limit then purge(id, PARKED_STATE) end
+if purged < limit and call('HEXISTS', COUNTS, 'p:' .. queue) == 1 then
+  for _, name in ipairs(call('SMEMBERS', PARKED)) do
+    for _, id in ipairs(call('LRANGE', parked_key(name), 0, -1)) do
+      if purged < limit then purge(id, WAITS) end
     end
   end
 end
-local scheduled = tonumber(redis.call('HGET', COUNTS, 's:' .. queue) or 0)
+local scheduled = tonumber(call('HGET', COUNTS, 's:' .. queue) or 0)
 local from = 0
 while purged < limit and scheduled > 0 do
-  local ids = redis.call('ZRANGE', DUE, from, from + 999)
+  local ids = call('ZRANGE', DUE, from, from + 999)
   if #ids == 0 then break end
   for _, id in ipairs(ids) do
     local before = purged

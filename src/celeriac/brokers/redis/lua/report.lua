@@ -5,14 +5,15 @@
 -- Atomic: all of it; may be repeated
 -- include: keys
 -- include: counts
+-- include: bells
 -- include: lines
 -- include: news
 -- include: task
 local worker, at, refused = ARGV[4], 5, {}
 while at <= #ARGV do
   local values, task = tonumber(ARGV[at + 2]), look(ARGV[at])
-  if held_by(task, worker, ARGV[at + 1]) then
-    if values > 0 then redis.call('HSET', task.key, unpack(ARGV, at + 3, at + 2 + values)) end
+  if held_by(task, worker) and task.fence == ARGV[at + 1] then
+    if values > 0 then call('HSET', task.key, unpack(ARGV, at + 3, at + 2 + values)) end
     tell_of(task)
   else
     refused[#refused + 1] = ARGV[at]

@@ -5,6 +5,7 @@
 -- Atomic: all of it; may be repeated
 -- include: keys
 -- include: counts
+-- include: bells
 -- include: lines
 -- include: news
 -- include: task

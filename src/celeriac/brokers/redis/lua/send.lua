@@ -1,35 +1,56 @@
 -- Accept messages, all or none; those whose id is known change nothing.
 -- KEYS, ARGV 1 to 3: include/keys.lua
--- ARGV: 4 how many groups; per group: queue, priority, how many messages; per message: id, eta ('' for
---   none), expires ('' for none), how many values follow, and the record's fields and values
+-- ARGV: 4 onwards groups: queue, priority, how many messages; per message: id, eta ('' for none), expires
+--   ('' for none), how many values follow, and the record's fields and values
 -- Reply: how many were new
--- Atomic: all of it; running out of memory is noticed before the first write
+-- Atomic: all of it; a store that is full refuses before the first write
 -- include: keys
 -- include: counts
+-- include: bells
 -- include: lines
-local groups, at, new = tonumber(ARGV[4]), 5, 0
+local at, last, new = 4, #ARGV, 0
 
-for _ = 1, groups do
+-- Most often all ids of a group are new, which one command can tell.
+local function none_known(from, messages)
+  local keys, n = {}, 0
+  for _ = 1, messages do
+    n = n + 1
+    keys[n] = RECORD .. ARGV[from]
+    from = from + 4 + ARGV[from + 3]
+  end
+  local known = 0
+  for first = 1, n, 7000 do known = known + call('EXISTS', unpack(keys, first, math.min(first + 6999, n))) end
+  return known == 0, keys
+end
+
+while at < last do
   local queue, priority, messages = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
   at = at + 3
-  for _ = 1, messages do
-    local id, eta, expires, values = ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
-    local key = record_key(id)
-    if redis.call('EXISTS', key) == 0 then
+  local all_new, keys = none_known(at, messages)
+  local ready, n = {}, 0
+  for number = 1, messages do
+    local id, eta, expires, values = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+    local key = keys[number]
+    if all_new or call('EXISTS', key) == 0 then
       new = new + 1
       if eta ~= '' and tonumber(eta) > now then
-        redis.call('HSET', key, 's', '1', 'd', eta, unpack(ARGV, at + 4, at + 3 + values))
+        call('HSET', key, 's', '1', 'd', eta, unpack(ARGV, at + 4, at + 3 + values))
         await(id, queue, eta)
       else
-        redis.call('HSET', key, unpack(ARGV, at + 4, at + 3 + values))
-        to_tail(id, queue, priority)
+        call('HSET', key, unpack(ARGV, at + 4, at + 3 + values))
+        n = n + 1
+        ready[n] = id
       end
-      if expires ~= '' then redis.call('ZADD', EXPIRY, expires, id) end
+      if expires ~= '' then call('ZADD', EXPIRY, expires, id) end
     end
     at = at + 4 + values
   end
+  if n > 0 then
+    in_chunks('RPUSH', line_key(queue, priority), ready)
+    count(priority, queue, n)
+    ring(queue, n)
+  end
 end
-write_tails()
 write_counts()
 write_rings()
 return new

@@ -6,6 +6,7 @@
 -- Atomic: all of it; any number may tend at once
 -- include: keys
 -- include: counts
+-- include: bells
 -- include: lines
 -- include: news
 -- include: task
@@ -13,7 +14,7 @@
 local limit, lost, over, revoked = tonumber(ARGV[4]), ARGV[5], ARGV[6], ARGV[7]
 
 local function bury()
-  local dead = redis.call('ZRANGEBYSCORE', WORKERS, '-inf', NOW, 'LIMIT', 0, limit)
+  local dead = call('ZRANGEBYSCORE', WORKERS, '-inf', NOW, 'LIMIT', 0, limit)
   table.sort(dead, before)
   local recovered, buried = 0, {}
   for _, worker in ipairs(dead) do
@@ -25,15 +26,15 @@ local function bury()
 end
 
 local function expire()
-  local ids = redis.call('ZRANGEBYSCORE', EXPIRY, '-inf', NOW, 'LIMIT', 0, limit)
+  local ids = call('ZRANGEBYSCORE', EXPIRY, '-inf', NOW, 'LIMIT', 0, limit)
   local expired = 0
   for _, id in ipairs(ids) do
     local task = look(id)
-    if task and task.state ~= RUNNING and not is_final(task) then
+    if task and task.state ~= RUNNING and not is_final(task.state) then
       finish(task, CANCELLED, over)
       expired = expired + 1
     else
-      redis.call('ZREM', EXPIRY, id)
+      call('ZREM', EXPIRY, id)
     end
   end
   return expired

@@ -16,12 +16,12 @@ local function with_us(listeners)
 end
 
 for at = 5, #ARGV do
-  local key = record_key(ARGV[at])
-  local got = redis.pcall('HMGET', key, 'n', 's', 'l')
+  local key = RECORD .. ARGV[at]
+  local got = try('HMGET', key, 'n', 's', 'l')
   if not got.err and got[1] and not (got[2] == '4' or got[2] == '5' or got[2] == '6') then
-    redis.call('HSET', key, 'l', with_us(got[3]))
+    call('HSET', key, 'l', with_us(got[3]))
   end
-  local record = redis.pcall('HGETALL', key)
+  local record = try('HGETALL', key)
   reply[#reply + 1] = record.err and { 's', 'foreign' } or record
 end
 return reply

@@ -4,10 +4,10 @@
 -- Atomic: all of it; changes nothing
 -- include: keys
 local reply = {}
-for _, worker in ipairs(redis.call('ZRANGEBYSCORE', WORKERS, '(' .. NOW, '+inf')) do
-  local known = redis.call('HMGET', worker_key(worker), 'i', 'b', 'e')
+for _, worker in ipairs(call('ZRANGEBYSCORE', WORKERS, '(' .. NOW, '+inf')) do
+  local known = call('HMGET', worker_key(worker), 'i', 'b', 'e')
   if known[1] then
-    reply[#reply + 1] = { worker, known[1], known[2], known[3], redis.call('SCARD', running_key(worker)) }
+    reply[#reply + 1] = { worker, known[1], known[2], known[3], call('SCARD', running_key(worker)) }
   end
 end
 return reply

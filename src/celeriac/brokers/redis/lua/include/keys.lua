@@ -1,18 +1,26 @@
 -- The names of keys; the other half of keys.py, and a test holds the two together. Every script gets
--- KEYS: counts, due, expiry, workers, parked (all of the namespace's own)
+-- KEYS: counts, due, expiry, workers, parked (the namespace's own, one each)
 -- ARGV: 1 the namespace's root, such as "{celeriac}:"; 2 now; 3 the retention in milliseconds
--- Keys of single tasks, queues, names and workers are derived from the root. They share its hash tag.
+-- Keys of single tasks, queues, names and workers are derived from the root and share its hash tag.
 local COUNTS, DUE, EXPIRY, WORKERS, PARKED = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local ROOT, NOW, RETENTION = ARGV[1], ARGV[2], ARGV[3]
+local RECORD = ROOT .. 't:'
 local now = tonumber(NOW) -- to compare with; what is stored is NOW, since Lua would round it
+local call, try = redis.call, redis.pcall
 
-local function record_key(id) return ROOT .. 't:' .. id end
-local function line_key(priority, queue) return ROOT .. 'q:' .. priority .. ':' .. queue end
-local function bell_key(queue) return ROOT .. 'b:q:' .. queue end
-local function personal_bell_key(worker) return ROOT .. 'b:w:' .. worker end
+local function line_key(queue, priority) return ROOT .. 'q:' .. priority .. ':' .. queue end
+local function hungry_key(queue) return ROOT .. 'h:' .. queue end
 local function parked_key(name) return ROOT .. 'p:' .. name end
 local function worker_key(worker) return ROOT .. 'w:' .. worker end
 local function running_key(worker) return ROOT .. 'r:' .. worker end
 local function stops_key(worker) return ROOT .. 's:' .. worker end
 local function names_key(worker) return ROOT .. 'n:' .. worker end
+local function bell_key(worker) return ROOT .. 'b:' .. worker end
 local function news_channel(listener) return ROOT .. 'news:' .. listener end
+
+-- Call a command with one key and any number of arguments; Lua can unpack some 8,000 at once.
+local function in_chunks(command, key, arguments)
+  for at = 1, #arguments, 7000 do
+    call(command, key, unpack(arguments, at, math.min(at + 6999, #arguments)))
+  end
+end

@@ -10,7 +10,5 @@ local function tell(id, listeners)
 end
 
 local function write_news()
-  for listener, ids in pairs(news) do
-    redis.call('PUBLISH', news_channel(listener), table.concat(ids, ' '))
-  end
+  for listener, ids in pairs(news) do call('PUBLISH', news_channel(listener), table.concat(ids, ' ')) end
 end

@@ -1,4 +1,4 @@
--- Forget a worker and give what it held to others. Needs keys, counts, lines, news, task.
+-- Forget a worker and give what it held to others. Needs keys, counts, bells, lines, news, task.
 
 local function before(one, other)
   for at = 1, math.min(#one, #other) do
@@ -10,7 +10,7 @@ end
 
 local function recover(worker, body, revoked)
   local held, heads = {}, {}
-  for _, id in ipairs(redis.call('SMEMBERS', running_key(worker))) do
+  for _, id in ipairs(call('SMEMBERS', running_key(worker))) do
     local task = look(id)
     if held_by(task, worker) then held[#held + 1] = task end
   end
@@ -19,9 +19,12 @@ local function recover(worker, body, revoked)
     if crash(task, body, revoked) then heads[#heads + 1] = task end
   end
   to_heads(heads)
-  redis.call(
-    'DEL', worker_key(worker), running_key(worker), stops_key(worker), names_key(worker), personal_bell_key(worker)
-  )
-  redis.call('ZREM', WORKERS, worker)
+  local known = call('HMGET', worker_key(worker), 'q', 'h')
+  for queue in string.gmatch(known[1] or '', '%S+') do
+    call('SREM', hungry_key(queue), worker)
+    if known[2] == 'r' then ring(queue, 1) end -- it was rung, and took that with it
+  end
+  call('DEL', worker_key(worker), running_key(worker), stops_key(worker), names_key(worker), bell_key(worker))
+  call('ZREM', WORKERS, worker)
   return #held
 end

@@ -1,0 +1,32 @@
+-- Waking idle workers: as many as there is new work for, of those that said they were hungry.
+-- A worker's field 'h' is '1' when it is hungry, 'r' when it was rung since; 'j' is there once it has a bell.
+-- Needs keys.
+local BELL_TTL = 60000
+
+local rings = {}
+
+local function ring(queue, tasks)
+  rings[queue] = (rings[queue] or 0) + tasks
+end
+
+local function ring_worker(worker, why)
+  local bell = bell_key(worker)
+  call('RPUSH', bell, why)
+  call('PEXPIRE', bell, BELL_TTL)
+end
+
+-- Workers that are busy by now, or gone, are still in the set; they are dropped here.
+local function write_rings()
+  for queue, tasks in pairs(rings) do
+    local hungry = hungry_key(queue)
+    while tasks > 0 do
+      local worker = call('SPOP', hungry)
+      if not worker then break end
+      if call('HGET', worker_key(worker), 'h') == '1' then
+        call('HSET', worker_key(worker), 'h', 'r')
+        ring_worker(worker, 'work')
+        tasks = tasks - 1
+      end
+    end
+  end
+end
