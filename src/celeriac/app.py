@@ -286,14 +286,18 @@ class Celeriac:
 
     backend = broker
 
-    def _connect(self, deadline: float | None = None) -> Broker:
+    @property
+    def store_options(self) -> dict[str, Any]:
+        """What `brokers.connect` is told besides the URL."""
         conf = self.conf
-        return connect(
-            self.broker_url,
-            namespace=conf.namespace or self.main,
-            retention=conf.result_expires,
-            deadline=conf.broker_connection_timeout if deadline is None else deadline,
-        )
+        return {
+            "namespace": conf.namespace or self.main,
+            "retention": conf.result_expires,
+            "deadline": conf.broker_connection_timeout,
+        }
+
+    def _connect(self, **options: Any) -> Broker:
+        return connect(self.broker_url, **{**self.store_options, **options})
 
     def _impatient_broker(self) -> Broker:
         """The same store, but an error at once when it is away: for calls with `retry=False`."""
@@ -302,7 +306,7 @@ class Celeriac:
         with self._lock:
             self._forget_parent()
             if self._impatient is None:
-                self._impatient = self._connect(IMPATIENCE)
+                self._impatient = self._connect(deadline=IMPATIENCE)
             return self._impatient
 
     def _forget_parent(self) -> None:

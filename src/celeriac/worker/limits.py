@@ -45,6 +45,7 @@ class Limits:
         self._announce = announce
         self._due: list[tuple[float, int, Run, Callable[[Run], None]]] = []
         self._order = itertools.count()
+        self._next_clearing = 1_000
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -87,11 +88,20 @@ class Limits:
 
     def _at(self, moment: float, run: Run, then: Callable[[Run], None]) -> None:
         with self._changed:
-            heapq.heappush(self._due, (moment, next(self._order), run, then))
+            number = next(self._order)
+            heapq.heappush(self._due, (moment, number, run, then))
+            if number >= self._next_clearing:
+                self._clear_ended(number)
             if self._thread is None and not self._closed:
                 self._thread = threading.Thread(target=self._watch, name="celeriac-limits", daemon=True)
                 self._thread.start()
             self._changed.notify()
+
+    def _clear_ended(self, number: int) -> None:
+        """Forget runs that ended long before their limits, so that the heap grows with those that run."""
+        self._due = [entry for entry in self._due if not entry[2].settled]
+        heapq.heapify(self._due)
+        self._next_clearing = number + max(1_000, len(self._due))
 
     def _watch(self) -> None:
         while (step := self._next()) is not None:

@@ -46,6 +46,9 @@ class Overseer(Protocol):
     def limited(self, task_id: str, fence: int, deadline: float) -> None:
         """This task must have ended at that monotonic moment, or the process hangs."""
 
+    def ended(self, ids: Sequence[str]) -> None:
+        """These tasks that were `limited` have ended."""
+
     def retiring(self, reason: str) -> None:
         """The process claims nothing any more and will end: start another."""
 
@@ -56,6 +59,8 @@ class _Nobody:
     def enlisted(self, worker: str) -> None: ...
 
     def limited(self, task_id: str, fence: int, deadline: float) -> None: ...
+
+    def ended(self, ids: Sequence[str]) -> None: ...
 
     def retiring(self, reason: str) -> None: ...
 
@@ -99,6 +104,7 @@ class Worker:
         self._stopper: threading.Thread | None = None
         self._guard = threading.Lock()
         self._choked = False
+        self._announced: set[str] = set()
         self._ended_tasks = 0
         self._memory_checked = 0.0
         self._loop = _new_loop()
@@ -335,6 +341,8 @@ class Worker:
             if run is not None and run.delivery.fence == settlement.fence:
                 del self._held[settlement.id]
         self._ended_tasks += len(settlements)
+        if self._announced:
+            self._tell_ended(settlements)
         if not self._held:
             with self._emptied:
                 self._emptied.notify_all()
@@ -398,7 +406,14 @@ class Worker:
         self.retire(f"task {run.delivery.name} does not end")
 
     def _announce_limit(self, run: Run, deadline: float) -> None:
+        self._announced.add(run.id)
         self._overseer.limited(run.id, run.delivery.fence, deadline)
+
+    def _tell_ended(self, settlements: Sequence[Settlement]) -> None:
+        ended = [settlement.id for settlement in settlements if settlement.id in self._announced]
+        if ended:
+            self._announced.difference_update(ended)
+            self._overseer.ended(ended)
 
     # --- reports and duties -------------------------------------------------------------------------------
 

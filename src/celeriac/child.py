@@ -1,0 +1,170 @@
+"""One process of a worker command: `python -m celeriac.child ORDER`, started by the supervisor only.
+
+It loads the application, tells the supervisor what it must know, and works until told to stop. When
+the supervisor is gone it finishes its running tasks, renewing its own lease meanwhile, and ends.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from celeriac.embedded import build_worker, options_of
+from celeriac.errors import BrokerUnavailable, CeleriacError, ConfigurationError, OperationalError
+from celeriac.loading import load_app, reference_of
+from celeriac.worker.channel import Channel
+from celeriac.worker.keeper import PERIOD, Keeper
+from celeriac.worker.log import EventFormatter, log
+from celeriac.worker.process import Worker
+
+EXIT_STORE: Final = 3
+EXIT_APPLICATION: Final = 5
+AWAY_PAUSE: Final = 1.0
+LAST_SECONDS: Final = 2.0
+
+
+class _Supervised:
+    """The overseer at the other end of the channel."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def enlisted(self, worker: str) -> None:
+        self._channel.send("enlisted", worker=worker)
+
+    def limited(self, task_id: str, fence: int, deadline: float) -> None:
+        self._channel.drop("limited", id=task_id, fence=fence, deadline=deadline)
+
+    def ended(self, ids: Sequence[str]) -> None:
+        self._channel.send("ended", ids=ids)
+
+    def retiring(self, reason: str) -> None:
+        self._channel.send("retiring", reason=reason)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the order in *argv*; return the exit code."""
+    order = msgspec.json.decode(argv[0])
+    channel = Channel(socket.socket(fileno=order["descriptor"]))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the supervisor decides
+    set_up_logging(order["loglevel"])
+    try:
+        return _work(order, channel)
+    except ConfigurationError as error:
+        return _fail(channel, error, EXIT_APPLICATION)
+    except OperationalError as error:
+        return _fail(channel, error, EXIT_STORE)
+
+
+def _fail(channel: Channel, error: CeleriacError, code: int) -> int:
+    channel.send("failed", code=code)
+    sys.stderr.write(f"celeriac: {error}\n")
+    return code
+
+
+def _work(order: dict[str, Any], channel: Channel) -> int:
+    app = load_app(order["reference"])
+    app.import_modules()
+    options = options_of(app, **order["given"])
+    stopped = threading.Event()
+    worker = build_worker(
+        app,
+        options,
+        overseer=_Supervised(channel),
+        index=order["index"],
+        reference=reference_of(app, order["reference"]),
+    )
+    signal.signal(signal.SIGTERM, lambda *_: worker.stop())
+    channel.send(
+        "hello",
+        url=app.broker_url,
+        store=app.store_options,
+        app=app.main,
+        tasks=sorted(app.tasks),
+        **{
+            name: getattr(options, name)
+            for name in ("processes", "slots", "threads", "queues", "lease", "grace")
+        },
+        name=options.hostname,
+        shown_url=app.broker.url,
+    )
+    threading.Thread(
+        target=_obey, args=(app, channel, worker, stopped), name="celeriac-channel", daemon=True
+    ).start()
+    if not _wait_for_store(app, stopped):
+        return 0
+    worker.run()
+    worker.join()
+    return 0
+
+
+def _wait_for_store(app: Any, stopped: threading.Event) -> bool:
+    """Open the store, waiting for one that is away; say whether there is still something to do."""
+    told = False
+    while not stopped.is_set():
+        try:
+            app.broker.open()
+        except BrokerUnavailable as error:
+            if not app.conf.broker_connection_retry_on_startup:
+                raise
+            log.log(logging.DEBUG if told else logging.WARNING, "store is away", extra={"reason": str(error)})
+            told = True
+            stopped.wait(AWAY_PAUSE)
+        else:
+            return True
+    return False
+
+
+def _obey(app: Any, channel: Channel, worker: Worker, stopped: threading.Event) -> None:
+    """Do what the supervisor says; when it is gone, stop, and renew the lease until the end."""
+    for message in channel.messages():
+        if message["kind"] == "stop":
+            stopped.set()
+            worker.stop(hurry=message["hurry"])
+            threading.Thread(target=_end, args=(worker,), name="celeriac-end", daemon=True).start()
+    log.warning("supervisor is gone", extra={"worker": worker.id})
+    stopped.set()
+    worker.stop()
+    threading.Thread(target=_end, args=(worker,), name="celeriac-end", daemon=True).start()
+    _renew(app, worker)
+
+
+def _renew(app: Any, worker: Worker) -> None:
+    keeper = Keeper(app.broker, app.clock, workers=lambda: [worker.id], lease=worker.options.lease)
+    while not worker.join(PERIOD):
+        try:
+            keeper.keep()
+        except CeleriacError as error:
+            log.warning("lease not renewed", extra={"reason": str(error)})
+
+
+def _end(worker: Worker) -> None:
+    """End the process when the worker has stopped, even if a task blocks its event loop."""
+    while not worker.join(PERIOD):
+        continue
+    threading.Event().wait(LAST_SECONDS)
+    log.warning("a task blocks the event loop; ending anyway", extra={"worker": worker.id})
+    os._exit(0)
+
+
+def set_up_logging(level: str) -> None:
+    """Send the log to standard error as events, unless the root logger has a handler already."""
+    log.setLevel(level)
+    root = logging.getLogger()
+    if not root.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(EventFormatter())
+        root.addHandler(handler)
+        root.setLevel(level)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,386 @@
+"""The supervisor: starts worker processes, renews their leases, sees them die, and replaces them.
+
+It runs no user code and does not even import the application: the processes tell it what it must
+know. So nothing that a task does, short of killing it, keeps it from renewing leases.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from celeriac.broker import Beat, Broker
+from celeriac.brokers import connect
+from celeriac.clock import SystemClock
+from celeriac.errors import OperationalError, TimeLimitExceeded, WorkerLostError
+from celeriac.outcome import REVOKED, Settlement, stored
+from celeriac.states import State, Verdict
+from celeriac.worker.channel import Channel
+from celeriac.worker.keeper import PERIOD, Keeper
+from celeriac.worker.log import log
+
+OVERDUE: Final = 3.0  # seconds after a hard limit, or a stop request, at which a process is taken to hang
+QUICK_DEATH: Final = 3.0  # a process that lived for less is replaced after a pause
+LONGEST_PAUSE: Final = 30.0
+LAST_TRIP: Final = 1 << 40  # the number of a trip that is made for a process that is dead
+KILL_AFTER: Final = 6.0  # seconds after the grace period at which a process that does not end is killed
+
+EXIT_OK: Final = 0
+
+
+class _Child:
+    """A worker process as its supervisor knows it."""
+
+    def __init__(self, index: int, process: subprocess.Popen[bytes], channel: Channel) -> None:
+        self.index = index
+        self.process = process
+        self.channel = channel
+        self.started = time.monotonic()
+        self.ids: list[str] = []
+        self.limits: dict[str, tuple[int, float]] = {}
+        self.hello: dict[str, Any] | None = None
+        self.retiring = False
+        self.exit_code: int | None = None  # it says that starting it again makes no sense
+        self.connected = True
+
+    @property
+    def worker(self) -> str | None:
+        """The id that it is enlisted under now."""
+        return self.ids[-1] if self.ids else None
+
+
+class Supervisor:
+    """Runs a worker of several processes until it is told to stop.
+
+    Args:
+        reference: where the processes find the application: `module:attribute`, as `-A` takes it.
+        given: options that override the application's settings; see `WorkerOptions`.
+        loglevel: of the processes.
+        reload: start the processes anew when a Python file below the current directory changes.
+        command: how a process is started, without its order; for tests.
+    """
+
+    def __init__(
+        self,
+        reference: str | None,
+        given: Mapping[str, Any] | None = None,
+        *,
+        loglevel: str = "WARNING",
+        reload: bool = False,
+        command: Sequence[str] = (sys.executable, "-m", "celeriac.child"),
+        environment: Mapping[str, str] | None = None,
+        banner: Callable[[Mapping[str, Any]], None] | None = None,
+    ) -> None:
+        self._reference = reference
+        self._given = dict(given or {})
+        self._loglevel = loglevel
+        self._reload = reload
+        self._command = list(command)
+        self._environment = environment
+        self._banner = banner
+        self._clock = SystemClock()
+        self._children: list[_Child] = []
+        self._unburied: list[tuple[list[str], str]] = []
+        self._starts: list[tuple[float, int]] = []  # when to start which index again
+        self._quick_deaths = 0
+        self._broker: Broker | None = None
+        self._keeper: Keeper | None = None
+        self._next_keep = 0.0
+        self._hello: dict[str, Any] | None = None
+        self._signals = 0
+        self._handled = 0
+        self._stop_by: float | None = None
+        self._code = EXIT_OK
+
+    # --- life ---------------------------------------------------------------------------------------
+
+    def run(self) -> int:
+        """Work until a signal comes; return the exit code."""
+        ear, mouth = socket.socketpair()
+        ear.setblocking(False)
+        mouth.setblocking(False)
+        before = self._take_signals(mouth)
+        watcher = self._watch_files(mouth) if self._reload else None
+        try:
+            self._start(0)
+            while self._children or self._starts or self._unburied_now():
+                self._wait(ear)
+                self._step()
+        finally:
+            if watcher is not None:
+                watcher()
+            self._restore_signals(before)
+            self._kill_all()
+            if self._broker is not None:
+                self._broker.close()
+            ear.close()
+            mouth.close()
+        return self._code
+
+    def _step(self) -> None:
+        self._obey_signals()
+        self._bury_children()
+        self._start_due()
+        self._keep()
+        self._kill_hanging()
+        self._kill_late()
+
+    def stop(self) -> None:
+        """Tell the processes to stop; a second call takes their grace period away. From any thread."""
+        self._signals += 1
+
+    def _take_signals(self, mouth: socket.socket) -> list[Any]:
+        def on_signal(number: int, _: Any) -> None:
+            if number != signal.SIGCHLD:
+                self._signals += 1
+
+        numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
+        before: list[Any] = [(number, signal.signal(number, on_signal)) for number in numbers]
+        signal.set_wakeup_fd(mouth.fileno(), warn_on_full_buffer=False)
+        return before
+
+    def _restore_signals(self, before: list[Any]) -> None:
+        signal.set_wakeup_fd(-1)
+        for number, handler in before:
+            signal.signal(number, handler)
+
+    def _obey_signals(self) -> None:
+        while self._handled < self._signals:
+            self._handled += 1
+            first = self._stop_by is None
+            grace = float(self._hello["grace"]) if first and self._hello else 0.0
+            self._stop_by = time.monotonic() + grace + KILL_AFTER
+            self._starts.clear()
+            log.info("stopping" if first else "stopping at once", extra={"processes": len(self._children)})
+            for child in self._children:
+                child.retiring = True
+                child.channel.send("stop", hurry=not first)
+
+    @property
+    def _stopping(self) -> bool:
+        return self._stop_by is not None
+
+    # --- waiting and hearing ------------------------------------------------------------------------
+
+    def _wait(self, ear: socket.socket) -> None:
+        """Wait for a signal, a word from a process, or the next thing that is due."""
+        poll = select.poll()
+        poll.register(ear, select.POLLIN)
+        by_descriptor = {child.channel.fileno(): child for child in self._children if child.connected}
+        for descriptor in by_descriptor:
+            poll.register(descriptor, select.POLLIN)
+        for descriptor, _ in poll.poll(self._pause() * 1000):
+            if descriptor == ear.fileno():
+                with contextlib.suppress(BlockingIOError):
+                    ear.recv(4096)
+            else:
+                self._hear(by_descriptor[descriptor])
+
+    def _pause(self) -> float:
+        due = [self._next_keep, *(moment for moment, _ in self._starts)]
+        return max(0.0, min(PERIOD, min(due) - time.monotonic())) if self._keeper else PERIOD / 5
+
+    def _hear(self, child: _Child) -> None:
+        messages = child.channel.receive()
+        if messages is None:
+            child.connected = False
+            return
+        for message in messages:
+            getattr(self, f"_on_{message.pop('kind')}")(child, **message)
+
+    def _on_hello(self, child: _Child, **hello: Any) -> None:
+        child.hello = hello
+        if self._hello is None:
+            self._hello = hello
+            self._open_store(hello)
+            if self._banner is not None:
+                self._banner(hello)
+            for index in range(1, int(hello["processes"])):
+                if not self._stopping:
+                    self._start(index)
+
+    def _open_store(self, hello: Mapping[str, Any]) -> None:
+        self._broker = connect(hello["url"], **hello["store"])
+        self._keeper = Keeper(self._broker, self._clock, workers=self._living, lease=hello["lease"])
+
+    def _living(self) -> list[str]:
+        return [child.worker for child in self._children if child.worker is not None]
+
+    def _on_enlisted(self, child: _Child, worker: str) -> None:
+        child.ids.append(worker)
+        del child.ids[:-8]
+
+    def _on_limited(self, child: _Child, id: str, fence: int, deadline: float) -> None:
+        child.limits[id] = (fence, deadline)
+
+    def _on_ended(self, child: _Child, ids: Sequence[str]) -> None:
+        for task_id in ids:
+            child.limits.pop(task_id, None)
+
+    def _on_retiring(self, child: _Child, reason: str) -> None:
+        """Its place is taken at once; it goes on until its last task has ended."""
+        if not child.retiring and not self._stopping:
+            child.retiring = True
+            log.info("process is replaced", extra={"index": child.index, "reason": reason})
+            self._start(child.index)
+
+    def _on_failed(self, child: _Child, code: int) -> None:
+        child.exit_code = code
+
+    # --- starting and burying -----------------------------------------------------------------------
+
+    def _start(self, index: int) -> None:
+        ours, theirs = socket.socketpair()
+        order = {
+            "reference": self._reference,
+            "given": self._given,
+            "index": index,
+            "loglevel": self._loglevel,
+            "descriptor": theirs.fileno(),
+        }
+        process = subprocess.Popen(  # noqa: S603 - our own module, by our own interpreter
+            [*self._command, json.dumps(order)], pass_fds=[theirs.fileno()], env=self._environment
+        )
+        theirs.close()
+        self._children.append(_Child(index, process, Channel(ours)))
+
+    def _start_due(self) -> None:
+        now = time.monotonic()
+        due, self._starts = (
+            [index for moment, index in self._starts if moment <= now],
+            [start for start in self._starts if start[0] > now],
+        )
+        for index in due:
+            self._start(index)
+
+    def _bury_children(self) -> None:
+        for child in list(self._children):
+            code = child.process.poll()
+            if code is None:
+                continue
+            while child.connected:  # its last words
+                self._hear(child)
+            self._children.remove(child)
+            child.channel.close()
+            self._bury(child, code)
+        self._unburied_now()
+
+    def _bury(self, child: _Child, code: int) -> None:
+        if child.ids:
+            self._unburied.append((child.ids, _how(code)))
+        if child.exit_code is not None and child.hello is None:
+            self._code = child.exit_code
+            self.stop()
+        elif not child.retiring and not self._stopping:
+            log.warning("process died", extra={"index": child.index, "how": _how(code)})
+            self._starts.append((time.monotonic() + self._pause_after(child), child.index))
+
+    def _pause_after(self, child: _Child) -> float:
+        """Return how long to wait before a dead process is replaced: not at all, unless they die young."""
+        if time.monotonic() - child.started > QUICK_DEATH:
+            self._quick_deaths = 0
+            return 0.0
+        self._quick_deaths += 1
+        return (
+            0.0 if self._quick_deaths < 3 else min(LONGEST_PAUSE, 0.25 * 2 ** min(10, self._quick_deaths - 2))
+        )
+
+    def _unburied_now(self) -> bool:
+        """Give the tasks of the dead to the living; say whether that is still to be done."""
+        while self._unburied and self._broker is not None:
+            ids, how = self._unburied[0]
+            try:
+                error = stored(WorkerLostError(f"the process that ran it {how}"))
+                held = self._broker.retire(ids, self._clock.now(), error)
+            except OperationalError as away:
+                log.warning("store is away", extra={"reason": str(away)})
+                return not self._stopping or time.monotonic() < (self._stop_by or 0.0)
+            if held:
+                log.warning("tasks recovered", extra={"tasks": held, "how": how})
+            self._unburied.pop(0)
+        return False
+
+    # --- duties -------------------------------------------------------------------------------------
+
+    def _keep(self) -> None:
+        if self._keeper is None or time.monotonic() < self._next_keep:
+            return
+        self._next_keep = time.monotonic() + PERIOD
+        try:
+            self._kill_deaf(self._keeper.keep())
+        except OperationalError as error:
+            log.warning("store is away", extra={"reason": str(error)})
+
+    def _kill_hanging(self) -> None:
+        """Kill processes in which a hard limit is long over: something holds the interpreter."""
+        now = time.monotonic()
+        for child in self._children:
+            overdue = [task_id for task_id, (_, deadline) in child.limits.items() if now > deadline + OVERDUE]
+            for task_id in overdue:
+                fence, _ = child.limits.pop(task_id)
+                error = stored(TimeLimitExceeded("it ran into its hard limit and held up its process"))
+                self._kill_for(child, task_id, fence, Settlement(task_id, fence, Verdict.FAILED, error))
+
+    def _kill_deaf(self, beat: Beat) -> None:
+        """Kill processes that were told to terminate a task and did not."""
+        now = self._clock.now()
+        for child in self._children:
+            for task_id, since in beat.stops.get(child.worker or "", {}).items():
+                if now - since > OVERDUE:
+                    self._kill_for(child, task_id, None, Settlement(task_id, 0, Verdict.CANCELLED, REVOKED))
+
+    def _kill_for(self, child: _Child, task_id: str, fence: int | None, settlement: Settlement) -> None:
+        """Kill *child* if it still holds the task, and settle that one; its others are run again."""
+        if self._broker is None or child.worker is None or child.process.poll() is not None:
+            return
+        record = self._broker.get([task_id])[0]
+        held = record is not None and record.state is State.RUNNING and record.worker == child.worker
+        if record is None or not held or (fence is not None and record.fence != fence):
+            return
+        log.error("process hangs", extra={"index": child.index, "id": task_id, "task": record.message.name})
+        child.process.kill()
+        child.process.wait()
+        settlement = Settlement(task_id, record.fence, settlement.verdict, settlement.body)
+        self._broker.exchange(child.worker, trip=LAST_TRIP, finished=[settlement], now=self._clock.now())
+
+    def _kill_late(self) -> None:
+        if self._stop_by is not None and time.monotonic() > self._stop_by:
+            log.warning("processes did not end in time", extra={"processes": len(self._children)})
+            self._kill_all()
+
+    def _kill_all(self) -> None:
+        for child in self._children:
+            if child.process.poll() is None:
+                child.process.kill()
+                child.process.wait()
+
+    # --- reload -------------------------------------------------------------------------------------
+
+    def _watch_files(self, mouth: socket.socket) -> Callable[[], None]:
+        from celeriac.worker.reload import watch
+
+        return watch(lambda: self._start_anew(mouth))
+
+    def _start_anew(self, mouth: socket.socket) -> None:
+        """Stop every process; each is started again, with the new code, when it has ended."""
+        log.warning("files changed: starting anew")
+        for child in list(self._children):
+            child.channel.send("stop", hurry=False)
+        with contextlib.suppress(OSError):
+            mouth.send(b"r")
+
+
+def _how(code: int) -> str:
+    if code >= 0:
+        return f"exited with status {code}"
+    with contextlib.suppress(ValueError):
+        return f"was killed by signal {-code} ({signal.Signals(-code).name})"
+    return f"was killed by signal {-code}"
