@@ -19,7 +19,8 @@ def describe(update: Update) -> dict[str, Any]:
         case "SUCCESS":
             return facts | succeeded(update.result)
         case "FAILURE":
-            return facts | {"status": str(update.error), "error": f"{update.error_type}: {update.error}"}
+            kind = str(update.error_type).rpartition(".")[2]
+            return facts | {"status": str(update.error), "error": f"{kind}: {update.error}"}
         case "REVOKED":
             return facts | {"status": "Cancelled", "error": str(update.error)}
         case "UNKNOWN":
