@@ -139,7 +139,6 @@ class Celeriac:
     def task(
         self,
         function: Callable[..., Any] | None = None,
-        /,
         *,
         bind: bool = False,
         base: type[AnyTask] = AnyBase,

@@ -263,7 +263,7 @@ class AsyncResult(Generic[R]):
         if disabled and run is not None:
             raise WouldDeadlock(
                 f"task {run.id} ({run.delivery.name}) waits for task {self.id} while it holds a slot: if all "
-                "slots do that, nothing ends. Call get(disable_sync_subtasks=False) if that cannot happen here"
+                "slots do, nothing ends. Call get(disable_sync_subtasks=False) if that cannot happen here"
             )
 
     def _known(self, record: Record | None) -> Record:

@@ -89,11 +89,12 @@ class Task(Generic[P, R]):
         queue, priority: where to; None takes the route's or the application's.
         max_retries: how often it may be retried; None for no end.
         default_retry_delay: seconds before a retry that names none.
-        autoretry_for, dont_autoretry_for: errors that are retried without being asked, and those that are not.
+        autoretry_for, dont_autoretry_for: errors that are retried without being asked, and those that are
+            not.
         retry_backoff: seconds before the first automatic retry, doubled with each; True is 1.
         retry_backoff_max: its largest value. retry_jitter: a random part of it, so that a herd spreads.
         time_limit, soft_time_limit: seconds; None takes the application's.
-        expires: seconds after sending (or a timedelta, or a moment) at which it is not worth running any more.
+        expires: seconds after sending (or a timedelta, or a moment) at which it is not worth running.
         ignore_result: do not keep what it returns; None takes the application's.
         crash_limit: how many dead workers it may cost; None takes the application's.
         executor: "loop" (`async def`), "thread" (`def`), or "process", where it can be killed at any moment.
@@ -195,7 +196,8 @@ class Task(Generic[P, R]):
         Args:
             task_id: an id of your own; sending it again changes nothing and gives the first one's result.
             countdown: seconds from now before which it is not started; negative counts as 0.
-            eta: the same as a moment: a datetime (without zone: in the `timezone` setting) or seconds since 1970.
+            eta: the same as a moment: a datetime (without zone: in the `timezone` setting) or seconds since
+                1970.
             expires: seconds from now, a timedelta, or a datetime at which it is not worth running any more.
             priority: 0 to 9, larger first.
             headers: anything; `self.request.headers`.
@@ -250,7 +252,7 @@ class Task(Generic[P, R]):
     def apply(
         self, args: Iterable[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
     ) -> EagerResult[R]:
-        """Run the task here and now, as a worker would: arguments through JSON, retries at once, limits off."""
+        """Run the task here and now: arguments through JSON, retries at once, no limits."""
         call = CallOptions(**options)
         message = self._messages([(tuple(args or ()), dict(kwargs or {}))], call)[0]
         return cast("EagerResult[R]", self.app.run_eagerly(self, message, propagate=False))
@@ -333,7 +335,7 @@ class Task(Generic[P, R]):
                     expires,
                     common.crash_limit,
                     options,
-                )  # fmt: skip
+                )
             )
         return messages
 
@@ -357,7 +359,7 @@ class Task(Generic[P, R]):
     ) -> None:
         """Report progress: a *state* of your own, such as "PROGRESS", and *meta*, anything with a JSON form.
 
-        It is stored within milliseconds; of several in a row the last one counts. Outside a run it does nothing.
+        It is stored within milliseconds; of several in a row the last counts. Outside a run it does nothing.
 
         Raises:
             ValueError: only Celeriac gives this state, or *task_id* is another task's.
