@@ -507,15 +507,33 @@ def project_directory(start: Path | None = None) -> Path:
     return here
 
 
+@overload
+def shared_task(function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
+@overload
+def shared_task(function: Callable[P, R], /) -> Task[P, R]: ...
+@overload
 def shared_task(
-    function: Any = None, /, *, bind: bool = False, base: type[Task[Any, Any]] = Task, **options: Any
+    *, bind: Literal[True], base: type[AnyTask] = ..., **options: Unpack[TaskOptions]
+) -> _BoundDecorator: ...
+@overload
+def shared_task(
+    *, bind: Literal[False] = ..., base: type[AnyTask] = ..., **options: Unpack[TaskOptions]
+) -> _PlainDecorator: ...
+
+
+def shared_task(
+    function: Callable[..., Any] | None = None,
+    *,
+    bind: bool = False,
+    base: type[AnyTask] = AnyBase,
+    **options: Any,
 ) -> Any:
     """Make a task that belongs to whichever application is current: for libraries and reusable apps.
 
     Used like `Celeriac.task`.
     """
     if function is None:
-        return lambda function: shared_task(function, bind=bind, base=base, **options)
+        return lambda function: shared_task(function, bind=bind, base=base, **options)  # type: ignore[call-overload]
     task = make_task(function, bind=bind, base=base, options=cast("TaskOptions", options))
     prepare(task, None, function.__module__)
     shared_tasks[task.name] = task
