@@ -1,0 +1,290 @@
+"""The table of moves is the whole life of a task: each row can be made to happen, and nothing else can."""
+
+import itertools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pytest
+
+from celeriac.broker import Broker, Report
+from celeriac.clock import ManualClock
+from celeriac.message import Delivery
+from celeriac.states import MOVES, State
+from tests.contract.given import (
+    Courier,
+    a_message,
+    crashed,
+    failed,
+    record_of,
+    release,
+    retry,
+    state_of,
+    stopped,
+    succeeded,
+)
+
+_numbers = itertools.count(1)
+
+
+class Scene(NamedTuple):
+    """A task in some situation, alone in its queue, and the worker that holds or held it."""
+
+    broker: Broker
+    clock: ManualClock
+    worker: Courier
+    id: str
+    claim: Delivery | None = None
+
+    @property
+    def held(self) -> Delivery:
+        """The claim; a made-up one for a task that was never claimed."""
+        return self.claim or Delivery(self.id, "shop.add", "q", 0, b"", b"", 1, 0, 0, 3, b"")
+
+
+# --- how a task gets into each situation --------------------------------------------------------
+
+
+def _sent(broker: Broker, clock: ManualClock, **fields) -> Scene:
+    number = next(_numbers)
+    message = a_message(queue=f"queue-{number}", **fields)
+    worker = Courier(broker, clock, f"worker-{number}", queues=(message.queue,))
+    broker.send([message], clock.now())
+    return Scene(broker, clock, worker, message.id)
+
+
+def queued(broker, clock, **fields):
+    return _sent(broker, clock, **fields)
+
+
+def scheduled(broker, clock, **fields):
+    return _sent(broker, clock, eta=clock.now() + 60, **fields)
+
+
+def parked(broker, clock):
+    scene = _sent(broker, clock, name="shop.strange")
+    assert scene.worker.claim() == []
+    return scene
+
+
+def running(broker, clock, **fields):
+    scene = _sent(broker, clock, **fields)
+    [claim] = scene.worker.claim()
+    return scene._replace(claim=claim)
+
+
+def running_cancelled(broker, clock):
+    scene = running(broker, clock)
+    broker.cancel([scene.id], clock.now())
+    return scene
+
+
+def _settled(settle: Callable[[Scene], object]) -> Callable[..., Scene]:
+    def situation(broker, clock):
+        scene = running(broker, clock)
+        assert scene.worker.settles(settle(scene))
+        return scene
+
+    return situation
+
+
+SITUATIONS = {
+    "queued": (State.QUEUED, queued),
+    "parked": (State.QUEUED, parked),
+    "given back": (State.QUEUED, _settled(lambda scene: release(scene.held))),
+    "crashed once": (State.QUEUED, _settled(lambda scene: crashed(scene.held))),
+    "scheduled": (State.SCHEDULED, scheduled),
+    "waiting for its retry": (State.SCHEDULED, _settled(lambda s: retry(s.held, s.clock.now() + 60))),
+    "running": (State.RUNNING, running),
+    "running, cancelled": (State.RUNNING, running_cancelled),
+    "succeeded": (State.SUCCEEDED, _settled(lambda scene: succeeded(scene.held))),
+    "failed": (State.FAILED, _settled(lambda scene: failed(scene.held))),
+    "cancelled": (State.CANCELLED, _settled(lambda scene: stopped(scene.held))),
+}
+
+
+# --- each move can be made to happen ------------------------------------------------------------
+
+
+def _once_cancelled(scene: Scene) -> None:
+    scene.broker.cancel([scene.id], scene.clock.now())
+    scene.worker.settles(release(scene.held))
+
+
+def _settle(make: Callable[[Scene], object]) -> Callable[[Scene], None]:
+    def happen(scene: Scene) -> None:
+        assert scene.worker.settles(make(scene))
+
+    return happen
+
+
+def _cancel(scene: Scene) -> None:
+    scene.broker.cancel([scene.id], scene.clock.now())
+
+
+def _tend_later(scene: Scene) -> None:
+    scene.broker.tend(scene.clock.now() + 90)
+
+
+SOON = 30.0  # seconds, for tasks that expire
+
+HAPPENINGS = {
+    (None, "send"): (queued, {}, lambda scene: None),
+    (None, "send with a later eta"): (scheduled, {}, lambda scene: None),
+    (State.SCHEDULED, "due"): (scheduled, {}, _tend_later),
+    (State.SCHEDULED, "cancel"): (scheduled, {}, _cancel),
+    (State.SCHEDULED, "expire"): (scheduled, {"expires": SOON}, _tend_later),
+    (State.QUEUED, "claim"): (queued, {}, lambda scene: scene.worker.claim()),
+    (State.QUEUED, "cancel"): (queued, {}, _cancel),
+    (State.QUEUED, "expire"): (queued, {"expires": SOON}, _tend_later),
+    (State.RUNNING, "succeed"): (running, {}, _settle(lambda s: succeeded(s.held))),
+    (State.RUNNING, "fail"): (running, {}, _settle(lambda s: failed(s.held))),
+    (State.RUNNING, "stop"): (running, {}, _settle(lambda s: stopped(s.held))),
+    (State.RUNNING, "retry"): (running, {}, _settle(lambda s: retry(s.held, s.clock.now() + 9))),
+    (State.RUNNING, "retry at once"): (running, {}, _settle(lambda s: retry(s.held, s.clock.now()))),
+    (State.RUNNING, "release"): (running, {}, _settle(lambda s: release(s.held))),
+    (State.RUNNING, "release for later"): (
+        running,
+        {},
+        _settle(lambda s: release(s.held, s.clock.now() + 9)),
+    ),
+    (State.RUNNING, "crash"): (running, {}, _settle(lambda s: crashed(s.held))),
+    (State.RUNNING, "crash past the limit"): (
+        running,
+        {"crash_limit": 0},
+        _settle(lambda s: crashed(s.held)),
+    ),
+    (State.RUNNING, "retry, release or crash once cancelled"): (running, {}, _once_cancelled),
+}
+
+
+@pytest.mark.parametrize("move", MOVES, ids=lambda move: f"{move[0] and move[0].name}: {move[1]}")
+def test_each_move_of_the_table_can_be_made_to_happen(broker, clock, move):
+    begin, fields, happen = HAPPENINGS[move]
+    if "expires" in fields:
+        fields = {"expires": clock.now() + fields["expires"]}
+    scene = begin(broker, clock, **fields)
+    assert move[0] in (None, state_of(broker, scene.id))
+
+    happen(scene)
+
+    assert state_of(broker, scene.id) is MOVES[move]
+
+
+def test_every_row_of_the_table_is_tried():
+    assert HAPPENINGS.keys() == MOVES.keys()
+
+
+# --- and nothing else can -----------------------------------------------------------------------
+
+
+def _stranger(scene: Scene) -> Courier:
+    return Courier(scene.broker, scene.clock, f"stranger-{next(_numbers)}", queues=(scene.worker.id,))
+
+
+def _report(scene: Scene, worker: str, fence: int) -> None:
+    scene.broker.report(worker, [Report(scene.id, fence, "PROGRESS", b"1", b"2")], scene.clock.now())
+
+
+VERDICTS = {
+    "succeed": lambda scene: succeeded(scene.held),
+    "fail": lambda scene: failed(scene.held),
+    "stop": lambda scene: stopped(scene.held),
+    "retry": lambda scene: retry(scene.held, scene.clock.now() + 9),
+    "retry at once": lambda scene: retry(scene.held, scene.clock.now()),
+    "release": lambda scene: release(scene.held),
+    "release for later": lambda scene: release(scene.held, scene.clock.now() + 9),
+    "crash": lambda scene: crashed(scene.held),
+}
+
+
+def _stale(scene: Scene) -> Scene:
+    return scene._replace(claim=None if scene.claim is None else _older(scene.claim))
+
+
+def _older(claim: Delivery) -> Delivery:
+    return Delivery(claim.id, claim.name, claim.queue, 0, b"", b"", claim.fence - 1, 0, 0, 3, b"")
+
+
+# Without the right to touch the task: nothing whatever may change.
+POWERLESS = {
+    "send it again": lambda s: s.broker.send([a_message(id=s.id)], s.clock.now()),
+    "send it again for later": lambda s: s.broker.send(
+        [a_message(id=s.id, eta=s.clock.now() + 9, priority=9)], s.clock.now()
+    ),
+    "enlist another worker": _stranger,
+    "a beat of its worker": lambda s: s.broker.heartbeat([s.worker.id], s.clock.now()),
+    "an empty trip of its worker": lambda s: s.worker.trip(),
+    "its worker's last trip again": lambda s: s.worker.number and s.worker.repeat(),
+    "retire another worker": lambda s: s.broker.retire([_stranger(s).id], s.clock.now()),
+    "a report by another worker": lambda s: _report(s, _stranger(s).id, s.held.fence),
+    "a report by nobody": lambda s: _report(s, "never-seen", s.held.fence),
+    "a report with an old fence": lambda s: _report(s, s.worker.id, s.held.fence - 1),
+    "purge another queue": lambda s: s.broker.purge(s.worker.id, s.clock.now()),
+    "tend now": lambda s: s.broker.tend(s.clock.now()),
+    "look": lambda s: (s.broker.queues(), s.broker.workers(s.clock.now()), s.broker.get([s.id])),
+    **{
+        f"{name} by another worker": lambda s, make=make: _stranger(s).trip(make(s))
+        for name, make in VERDICTS.items()
+    },
+    **{
+        f"{name} with an old fence": lambda s, make=make: s.worker.trip(make(_stale(s)))
+        for name, make in VERDICTS.items()
+        if name != "stop"
+    },
+}
+
+# With it: the table says what may come of it.
+RIGHTFUL = {
+    "claim": lambda s: s.worker.claim(),
+    "report": lambda s: _report(s, s.worker.id, s.held.fence),
+    "cancel": lambda s: s.broker.cancel([s.id], s.clock.now()),
+    "terminate": lambda s: s.broker.cancel([s.id], s.clock.now(), terminate=True),
+    "forget": lambda s: s.broker.forget([s.id]),
+    "purge": lambda s: s.broker.purge(record_of(s.broker, s.id).message.queue, s.clock.now()),
+    "tend later": lambda s: s.broker.tend(s.clock.now() + 90),
+    "retire": lambda s: s.broker.retire([s.worker.id], s.clock.now()),
+    **{name: lambda s, make=make: s.worker.trip(make(s)) for name, make in VERDICTS.items()},
+}
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_whoever_has_no_right_to_a_task_changes_nothing(broker, clock, situation):
+    state, begin = SITUATIONS[situation]
+    for name, attempt in POWERLESS.items():
+        scene = begin(broker, clock)
+        before = record_of(broker, scene.id)
+        assert before.state is state
+
+        attempt(scene)
+
+        assert record_of(broker, scene.id) == before, name
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_no_verb_moves_a_task_otherwise_than_the_table_says(broker, clock, situation):
+    state, begin = SITUATIONS[situation]
+    allowed = {state} | {after for (before, _), after in MOVES.items() if before is state}
+    for name, attempt in RIGHTFUL.items():
+        scene = begin(broker, clock)
+
+        attempt(scene)
+
+        [record] = broker.get([scene.id])
+        assert (record.state if record else "forgotten") in allowed | _forgettable(state, name), name
+
+
+def _forgettable(state: State, name: str) -> set[object]:
+    return {"forgotten"} if state.final and name == "forget" else set()
+
+
+@pytest.mark.parametrize("situation", [name for name, (state, _) in SITUATIONS.items() if state.final])
+def test_no_verb_changes_a_finished_task_in_any_way(broker, clock, situation):
+    _, begin = SITUATIONS[situation]
+    for name, attempt in RIGHTFUL.items():
+        scene = begin(broker, clock)
+        before = record_of(broker, scene.id)
+
+        attempt(scene)
+
+        if name != "forget":
+            assert record_of(broker, scene.id) == before, name
