@@ -57,9 +57,9 @@ def wait_for_percent(page: Page, least: int) -> int:
     return percent(page)
 
 
-def forgive_broken_connections(page: Page) -> None:
+def forgive_broken_connections(page: Page, sign: str = "net::ERR_") -> None:
     """Chromium notes each refused request in the console; tests that break connections expect that."""
-    page.problems[:] = [problem for problem in page.problems if "net::ERR_" not in problem]
+    page.problems[:] = [problem for problem in page.problems if sign not in problem]
 
 
 # --- watching ------------------------------------------------------------------------------------
@@ -188,7 +188,26 @@ def test_a_task_whose_worker_is_killed_is_finished_by_the_next_worker(open_site,
     expect(card(page, "done").locator(".outcome")).to_contain_text("Soup", timeout=AFTER_A_LEASE)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.redis
+def test_a_store_that_does_not_answer_is_told_to_the_visitor(open_site, start_redis, page):
+    store = start_redis()
+    site = open_site(store.url, task_seconds=20)
+    page.goto(site.url)
+    start(page, "async")
+    before = wait_for_percent(page, 5)
+
+    store.pause()
+
+    expect(page.get_by_text("Connection lost")).to_be_visible(timeout=AFTER_A_LEASE)
+    assert site.ask("GET", "/status/any").code == 503
+
+    store.resume()
+
+    expect(page.get_by_text("Connection lost")).to_be_hidden(timeout=SOON)
+    wait_for_percent(page, before + 1)
+    forgive_broken_connections(page, "503")
+
+
 def test_without_event_streams_the_page_polls(open_site, page):
     site = open_site(task_seconds=20)
     page.route("**/events*", lambda route: route.abort())

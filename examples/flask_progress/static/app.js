@@ -28,6 +28,7 @@ function onNews(facts) {
 
 function onConnection(state) {
   const words = {
+    idle: "",
     live: "",
     polling: "Live updates do not get through; asking every few seconds instead.",
     lost: "Connection lost. Trying again; your tasks go on meanwhile.",

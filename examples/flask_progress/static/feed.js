@@ -16,7 +16,7 @@ export class Feed {
   #failures = 0;
   #round = 0; // rises whenever the way of asking changes: late answers of an older round are ignored
 
-  /** *onNews* gets each task's facts; *onConnection* gets "live", "polling" or "lost". */
+  /** *onNews* gets each task's facts; *onConnection* gets "live", "polling", "lost" or "idle". */
   constructor({ onNews, onConnection }) {
     this.onNews = onNews;
     this.onConnection = onConnection;
@@ -31,7 +31,10 @@ export class Feed {
   /** Stop following one task; the last one's end closes the stream. */
   unfollow(id) {
     this.#followed.delete(id);
-    if (!this.#followed.size) this.#stop();
+    if (this.#followed.size) return;
+    this.#stop();
+    this.#failures = 0;
+    this.onConnection("idle");
   }
 
   #start() {
