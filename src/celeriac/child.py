@@ -22,7 +22,7 @@ from celeriac.errors import BrokerUnavailable, CeleriacError, ConfigurationError
 from celeriac.loading import load_app, reference_of
 from celeriac.worker.channel import Channel
 from celeriac.worker.keeper import PERIOD, Keeper
-from celeriac.worker.log import EventFormatter, log
+from celeriac.worker.log import log, set_up_logging
 from celeriac.worker.process import Worker
 
 EXIT_STORE: Final = 3
@@ -82,7 +82,7 @@ def _work(order: dict[str, Any], channel: Channel) -> int:
         index=order["index"],
         reference=reference_of(app, order["reference"]),
     )
-    signal.signal(signal.SIGTERM, lambda *_: worker.stop())
+    signal.signal(signal.SIGTERM, lambda *_: _stop(worker, hurry=False))
     channel.send(
         "hello",
         url=app.broker_url,
@@ -128,13 +128,17 @@ def _obey(app: Any, channel: Channel, worker: Worker, stopped: threading.Event) 
     for message in channel.messages():
         if message["kind"] == "stop":
             stopped.set()
-            worker.stop(hurry=message["hurry"])
-            threading.Thread(target=_end, args=(worker,), name="celeriac-end", daemon=True).start()
+            _stop(worker, hurry=message["hurry"])
     log.warning("supervisor is gone", extra={"worker": worker.id})
     stopped.set()
-    worker.stop()
-    threading.Thread(target=_end, args=(worker,), name="celeriac-end", daemon=True).start()
+    _stop(worker, hurry=False)
     _renew(app, worker)
+
+
+def _stop(worker: Worker, *, hurry: bool) -> None:
+    """Stop *worker*, and end the process with it."""
+    worker.stop(hurry=hurry)
+    threading.Thread(target=_end, args=(worker,), name="celeriac-end", daemon=True).start()
 
 
 def _renew(app: Any, worker: Worker) -> None:
@@ -153,17 +157,6 @@ def _end(worker: Worker) -> None:
     threading.Event().wait(LAST_SECONDS)
     log.warning("a task blocks the event loop; ending anyway", extra={"worker": worker.id})
     os._exit(0)
-
-
-def set_up_logging(level: str) -> None:
-    """Send the log to standard error as events, unless the root logger has a handler already."""
-    log.setLevel(level)
-    root = logging.getLogger()
-    if not root.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(EventFormatter())
-        root.addHandler(handler)
-        root.setLevel(level)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
+from msgspec.structs import replace
+
 from celeriac.context import Job
 from celeriac.errors import CeleriacError, ConfigurationError
 from celeriac.message import check_queue_name
@@ -105,6 +107,9 @@ class Embedded:
     ) -> None:
         self._app = app
         self.options = options_of(app, queues=queues, slots=concurrency, threads=threads, processes=0)
+        self.options = replace(
+            self.options, max_tasks=None, max_memory_kib=None
+        )  # the process is the caller's
         self.worker: Worker | None = None
         self._thread: threading.Thread | None = None
 

@@ -171,6 +171,9 @@ class Rejected(TaskError):
 class SoftTimeLimitExceeded(CeleriacError):
     """Raised inside a task when its soft time limit is over: clean up and return, or fail."""
 
+    def __init__(self, message: str = "the soft time limit is over") -> None:
+        super().__init__(message)
+
 
 class TaskControl(CeleriacError):
     """Raised inside a task to say what shall become of it; not an error of the task."""

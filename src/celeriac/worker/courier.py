@@ -183,7 +183,7 @@ class Courier(threading.Thread):
         except OperationalError as error:
             self._store_is_away(error)
             return False
-        except CeleriacError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, a worker must not fall silent over it
             log.error("trip failed", extra={"worker": self._worker}, exc_info=error)
             self._pause = 1.0
             return False

@@ -11,6 +11,17 @@ log.addHandler(logging.NullHandler())
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
+def set_up_logging(level: str | int) -> None:
+    """Send the log to standard error as events, unless the root logger has a handler already."""
+    log.setLevel(level)
+    root = logging.getLogger()
+    if not root.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(EventFormatter())
+        root.addHandler(handler)
+        root.setLevel(level)
+
+
 class EventFormatter(logging.Formatter):
     """Writes `time level phrase key=value …`, and the traceback below when there is one."""
 

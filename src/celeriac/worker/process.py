@@ -403,7 +403,8 @@ class Worker:
         log.error("task does not end", extra={"task": run.delivery.name, "id": run.id})
         self._settle(run, self._runner.settle(run, outcome))
         run.pool.abandon(run)
-        self.retire(f"task {run.delivery.name} does not end")
+        if self._keeper is None:  # an embedded worker has no process that could be replaced
+            self.retire(f"task {run.delivery.name} does not end")
 
     def _announce_limit(self, run: Run, deadline: float) -> None:
         self._announced.add(run.id)

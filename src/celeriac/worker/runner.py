@@ -223,8 +223,8 @@ def _soft_limit_of(run: Run) -> BaseException | None:
 
 def outcome_of(run: Run, error: BaseException) -> Outcome:
     """Say what it means that the task's code (or the steps around it) raised *error*."""
-    if run.verdict is not None and _interrupts(run, error):
-        return run.verdict
+    if run.verdict is not None and (run.interrupted is not None or isinstance(error, asyncio.CancelledError)):
+        return run.verdict  # whatever the task made of the interruption
     match error:
         case Retry():
             return _retry_asked(error)
@@ -236,13 +236,6 @@ def outcome_of(run: Run, error: BaseException) -> Outcome:
             return Failure(_without_our_frames(error))
     job = run.job
     return Failure(_without_our_frames(error), job.policy.wants(error), isinstance(error, job.throws))
-
-
-def _interrupts(run: Run, error: BaseException) -> bool:
-    """Say whether *error* is how an interruption from outside came out of the task's code."""
-    if isinstance(error, asyncio.CancelledError):
-        return True
-    return run.interrupted is not None and isinstance(error, type(run.interrupted))
 
 
 def _retry_asked(error: Retry) -> RetryAsked:

@@ -25,7 +25,7 @@ from celeriac.outcome import REVOKED, Settlement, stored
 from celeriac.states import State, Verdict
 from celeriac.worker.channel import Channel
 from celeriac.worker.keeper import PERIOD, Keeper
-from celeriac.worker.log import log
+from celeriac.worker.log import log, set_up_logging
 
 OVERDUE: Final = 3.0  # seconds after a hard limit, or a stop request, at which a process is taken to hang
 QUICK_DEATH: Final = 3.0  # a process that lived for less is replaced after a pause
@@ -99,11 +99,13 @@ class Supervisor:
         self._handled = 0
         self._stop_by: float | None = None
         self._code = EXIT_OK
+        self._away = False
 
     # --- life ---------------------------------------------------------------------------------------
 
     def run(self) -> int:
         """Work until a signal comes; return the exit code."""
+        set_up_logging(self._loglevel)
         ear, mouth = socket.socketpair()
         ear.setblocking(False)
         mouth.setblocking(False)
@@ -118,7 +120,8 @@ class Supervisor:
             if watcher is not None:
                 watcher()
             self._restore_signals(before)
-            self._kill_all()
+            for child in self._children:  # only after an error of ours: they finish by themselves
+                child.channel.close()
             if self._broker is not None:
                 self._broker.close()
             ear.close()
@@ -276,7 +279,7 @@ class Supervisor:
     def _bury(self, child: _Child, code: int) -> None:
         if child.ids:
             self._unburied.append((child.ids, _how(code)))
-        if child.exit_code is not None and child.hello is None:
+        if child.exit_code is not None and not child.ids:
             self._code = child.exit_code
             self.stop()
         elif not child.retiring and not self._stopping:
@@ -301,7 +304,7 @@ class Supervisor:
                 error = stored(WorkerLostError(f"the process that ran it {how}"))
                 held = self._broker.retire(ids, self._clock.now(), error)
             except OperationalError as away:
-                log.warning("store is away", extra={"reason": str(away)})
+                self._store_is_away(away)
                 return not self._stopping or time.monotonic() < (self._stop_by or 0.0)
             if held:
                 log.warning("tasks recovered", extra={"tasks": held, "how": how})
@@ -317,7 +320,14 @@ class Supervisor:
         try:
             self._kill_deaf(self._keeper.keep())
         except OperationalError as error:
+            self._store_is_away(error)
+        else:
+            self._away = False
+
+    def _store_is_away(self, error: OperationalError) -> None:
+        if not self._away:
             log.warning("store is away", extra={"reason": str(error)})
+        self._away = True
 
     def _kill_hanging(self) -> None:
         """Kill processes in which a hard limit is long over: something holds the interpreter."""
