@@ -30,7 +30,7 @@ from celeriac.brokers.sqlite.alive import Proofs, boot_id
 from celeriac.brokers.sqlite.bell import SqliteBell
 from celeriac.brokers.sqlite.listener import SqliteListener
 from celeriac.brokers.sqlite.rows import record
-from celeriac.brokers.sqlite.store import Store, Transaction
+from celeriac.brokers.sqlite.store import Store, Transaction, as_json
 from celeriac.message import Message, Record
 from celeriac.outcome import LEASE_LOST, REVOKED, Settlement
 from celeriac.states import State
@@ -80,7 +80,10 @@ class SqliteBroker(Broker):
 
     def send(self, messages: Sequence[Message], now: float) -> int:
         """Accept *messages*; see `Broker.send`."""
-        return self._store.write(sending.send, messages, now) if messages else 0
+        try:
+            return self._store.write(sending.send, messages, now) if messages else 0
+        except sending.Repeated:
+            return self._store.write(sending.send, messages, now, careful=True)
 
     def exchange(
         self, worker: str, *, trip: int, finished: Sequence[Settlement] = (), want: int = 0, now: float
@@ -89,37 +92,24 @@ class SqliteBroker(Broker):
         known = self._known.get(worker) or self._ask(worker)
         if known is None:
             return Exchanged(lost=True)
-        if not finished:
-            idle = self._idle(worker, trip, want, now)
-            if idle is not None:
-                return idle
+        if not finished and (idle := self._idle(worker, trip, want, now)) is not None:
+            return idle
+        make = self._store.write
         try:
-            return self._trip(known, trip, finished, want, now, careful=False)
+            return make(trips.exchange, known, trip=trip, finished=finished, want=want, now=now)
         except trips.Refused:
-            return self._trip(known, trip, finished, want, now, careful=True)
-
-    def _trip(
-        self,
-        known: trips.Known,
-        trip: int,
-        finished: Sequence[Settlement],
-        want: int,
-        now: float,
-        *,
-        careful: bool,
-    ) -> Exchanged:
-        return self._store.write(
-            trips.exchange, known, trip=trip, finished=finished, want=want, now=now, careful=careful
-        )
+            return make(trips.exchange, known, trip=trip, finished=finished, want=want, now=now, careful=True)
 
     def _idle(self, worker: str, trip: int, want: int, now: float) -> Exchanged | None:
         """Answer a trip that has nothing to do, without writing; None if it has something."""
         peeked = self._store.read(trips.peek, worker)
         if peeked is None:
             return Exchanged(lost=True)
-        repeated = self._unwritten.get(worker) == trip
+        unwritten = self._unwritten.get(worker, 0)
+        if trip < unwritten:
+            return Exchanged()
         idle = not peeked.ready and (peeked.due is None or peeked.due > now) and peeked.hungry == (want > 0)
-        if trip != peeked.trip and (repeated or idle):
+        if trip > peeked.trip and (trip == unwritten or idle):
             self._unwritten[worker] = trip
             return Exchanged(stops=peeked.stops, due=peeked.due)
         return None
@@ -130,7 +120,7 @@ class SqliteBroker(Broker):
         if row is None:
             return None
         queues = codec.decode(row[0].encode(), tuple[str, ...])
-        known = trips.Known(worker, queues, codec.decode(row[1].encode(), frozenset[str]))
+        known = trips.Known(worker, queues, codec.decode(row[1].encode(), frozenset[str]), {})
         self._known[worker] = known
         return known
 
@@ -138,9 +128,8 @@ class SqliteBroker(Broker):
 
     def enlist(self, worker: WorkerInfo, now: float) -> None:
         """Make *worker* known; see `Broker.enlist`."""
-        self._unwritten.pop(worker.id, None)
         self._store.write(workers.enlist, worker, now, boot_id())
-        self._known[worker.id] = trips.Known(worker.id, worker.queues, worker.names)
+        self._known[worker.id] = trips.Known(worker.id, worker.queues, worker.names, {})
 
     def heartbeat(self, workers_: Sequence[str], now: float) -> Beat:
         """Renew leases; see `Broker.heartbeat`."""
@@ -149,11 +138,14 @@ class SqliteBroker(Broker):
     def retire(self, workers_: Sequence[str], now: float, error: bytes = LEASE_LOST) -> int:
         """Forget dead workers; see `Broker.retire`."""
         held = self._store.write(workers.retire, workers_, now, error)
-        self._proofs.drop(workers_)
-        for worker in workers_:
+        self._bury(workers_)
+        return held
+
+    def _bury(self, dead: Sequence[str]) -> None:
+        self._proofs.drop(dead)
+        for worker in dead:
             self._known.pop(worker, None)
             self._unwritten.pop(worker, None)
-        return held
 
     def report(self, worker: str, reports: Sequence[Report], now: float) -> list[str]:  # noqa: ARG002
         """Keep progress; see `Broker.report`."""
@@ -192,8 +184,8 @@ class SqliteBroker(Broker):
 
     def tend(self, now: float, limit: int = TEND_LIMIT) -> Tended:
         """Do what time asks for; see `Broker.tend`."""
-        dead = self._store.read(Transaction.column, "tend_dead", now, limit)
-        recovered = self.retire(dead, now) if dead else 0
+        dead, recovered = self._store.write(tending.bury, now, limit)
+        self._bury(dead)
         expired = self._store.write(tending.expire, now, limit)
         promoted = self._store.write(moves.promote, now, limit)
         dropped = self._store.write(tending.drop, now, limit, self._retention)
@@ -205,7 +197,7 @@ class SqliteBroker(Broker):
 
     def get(self, ids: Sequence[str]) -> list[Record | None]:
         """Return records; see `Backend.get`."""
-        rows = self._store.read(Transaction.all, "get", codec.encode(list(ids)).decode())
+        rows = self._store.read(Transaction.all, "get", as_json(ids))
         found = {row[0]: record(row) for row in rows}
         return [found.get(task_id) for task_id in ids]
 

@@ -10,21 +10,25 @@ import msgspec
 from celeriac.broker import TEND_LIMIT, Exchanged
 from celeriac.brokers.sqlite import moves
 from celeriac.brokers.sqlite.lines import Lines
-from celeriac.brokers.sqlite.store import Transaction
+from celeriac.brokers.sqlite.store import Transaction, as_json
 from celeriac.message import Delivery
 from celeriac.outcome import EXPIRED, Settlement
-from celeriac.states import State
+from celeriac.states import State, Verdict
 
-_QUEUE: Final = 2
 _LOST: Final = Exchanged(lost=True)
 
 
 class Known(msgspec.Struct, frozen=True):
-    """What a worker told about itself when it enlisted."""
+    """What a worker told about itself when it enlisted, and what it has claimed since.
+
+    Attributes:
+        held: the seq of each claimed task by its id. Only a short cut: what it does not know is looked up.
+    """
 
     id: str
     queues: tuple[str, ...]
     names: frozenset[str]
+    held: dict[str, int] = {}
 
 
 class Refused(Exception):
@@ -59,7 +63,7 @@ def exchange(
     finished: Sequence[Settlement],
     want: int,
     now: float,
-    careful: bool,
+    careful: bool = False,
 ) -> Exchanged:
     """Make one trip; see `Broker.exchange`.
 
@@ -69,30 +73,27 @@ def exchange(
     row = transaction.one("exchange_worker", worker.id)
     if row is None:
         return _LOST
-    last, hungry, stops = row
+    last, stops, due, listened = row
+    if trip < last:
+        return Exchanged()
+    transaction.news = bool(listened)
+    refused: list[str] = []
     if trip == last:
-        return _answer(transaction, worker, _again(transaction, worker, trip), [], stops=stops)
-    refused = _settle(transaction, worker, finished, now, careful=careful or stops > 0)
-    due = transaction.value("due_first")
-    if due is not None and due <= now:
+        claims = _again(transaction, worker, trip)
+    else:
+        refused = _settle(transaction, worker, finished, now, careful=careful or stops > 0)
         moves.promote(transaction, now, TEND_LIMIT)
-    claims = _claim(transaction, worker, trip, want, now)
-    transaction.run("exchange_trip", trip, len(claims) < want, worker.id)
-    del hungry
-    return _answer(transaction, worker, claims, refused, stops=stops)
-
-
-def _answer(
-    transaction: Transaction, worker: Known, claims: list[Delivery], refused: list[str], *, stops: int
-) -> Exchanged:
+        claims = _claim(transaction, worker, trip, want, now)
+        transaction.run("exchange_trip", trip, len(claims) < want, worker.id)
+        due = transaction.value("due_first")
     asked = transaction.column("stops_of", worker.id) if stops else []
-    return Exchanged(claims, refused, asked, transaction.value("due_first"))
+    return Exchanged(claims, refused, asked, due)
 
 
 def _again(transaction: Transaction, worker: Known, trip: int) -> list[Delivery]:
-    held = [Delivery(*row) for row in transaction.all("exchange_again", worker.id, trip)]
-    order = {queue: place for place, queue in enumerate(worker.queues)}
-    return sorted(held, key=lambda task: order.get(task.queue, len(order)))
+    rows = transaction.all("exchange_again", worker.id, trip)
+    worker.held.update((row[1], row[0]) for row in rows)
+    return [Delivery(*row[1:]) for row in rows]
 
 
 # --- settle -----------------------------------------------------------------------------------------
@@ -101,21 +102,27 @@ def _again(transaction: Transaction, worker: Known, trip: int) -> list[Delivery]
 def _settle(
     transaction: Transaction, worker: Known, finished: Sequence[Settlement], now: float, *, careful: bool
 ) -> list[str]:
+    """Settle *finished*; return the ids refused.
+
+    Nearly all settlements are final and in time: those are made without looking at the tasks first.
+    """
     if not finished:
         return []
-    if careful or any(settlement.verdict not in moves.FINAL for settlement in finished):
+    values: dict[Verdict, list[Any]] = {verdict: [] for verdict in moves.FINAL}
+    for settlement in finished:
+        seq = worker.held.pop(settlement.id, None)
+        if seq is None or settlement.verdict not in moves.FINAL:
+            careful = True
+        else:
+            values[settlement.verdict] += (seq, settlement.fence, settlement.body)
+    if careful:
         return moves.settle(transaction, moves.held_by(transaction, worker.id), finished, now)
-    rows = [_settled(settlement, worker.id, now) for settlement in finished]
-    if transaction.many("exchange_settle", rows) != len(rows):
+    count = transaction.update("exchange_succeed", 3, values.pop(Verdict.SUCCEEDED), now, worker.id)
+    for verdict, rows in values.items():
+        count += transaction.update("exchange_fail", 3, rows, moves.FINAL[verdict], now, worker.id)
+    if count != len(finished):
         raise Refused
     return []
-
-
-def _settled(settlement: Settlement, worker: str, now: float) -> tuple[Any, ...]:
-    state = moves.FINAL[settlement.verdict]
-    body = settlement.body
-    result, error = (body, b"") if state is State.SUCCEEDED else (b"", body)
-    return state, now, result, error, settlement.id, settlement.fence, worker
 
 
 # --- claim ------------------------------------------------------------------------------------------
@@ -130,8 +137,11 @@ def _claim(transaction: Transaction, worker: Known, trip: int, want: int, now: f
             rows = transaction.all("exchange_ready", now, queue, most)
             looks -= len(rows)
             good = _set_aside(transaction, worker, rows, now)
-            transaction.many("exchange_claim", [(now, worker.id, trip, row[0]) for row in good])
-            claims.extend(Delivery(*row[2:]) for row in good)
+            if good:
+                seqs = as_json([row[0] for row in good])
+                transaction.run("exchange_claim", now, worker.id, trip, len(claims), seqs)
+                worker.held.update([(row[2], row[0]) for row in good])
+                claims += [Delivery(*row[2:]) for row in good]
             transaction.queued[queue] -= len(rows)
             if len(rows) < most:
                 break
@@ -149,5 +159,5 @@ def _set_aside(
         expired = [row[0] for row in rows if row[1]]
         moves.finish(transaction, expired, State.CANCELLED, EXPIRED, now)
         unknown = [row for row in rows if not row[1] and row[3] not in names]
-        transaction.many("exchange_park", [(lines.parked(row[3]), row[0]) for row in unknown])
+        transaction.many("exchange_park", [(row[3], lines.parked(row[3]), row[0]) for row in unknown])
     return good

@@ -11,11 +11,10 @@ import threading
 from collections.abc import Sequence
 from typing import Final
 
-from celeriac import codec
 from celeriac.broker import Listener
 from celeriac.brokers.sqlite.bell import drain, new_ear
 from celeriac.brokers.sqlite.rows import record
-from celeriac.brokers.sqlite.store import Store, Transaction
+from celeriac.brokers.sqlite.store import Store, Transaction, as_json
 from celeriac.clock import SystemClock
 from celeriac.errors import CeleriacError, StoreReadOnly
 from celeriac.message import Record
@@ -44,10 +43,10 @@ class SqliteListener(Listener):
         """Return the records and hear of their changes; see `Listener.watch`."""
         if self._last is None:
             self._start()
-        text = codec.encode(list(ids)).decode()
-        if self._store.read(Transaction.all, "watch_needed", text):
+        text = as_json(ids)
+        if needed := self._store.read(Transaction.column, "watch_needed", text):
             with contextlib.suppress(StoreReadOnly):
-                self._store.write(Transaction.run, "watch", text)
+                self._store.write(Transaction.run, "watch", as_json(needed))
         found = {each.id: each for each in map(record, self._store.read(Transaction.all, "get", text))}
         self._watched.update(task_id for task_id, each in found.items() if not each.state.final)
         return [found.get(task_id) for task_id in ids]

@@ -106,8 +106,10 @@ def finish(transaction: Transaction, tasks: Sequence[int], state: State, body: b
 
 def promote(transaction: Transaction, now: float, limit: int) -> int:
     """Queue the scheduled tasks that are due, earliest first; return how many."""
-    lines = Lines(transaction)
     due = transaction.all("promote_due", now, limit)
+    if not due:
+        return 0
+    lines = Lines(transaction)
     transaction.many("promote", [(lines.tail(queue, priority), seq) for seq, queue, priority in due])
     transaction.queued.update(queue for _, queue, _ in due)
     return len(due)

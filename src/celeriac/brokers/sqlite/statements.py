@@ -9,6 +9,7 @@ from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 
+_ONE_ROW = re.compile(r"values (\(\?(?:, \?)*\))")
 _COMMENT = re.compile(r"^\s*--.*$\n?", re.MULTILINE)
 
 
@@ -20,6 +21,13 @@ def _directory() -> Traversable:
 def sql(name: str) -> str:
     """Return the statement in `sql/<name>.sql` without its comments."""
     return _COMMENT.sub("", (_directory() / f"{name}.sql").read_text("utf-8")).strip()
+
+
+@cache
+def sql_with_rows(name: str, count: int) -> str:
+    """Return the statement with *count* rows behind `values`, where the file has one."""
+    before, row, after = _ONE_ROW.split(sql(name), maxsplit=1)
+    return f"{before}values {', '.join([row] * count)}{after}"
 
 
 def names() -> list[str]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from celeriac import codec
 from celeriac.broker import Cancelled
 from celeriac.brokers.sqlite import moves
 from celeriac.brokers.sqlite.bell import STOP
-from celeriac.brokers.sqlite.store import Transaction
-from celeriac.outcome import EXPIRED, PURGED
+from celeriac.brokers.sqlite.store import Transaction, as_json
+from celeriac.brokers.sqlite.workers import retire
+from celeriac.outcome import EXPIRED, LEASE_LOST, PURGED
 from celeriac.states import State
 
 _MARK_EVERY: Final = 10.0
@@ -21,7 +21,7 @@ def cancel(
     transaction: Transaction, ids: Sequence[str], now: float, *, terminate: bool, error: bytes
 ) -> list[Cancelled]:
     """Revoke tasks; see `Broker.cancel`."""
-    found = {row[0]: row[1:] for row in transaction.all("cancel_states", codec.encode(list(ids)).decode())}
+    found = {row[0]: row[1:] for row in transaction.all("cancel_states", as_json(ids))}
     answers: list[Cancelled] = []
     for task_id in ids:
         if task_id not in found:
@@ -53,7 +53,13 @@ def _revoke_running(
 
 def forget(transaction: Transaction, ids: Collection[str]) -> int:
     """Delete finished records; see `Broker.forget`."""
-    return transaction.many("forget", [(task_id,) for task_id in set(ids)])
+    return _delete(transaction, transaction.column("forget_final", as_json(set(ids))))
+
+
+def _delete(transaction: Transaction, doomed: list[int]) -> int:
+    seqs = as_json(doomed)
+    transaction.run("forget_task", seqs)
+    return transaction.run("forget_message", seqs)
 
 
 def purge(transaction: Transaction, queue: str, now: float, limit: int) -> int:
@@ -65,6 +71,12 @@ def purge(transaction: Transaction, queue: str, now: float, limit: int) -> int:
     return len(doomed)
 
 
+def bury(transaction: Transaction, now: float, limit: int) -> tuple[list[str], int]:
+    """Retire workers whose lease has run out; return them, and how many tasks they held."""
+    dead = transaction.column("tend_dead", now, limit)
+    return dead, retire(transaction, dead, now, LEASE_LOST)
+
+
 def expire(transaction: Transaction, now: float, limit: int) -> int:
     """Cancel what expired before it could start; return how many."""
     doomed = transaction.column("tend_expired", now, limit)
@@ -74,7 +86,7 @@ def expire(transaction: Transaction, now: float, limit: int) -> int:
 
 def drop(transaction: Transaction, now: float, limit: int, retention: float) -> int:
     """Delete finished records whose retention is over; return how many."""
-    return forget(transaction, transaction.column("tend_old", now - retention + 1.0, retention, now, limit))
+    return _delete(transaction, transaction.column("tend_old", now - retention + 1.0, retention, now, limit))
 
 
 def drop_news(transaction: Transaction, now: float, limit: int) -> bool:

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from celeriac import codec
 from celeriac.broker import Beat, Report, WorkerInfo
 from celeriac.brokers.sqlite import moves
 from celeriac.brokers.sqlite.lines import Lines
-from celeriac.brokers.sqlite.store import Transaction
+from celeriac.brokers.sqlite.store import Transaction, as_json
 from celeriac.outcome import Settlement
 from celeriac.states import Verdict
 
 
 def enlist(transaction: Transaction, worker: WorkerInfo, now: float, boot: str) -> None:
     """Make *worker* known; see `Broker.enlist`."""
-    names = codec.encode(sorted(worker.names)).decode()
-    queues = codec.encode(worker.queues).decode()
+    names, queues = as_json(sorted(worker.names)), as_json(worker.queues)
     transaction.run(
         "enlist",
         *(worker.id, now + worker.lease, now, now, worker.lease, worker.slots, worker.pid),
         *(worker.name, worker.host, boot, worker.version, queues),
     )
-    transaction.run("enlist_again", worker.id)
     transaction.run("enlist_names", worker.id, names)
     lines = Lines(transaction)
     parked = transaction.all("unpark_tasks", names)

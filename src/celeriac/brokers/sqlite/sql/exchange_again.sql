@@ -1,7 +1,8 @@
 -- exchange: what the worker still holds of a trip's claims, for the trip that is repeated.
 -- In: worker, trip.
--- Out: the columns of a Delivery, by priority and position; the caller puts the queues into the worker's order.
+-- Out: seq, then the columns of a Delivery, in the order in which they were claimed.
 select
-    id, name, queue, priority, payload, options, fence, retries, crashes, crash_limit, checkpoint
-from tasks where state = 3 and worker = ? and trip = ?
-order by priority desc, position
+    seq, id, name, queue, priority, payload, options, fence, retries, crashes, crash_limit, checkpoint
+from tasks cross join messages using (seq)
+where state = 3 and worker = ? and trip = ?
+order by position

@@ -1,3 +1,5 @@
--- exchange: give a ready task to a worker. Run once for each, in the trip's transaction.
--- In: now, worker, trip, seq.
-update tasks set state = 3, started = ?, worker = ?, trip = ?, fence = fence + 1 where seq = ?
+-- exchange: give ready tasks to a worker; `position` becomes the place among the claims of the trip.
+-- In: now, worker, trip, how many the trip claimed before, seqs (JSON array).
+update tasks set state = 3, started = ?, worker = ?, trip = ?, fence = fence + 1, position = ? + claimed.key
+from json_each(?) as claimed
+where tasks.seq = claimed.value

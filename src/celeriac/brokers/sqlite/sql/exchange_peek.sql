@@ -9,6 +9,6 @@ select
     (select count(*) from stops where stops.worker = workers.id),
     exists (
         select 1 from json_each(workers.queues) as line
-        cross join tasks on tasks.state = 2 and tasks.parked = 0 and tasks.queue = line.value
+        cross join tasks on tasks.state = 2 and tasks.parked = '' and tasks.queue = line.value
     )
 from workers where workers.id = ?

@@ -4,5 +4,6 @@
 select
     seq, expires is not null and expires <= ?,
     id, name, queue, priority, payload, options, fence + 1, retries, crashes, crash_limit, checkpoint
-from tasks where state = 2 and parked = 0 and queue = ?
+from tasks cross join messages using (seq)
+where state = 2 and parked = '' and queue = ?
 order by priority desc, position limit ?

@@ -1,3 +1,9 @@
--- exchange: In: worker.  Out: its last trip, whether it is hungry, how many stops it has. No row: not known.
-select trip, hungry, (select count(*) from stops where stops.worker = workers.id)
+-- exchange: In: worker.
+-- Out: its last trip, how many stops it has, when the first scheduled task is due (null for none),
+-- whether anybody listens for news. No row: the worker is not known.
+select
+    trip,
+    (select count(*) from stops where stops.worker = workers.id),
+    (select min(due) from tasks where state = 1),
+    exists (select 1 from listeners)
 from workers where id = ?

@@ -3,4 +3,5 @@ select
     id, name, queue, priority, created, payload, eta, expires, crash_limit, options,
     state, custom, due, started, finished, worker, fence, retries, crashes, cancelled,
     meta, result, error, checkpoint
-from tasks where id in (select value from json_each(?))
+from messages cross join tasks using (seq)
+where id in (select value from json_each(?))

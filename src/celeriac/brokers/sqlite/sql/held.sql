@@ -2,4 +2,5 @@
 -- In: worker.
 -- Out: seq, id, fence, queue, priority, retries, crashes, crash_limit, cancelled, error.
 select seq, id, fence, queue, priority, retries, crashes, crash_limit, cancelled, error
-from tasks where state = 3 and worker = ? order by id
+from tasks cross join messages using (seq)
+where state = 3 and worker = ? order by id

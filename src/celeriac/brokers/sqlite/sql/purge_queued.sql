@@ -1,5 +1,5 @@
 -- purge: In: queue, limit.  Out: seq of its queued tasks, parked ones too.
-select seq from tasks where state = 2 and parked = 0 and queue = ?1
+select seq from tasks where state = 2 and parked = '' and queue = ?1
 union all
-select seq from tasks where state = 2 and parked = 1 and queue = ?1
+select seq from tasks where state = 2 and parked <> '' and queue = ?1
 limit ?2

@@ -1,7 +1,7 @@
--- queues: Out: queue, state, parked, how many; for tasks that are not final. Reads indexes only.
-select queue, 2, 0, count(*) from tasks where state = 2 and parked = 0 group by queue
+-- queues: Out: queue, state, parked, how many; for tasks that are not final.
+select queue, 2, 0, count(*) from tasks where state = 2 and parked = '' group by queue
 union all
-select queue, 2, 1, count(*) from tasks where state = 2 and parked = 1 group by queue
+select queue, 2, 1, count(*) from tasks where state = 2 and parked <> '' group by queue
 union all
 select queue, 1, 0, count(*) from tasks where state = 1 group by queue
 union all

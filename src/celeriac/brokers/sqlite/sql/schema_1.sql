@@ -3,35 +3,41 @@
 -- Numbers: state 1 scheduled, 2 queued, 3 running, 4 succeeded, 5 failed, 6 cancelled (4 and up are final).
 -- Times: seconds since 1970 UTC. Blobs are opaque here (JSON, empty for nothing).
 
--- One row is one task. Small columns that change stand before the blobs.
--- `position` orders a line (tasks of one queue and priority), or the parked tasks of one name.
--- `trip` is the worker's trip that claimed it; `watched` says that somebody listens for changes.
-create table tasks (
+-- What was sent: one row for each task. Never changed, so that a large payload is written only once.
+create table messages (
     seq integer primary key,
     id text not null unique,
     name text not null,
+    crash_limit integer not null,
+    created real not null,
+    eta real,
+    payload blob not null,
+    options blob not null
+) strict;
+
+-- What has become of it, under the same `seq`. The blobs stand last, behind what changes most.
+-- `position` orders a line (the ready tasks of one queue and priority), the parked tasks of one name, or the
+-- claims of one trip. `parked` is that name, '' for tasks that are not parked; `trip` the worker's last one.
+-- `watched` says that somebody listens for changes.
+create table tasks (
+    seq integer primary key,
+    state integer not null check (state between 1 and 6),
     queue text not null,
     priority integer not null,
-    state integer not null check (state between 1 and 6),
-    parked integer not null default 0,
-    watched integer not null default 0,
-    cancelled integer not null default 0,
     position integer not null default 0,
+    parked text not null default '',
     trip integer not null default 0,
     fence integer not null default 0,
     retries integer not null default 0,
     crashes integer not null default 0,
-    crash_limit integer not null,
-    created real not null,
-    eta real,
+    cancelled integer not null default 0,
+    watched integer not null default 0,
     expires real,
     due real,
     started real,
     finished real,
     worker text not null default '',
     custom text not null default '',
-    payload blob not null,
-    options blob not null,
     meta blob not null default x'',
     result blob not null default x'',
     error blob not null default x'',
@@ -39,10 +45,10 @@ create table tasks (
 ) strict;
 
 -- Each index holds only the rows that its verb looks for, so that a claim costs the same whatever waits.
-create index tasks_ready on tasks (queue, priority desc, position) where state = 2 and parked = 0;
-create index tasks_parked on tasks (name, position, queue) where state = 2 and parked = 1;
-create index tasks_scheduled on tasks (due, id, queue) where state = 1;
-create index tasks_running on tasks (worker, queue) where state = 3;
+create index tasks_ready on tasks (queue, priority desc, position) where state = 2 and parked = '';
+create index tasks_parked on tasks (parked, position, queue) where state = 2 and parked <> '';
+create index tasks_scheduled on tasks (due, queue) where state = 1;
+create index tasks_running on tasks (worker) where state = 3;
 create index tasks_finished on tasks (finished) where state >= 4;
 create index tasks_expiring on tasks (expires) where expires is not null and state <= 2;
 
@@ -108,7 +114,7 @@ insert into news_dropped values (0);
 create trigger tasks_news after update of state, custom, meta, checkpoint on tasks
 when old.watched = 1 and not (old.state = 1 and new.state = 2)
 begin
-    insert into news (id, final) values (new.id, new.state >= 4);
+    insert into news (id, final) select id, new.state >= 4 from messages where seq = new.seq;
 end;
 
 -- For people: sqlite3 celeriac.db 'select * from running'
@@ -116,17 +122,17 @@ create view running as
 select
     id, name, queue, worker, custom as progress, retries, crashes,
     strftime('%Y-%m-%d %H:%M:%f', started, 'unixepoch') as started_utc
-from tasks where state = 3 order by started;
+from tasks join messages using (seq) where state = 3 order by started;
 
 create view waiting as
 select
     id, name, queue, priority,
-    case when state = 1 then 'scheduled' when parked then 'parked: no worker knows it' else 'queued' end as state,
+    case when state = 1 then 'scheduled' when parked <> '' then 'parked: no worker knows it' else 'queued' end as state,
     retries, crashes,
     strftime('%Y-%m-%d %H:%M:%f', created, 'unixepoch') as created_utc,
     strftime('%Y-%m-%d %H:%M:%f', due, 'unixepoch') as due_utc,
     strftime('%Y-%m-%d %H:%M:%f', expires, 'unixepoch') as expires_utc
-from tasks where state in (1, 2) order by state desc, queue, priority desc, position, due;
+from tasks join messages using (seq) where state in (1, 2) order by state desc, queue, priority desc, position, due;
 
 create view finished as
 select
@@ -137,4 +143,4 @@ select
     strftime('%Y-%m-%d %H:%M:%f', created, 'unixepoch') as created_utc,
     strftime('%Y-%m-%d %H:%M:%f', finished, 'unixepoch') as finished_utc,
     round(finished - started, 3) as seconds
-from tasks where state >= 4 order by finished desc;
+from tasks join messages using (seq) where state >= 4 order by finished desc;

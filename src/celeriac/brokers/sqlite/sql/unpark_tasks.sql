@@ -1,5 +1,5 @@
 -- enlist: In: names (JSON array).
--- Out: seq, queue, priority of the parked tasks with these names; by name, oldest first.
+-- Out: seq, queue, priority of the parked tasks with these names; by name, then as they were parked.
 select seq, queue, priority from tasks
-where state = 2 and parked = 1 and name in (select value from json_each(?))
-order by name, position
+where state = 2 and parked <> '' and parked in (select value from json_each(?))
+order by parked, position

@@ -1,2 +1,0 @@
--- forget: delete a finished record. In: id.
-delete from tasks where id = ? and state >= 4
