@@ -15,7 +15,7 @@ Every key has an owner and an end:
 | `{ns}:counts` | hash | how many tasks per queue and state | when all are 0 |
 | `{ns}:workers` | sorted set | worker ids, by the end of their lease | when empty |
 | `{ns}:w:<worker>` | hash | what it is, its last trip | when it retires |
-| `{ns}:r:<worker>` | set | ids of what it runs | when it retires |
+| `{ns}:r:<worker>` | hash | ids of what it runs: fence and queue | when it retires |
 | `{ns}:s:<worker>` | sorted set | ids that it shall stop, by since when | when it retires |
 | `{ns}:n:<worker>` | set | the task names that it knows | when it retires |
 | `{ns}:b:<worker>` | list | what wakes it: `work` or `stop` | when it retires, 60 s after the last ring |
@@ -23,7 +23,7 @@ Every key has an owner and an end:
 | `{ns}:news:<listener>` | channel | ids that changed | no key |
 
 A worker's keys have no time to live on purpose: dead workers are found in `workers` by whoever tends,
-and a set of running ids that ended by itself would leave its tasks running for ever.
+and a list of running ids that ended by itself would leave its tasks running for ever.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ _KINDS: Final = {
     "q:": "list",
     "p:": "list",
     "w:": "hash",
-    "r:": "set",
+    "r:": "hash",
     "s:": "zset",
     "n:": "set",
     "b:": "list",

@@ -8,10 +8,10 @@ QUEUED, `p` is QUEUED but parked, other states have the number of `states.State`
 | n | name | s | state | v | result |
 | q | queue and priority | u | custom state | t | error |
 | c | created | d | due | i | meta |
-| a | eta | b | started | h | checkpoint |
-| x | expires | e | finished | g | retries, crashes, crash limit |
-| p | payload | w | worker | z | cancelled |
-| o | options | f | fence | l | who listens |
+| a | eta | e | finished | h | checkpoint |
+| x | expires | j | last claim: fence, when | l | who listens |
+| p | payload | g | retries, crashes, crash limit | z | cancelled |
+| o | options | w | worker | | |
 
 Times are decimal text that gives the very same float back; scripts never write a time that they computed.
 """
@@ -19,16 +19,18 @@ Times are decimal text that gives the very same float back; scripts never write 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import repeat
+from itertools import groupby, repeat
+from operator import attrgetter
 from typing import Any, Final
 
 from celeriac.broker import Exchanged, Report
 from celeriac.errors import StoreCorrupt
 from celeriac.message import DEFAULT_CRASH_LIMIT, Delivery, Message, Record
 from celeriac.outcome import Settlement, stored
-from celeriac.states import State
+from celeriac.states import State, Verdict
 
 DEFAULT_QUEUE: Final = "default"
+LONGEST_RUN: Final = 5_000  # Lua can pass on some 8,000 arguments at once
 
 BROKEN: Final = stored(
     StoreCorrupt("its record in the store is broken: something else has written to it; send the task again")
@@ -77,11 +79,26 @@ def _fields(message: Message) -> list[Argument]:
 
 
 def settlements(finished: Iterable[Settlement]) -> list[Argument]:
-    """Write what `exchange.lua` shall settle."""
+    """Write what `exchange.lua` shall settle: runs of one verdict, by columns."""
     written: list[Argument] = []
-    for one in finished:
-        written += (one.id, one.fence, int(one.verdict), one.due, one.body)
+    for verdict, run in groupby(finished, attrgetter("verdict")):
+        some = list(run)
+        for start in range(0, len(some), LONGEST_RUN):
+            written += _run(int(verdict), some[start : start + LONGEST_RUN])
     return written
+
+
+def _run(verdict: int, run: list[Settlement]) -> list[Argument]:
+    written: list[Argument] = [verdict, len(run)]
+    written += [one.id for one in run]
+    written += [one.fence for one in run]
+    written += [one.body for one in run]
+    if verdict not in _FINAL:
+        written += [one.due for one in run]
+    return written
+
+
+_FINAL: Final = (Verdict.SUCCEEDED, Verdict.FAILED, Verdict.CANCELLED)
 
 
 def exchanged(reply: list[Any]) -> Exchanged:
@@ -182,6 +199,7 @@ def _record(task_id: str, fields: dict[bytes, bytes]) -> Record:
     state = take(b"s", b"2")
     queue, _, priority = take(b"q", DEFAULT_QUEUE.encode()).decode().partition(" ")
     retries, crashes, crash_limit = _tally(take(b"g", b""))
+    fence, _, started = take(b"j", b"0").decode().partition(" ")
     return Record(
         Message(
             id=task_id,
@@ -198,10 +216,10 @@ def _record(task_id: str, fields: dict[bytes, bytes]) -> Record:
         State.QUEUED if state == b"p" else State(int(state)),
         custom=take(b"u", b"").decode(),
         due=_time(take(b"d")),
-        started=_time(take(b"b")),
+        started=float(started) if started else None,
         finished=_time(take(b"e")),
         worker=take(b"w", b"").decode(),
-        fence=int(take(b"f", 0)),
+        fence=int(fence),
         retries=retries,
         crashes=crashes,
         cancelled=b"z" in fields,

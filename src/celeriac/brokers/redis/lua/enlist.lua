@@ -13,6 +13,7 @@
 local worker, unparked = ARGV[4], 0
 local key = worker_key(worker)
 call('HSET', key, 'i', ARGV[7], 'q', ARGV[8], 'l', ARGV[6], 'b', NOW, 'e', NOW)
+call('HSET', running_key(worker), PAD, PADDING)
 if call('HSETNX', key, 't', '0') == 1 then call('HSET', key, 'a', '', 'h', '0') end
 call('DEL', names_key(worker))
 for at = 9, #ARGV, 7000 do

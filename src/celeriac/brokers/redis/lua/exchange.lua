@@ -1,7 +1,8 @@
 -- Settle what a worker finished and claim what it shall run next. The hot path.
 -- KEYS, ARGV 1 to 3: include/keys.lua
 -- ARGV: 4 worker, 5 trip, 6 how many it wants, 7 the error of expired tasks, 8 of revoked, 9 of broken
---   ones, 10 onwards per settlement: id, fence, verdict, due, body
+--   ones, 10 onwards runs of one verdict: verdict, how many, their ids, fences, bodies, and for verdicts
+--   that are not final their due times
 -- Reply: nothing when the worker is unknown, else: the earliest due time or ''; refused ids; ids to stop; of
 --   the claims: "queue priority how-many" for each line, ids, names, fences (each with spaces between), the
 --   payloads, and for those that have any of it: position, options, tally (retries, crashes, crashes
@@ -51,29 +52,80 @@ local function put_back(task, verdict, due, body)
   return false
 end
 
-local function settle()
-  local settled, n, heads = {}, 0, {}
-  for at = 10, #ARGV, 5 do
-    local id, verdict = ARGV[at], ARGV[at + 2]
-    local key = RECORD .. id
-    local got = try('HMGET', key, 's', 'w', 'f', 'q', 'g', 'l')
-    if got[1] == RUNNING and got[2] == worker and got[3] == ARGV[at + 1] then
-      n = n + 1
-      settled[n] = id
-      local state = FINAL[verdict]
-      if state then
-        count('r', place_of(got[4]), -1)
-        conclude(id, key, state, ARGV[at + 4], got[5], got[6])
-      else
-        local task = look(id)
-        if put_back(task, verdict, ARGV[at + 3], ARGV[at + 4]) then heads[#heads + 1] = task end
-      end
+-- Field of what a worker runs: fence and queue, and a mark when the record has to be looked at.
+local entries = {}
+
+local function entry_of(field)
+  local entry = entries[field]
+  if not entry then
+    local fence, queue, mark = string.match(field, '^(%d+) (%S+) ?(!?)$')
+    entry = { fence = fence, queue = queue, plain = mark == '', ended = 0 }
+    entries[field] = entry
+  end
+  return entry
+end
+
+-- Write the end of a task of which nothing else has to be known.
+local function end_plainly(id, state, body)
+  local key, written, all = RECORD .. id, nil, 3
+  if body == '' then
+    written, all = try('HSET', key, 's', state, 'e', NOW), 2
+  else
+    written = try('HSET', key, 's', state, 'e', NOW, state == SUCCEEDED and 'v' or 't', body)
+  end
+  if written == all then
+    call('DEL', key) -- somebody has deleted the record
+  elseif type(written) == 'number' then
+    call('PEXPIRE', key, RETENTION)
+  end
+end
+
+local heads, done = {}, {}
+
+-- Settle one of ours whose fence is right.
+local function settle_one(entry, id, verdict, body, due)
+  local state = FINAL[verdict]
+  if state and entry.plain then
+    entry.ended = entry.ended + 1
+    return end_plainly(id, state, body)
+  end
+  local task = look(id)
+  if not held_by(task, worker) then return end
+  if state then
+    finish(task, state, body)
+  elseif put_back(task, verdict, due, body) then
+    heads[#heads + 1] = task
+  end
+end
+
+local function settle_run(verdict, many, at)
+  local held = call('HMGET', RUNS, unpack(ARGV, at, at + many - 1))
+  for number = 0, many - 1 do
+    local id, entry = ARGV[at + number], held[number + 1]
+    entry = entry and entry_of(entry)
+    if entry and entry.fence == ARGV[at + many + number] and not done[id] then
+      done[id] = true
+      settle_one(entry, id, verdict, ARGV[at + 2 * many + number], ARGV[at + 3 * many + number])
     else
       refused[#refused + 1] = id
     end
   end
-  if n > 0 then
-    in_chunks('SREM', RUNS, settled)
+end
+
+local function settle()
+  local at = 10
+  while at < #ARGV do
+    local verdict, many = ARGV[at], tonumber(ARGV[at + 1])
+    settle_run(verdict, many, at + 2)
+    at = at + 2 + many * (FINAL[verdict] and 3 or 4)
+  end
+  for _, entry in pairs(entries) do
+    if entry.ended > 0 then count('r', entry.queue, -entry.ended) end
+  end
+  local settled = {}
+  for id in pairs(done) do settled[#settled + 1] = id end
+  if #settled > 0 then
+    in_chunks('HDEL', RUNS, settled)
     in_chunks('ZREM', stops_key(worker), settled)
   end
   to_heads(heads)
@@ -110,18 +162,25 @@ local function answer(id, fence, name, payload, options, tally, checkpoint)
 end
 
 -- Say whether what scripts and workers read as numbers and words can be read so.
-local function is_whole(name, fence, tally, expires)
-  return name and (not fence or string.find(fence, '^%d+$')) and (not expires or tonumber(expires))
-    and (not tally or string.find(tally, '^%d+ %d+ %d+$')) and not string.find(name, '[%s%z]')
+local function is_whole(name, last, tally, expires)
+  return name and not string.find(name, '[%s%z]') and (not last or string.find(last, '^%d+ %S+$'))
+    and (not expires or tonumber(expires)) and (not tally or string.find(tally, '^%d+ %d+ %d+$'))
+end
+
+local held, first_claim = {}, '1 ' .. NOW
+
+local function hold(id, queue, fence, mark)
+  local n = #held
+  held[n + 1], held[n + 2] = id, fence .. ' ' .. queue .. mark
 end
 
 -- Look at an id just taken from its line; say whether it was a task that is still queued there.
 local function start(id, place, queue, priority)
   local key = RECORD .. id
-  local got = try('HMGET', key, 's', 'q', 'n', 'f', 'p', 'g', 'o', 'h', 'x', 'l')
+  local got = try('HMGET', key, 's', 'q', 'n', 'j', 'p', 'g', 'o', 'h', 'x', 'l')
   if got[1] or got.err or got[2] ~= place then return false end
-  local name, fence, expires, listeners = got[3], got[4], got[9], got[10]
-  if not is_whole(name, fence, got[6], expires) then
+  local name, last, tally, expires, listeners = got[3], got[4], got[6], got[9], got[10]
+  if not is_whole(name, last, tally, expires) then
     if call('EXISTS', key) == 0 then return false end
     count(priority, queue, -1)
     if expires then call('ZREM', EXPIRY, id) end
@@ -131,11 +190,16 @@ local function start(id, place, queue, priority)
   elseif not knows(name) then
     park(id, name, queue, priority)
   else
-    fence = fence and fence + 1 or 1
-    call('HSET', key, 's', RUNNING, 'w', worker, 'f', fence, 'b', NOW)
+    local fence, claim = 1, first_claim
+    if last then
+      fence = fence_of(last) + 1
+      claim = fence .. ' ' .. NOW
+    end
+    call('HSET', key, 's', RUNNING, 'j', claim, 'w', worker)
     if expires then call('ZREM', EXPIRY, id) end
     if listeners then tell(id, listeners) end
-    answer(id, fence, name, got[5], got[7], got[6], got[8])
+    hold(id, queue, fence, (listeners or tally) and ' !' or '')
+    answer(id, fence, name, got[5], got[7], tally, got[8])
   end
   return true
 end
@@ -182,7 +246,7 @@ local function claim()
       end
     end
   end
-  if claimed > 0 then in_chunks('SADD', RUNS, ids) end
+  if claimed > 0 then in_chunks('HSET', RUNS, held) end
 end
 
 -- The last trip's answer was lost: name again what is still held.

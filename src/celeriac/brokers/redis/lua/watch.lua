@@ -15,11 +15,19 @@ local function with_us(listeners)
   return table.concat(others, ' ')
 end
 
+-- Its worker's exchange has to look for listeners when the task ends.
+local function mark(id, worker)
+  local running = running_key(worker or '')
+  local entry = call('HGET', running, id)
+  if entry and string.sub(entry, -1) ~= '!' then call('HSET', running, id, entry .. ' !') end
+end
+
 for at = 5, #ARGV do
   local key = RECORD .. ARGV[at]
-  local got = try('HMGET', key, 'n', 's', 'l')
+  local got = try('HMGET', key, 'n', 's', 'l', 'w')
   if not got.err and got[1] and not (got[2] == '4' or got[2] == '5' or got[2] == '6') then
     call('HSET', key, 'l', with_us(got[3]))
+    if got[2] == '3' then mark(ARGV[at], got[4]) end
   end
   local record = try('HGETALL', key)
   reply[#reply + 1] = record.err and { 's', 'foreign' } or record

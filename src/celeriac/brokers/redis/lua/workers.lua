@@ -7,7 +7,7 @@ local reply = {}
 for _, worker in ipairs(call('ZRANGEBYSCORE', WORKERS, '(' .. NOW, '+inf')) do
   local known = call('HMGET', worker_key(worker), 'i', 'b', 'e')
   if known[1] then
-    reply[#reply + 1] = { worker, known[1], known[2], known[3], call('SCARD', running_key(worker)) }
+    reply[#reply + 1] = { worker, known[1], known[2], known[3], math.max(0, call('HLEN', running_key(worker)) - 1) }
   end
 end
 return reply

@@ -18,6 +18,11 @@ local function names_key(worker) return ROOT .. 'n:' .. worker end
 local function bell_key(worker) return ROOT .. 'b:' .. worker end
 local function news_channel(listener) return ROOT .. 'news:' .. listener end
 
+-- What a worker runs is a hash of ids; this first field makes it a real table at once: a small hash is a list to
+-- Redis, in which each of a batch's ids would be searched for from the start.
+local PAD = ' ' -- no id has one
+local PADDING = string.rep('-', 65)
+
 -- Call a command with one key and any number of arguments; Lua can unpack some 8,000 at once.
 local function in_chunks(command, key, arguments)
   for at = 1, #arguments, 7000 do

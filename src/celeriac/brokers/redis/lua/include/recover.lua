@@ -10,7 +10,7 @@ end
 
 local function recover(worker, body, revoked)
   local held, heads = {}, {}
-  for _, id in ipairs(call('SMEMBERS', running_key(worker))) do
+  for _, id in ipairs(call('HKEYS', running_key(worker))) do
     local task = look(id)
     if held_by(task, worker) then held[#held + 1] = task end
   end

@@ -16,15 +16,19 @@ local function tally_of(field)
   return tonumber(retries or 0), tonumber(crashes or 0), tonumber(limit or 3)
 end
 
+-- Field 'j' is the last claim: fence and when.
+local function fence_of(field) return string.match(field or '', '^%d+') end
+
 -- Read a record; nil when there is none, or something else is stored under its key.
 local function look(id)
   local key = RECORD .. id
-  local got = try('HMGET', key, 'n', 's', 'q', 'f', 'w', 'x', 'l', 'g', 'z')
+  local got = try('HMGET', key, 'n', 's', 'q', 'j', 'w', 'x', 'l', 'g', 'z')
   if not (got[1] or got[2]) then return nil end
   local queue, priority = place_of(got[3])
   return {
-    id = id, key = key, name = got[1] or '', state = got[2], queue = queue, priority = priority, fence = got[4],
-    worker = got[5], expires = got[6], listeners = got[7], tally = got[8], cancelled = got[9],
+    id = id, key = key, name = got[1] or '', state = got[2], queue = queue, priority = priority,
+    fence = fence_of(got[4]), worker = got[5], expires = got[6], listeners = got[7], tally = got[8],
+    cancelled = got[9],
   }
 end
 
@@ -40,8 +44,8 @@ local function tell_of(task)
   if task.listeners then tell(task.id, task.listeners) end
 end
 
--- Take a task out of whatever holds it; but its id stays in its line, where a claim skips it, and in its
--- worker's set of running ones, from which the caller takes it.
+-- Take a task out of whatever holds it; but its id stays in its line, where a claim skips it, and among what
+-- its worker runs, from which the caller takes it.
 local function leave(task)
   local state = task.state
   if state == RUNNING then return count('r', task.queue, -1) end
