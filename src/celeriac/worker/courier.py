@@ -227,6 +227,7 @@ class Courier(threading.Thread):
         return bool(self._finished or self._on_the_way) or self._clock.monotonic() >= self._next_look
 
     def _make_trip(self) -> None:
+        self._hang_bell()
         if not self._on_the_way:
             self._pack()
         answer = self._broker.exchange(
@@ -351,13 +352,22 @@ class Courier(threading.Thread):
             self._answer_bell(rung)
 
     def _armed_bell(self) -> Bell | None:
+        bell = self._hang_bell()
         try:
-            if self._bell is None:
-                self._bell = self._broker.bell(self._worker)
-            self._bell.arm(self._claiming and self._want > 0)
+            if bell is not None:
+                bell.arm(self._claiming and self._want > 0)
         except CeleriacError as error:
             log.debug("no bell", extra={"reason": str(error)})
             return None
+        return bell
+
+    def _hang_bell(self) -> Bell | None:
+        """Return the bell, made if need be: before a trip, because from that on the store may ring it."""
+        try:
+            if self._bell is None:
+                self._bell = self._broker.bell(self._worker)
+        except CeleriacError as error:
+            log.debug("no bell", extra={"reason": str(error)})
         return self._bell
 
     def _answer_bell(self, bell: Bell) -> None:
