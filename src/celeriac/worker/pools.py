@@ -14,7 +14,7 @@ import ctypes
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Final, Protocol
+from typing import Protocol
 
 from celeriac.context import Run
 from celeriac.outcome import Settlement
@@ -22,8 +22,6 @@ from celeriac.worker.log import log
 from celeriac.worker.runner import Runner, outcome_of
 
 Done = Callable[[Run, Settlement], None]
-
-_STACK_WAKE: Final = 1  # threads woken by a batch of tasks that are thought to be short
 
 
 class Pool(Protocol):
@@ -68,6 +66,10 @@ class _Thread(threading.Thread):
         self.guard = threading.Lock()
         self.current: Run | None = None
         self.abandoned = False
+        self.parked = (
+            threading.Lock()
+        )  # held while there is nothing to do; whoever releases it wakes the thread
+        self.parked.acquire()
 
     def run(self) -> None:
         self.pool.serve(self)
@@ -108,8 +110,8 @@ class ThreadPool:
         self._backlog: deque[Run] = deque()
         self._threads: set[_Thread] = set()
         self._lock = threading.Lock()
-        self._idle = 0
-        self._work = threading.Semaphore(0)
+        self._idle: list[_Thread] = []  # the last to come to rest is the first to be woken: it is the warmest
+        self._taken = self._taken_before = 0
         self._closed = False
         self._count = 0
 
@@ -118,7 +120,7 @@ class ThreadPool:
     @property
     def active(self) -> int:
         """How many threads are running a task, or about to take one."""
-        return len(self._threads) - self._idle
+        return len(self._threads) - len(self._idle)
 
     @property
     def backlog(self) -> int:
@@ -128,12 +130,16 @@ class ThreadPool:
     def put(self, runs: Iterable[Run], *, short: bool = False) -> None:
         """Take a batch; *short*: its tasks are thought to take less than it costs to wake a thread."""
         self._backlog.extend(runs)
-        self._wake(_STACK_WAKE if short and self.active else len(self._backlog))
+        if not short:
+            self._wake(len(self._backlog))
+        elif not self.active:
+            self._wake(1)
 
     def nudge(self) -> None:
-        """Wake another thread: the backlog does not shrink as fast as was thought."""
-        if self._backlog:
+        """Wake another thread if none has taken anything lately: the tasks are longer than was thought."""
+        if self._backlog and self._taken == self._taken_before:
             self._wake(1)
+        self._taken_before = self._taken
 
     def take_back(self) -> list[Run]:
         """Give back what waits for a thread."""
@@ -162,19 +168,21 @@ class ThreadPool:
 
     def close(self) -> None:
         """Let threads end when they have nothing to do."""
-        self._closed = True
-        self._work.release(len(self._threads) + 1)
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for thread in idle:
+            thread.parked.release()
 
     # --- inside --------------------------------------------------------------------------------------
 
     def _wake(self, wanted: int) -> None:
         with self._lock:
             count = min(wanted, self._room() - self.active)
-            woken = min(count, self._idle)
-            for _ in range(woken):
-                self._idle -= 1
-                self._work.release()
-            for _ in range(count - woken):
+            while count > 0 and self._idle:
+                count -= 1
+                self._idle.pop().parked.release()
+            for _ in range(count):
                 self._count += 1
                 thread = _Thread(self, self._count)
                 self._threads.add(thread)
@@ -189,6 +197,7 @@ class ThreadPool:
                 if not self._wait_for_work(thread):
                     return
                 continue
+            self._taken += 1  # several threads may lose a count here: it is only asked whether it moves
             self._serve_one(thread, run)
 
     def run_one(self, run: Run) -> Settlement:
@@ -202,8 +211,8 @@ class ThreadPool:
             if self._closed:
                 self._threads.discard(thread)
                 return False
-            self._idle += 1
-        self._work.acquire()
+            self._idle.append(thread)
+        thread.parked.acquire()
         return True
 
     def _serve_one(self, thread: _Thread, run: Run) -> None:

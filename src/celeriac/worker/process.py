@@ -88,6 +88,7 @@ class Worker:
         index: int = 0,
     ) -> None:
         self.options = options
+        self.hostname = options.hostname
         self.id = new_worker_id()
         self._broker, self._jobs, self._moments, self._clock = broker, jobs, moments, clock
         self._overseer = overseer or _Nobody()
@@ -259,7 +260,7 @@ class Worker:
     def _tell(self, moment: str) -> None:
         for call in self._moments[moment]:
             try:
-                call(self.options.hostname)
+                call(self.hostname)
             except Exception as error:  # noqa: BLE001 - user code
                 log.error("hook failed", extra={"hook": moment}, exc_info=error)
 
@@ -298,7 +299,7 @@ class Worker:
         batches: defaultdict[str, list[Run]] = defaultdict(list)
         for delivery in deliveries:
             job = self._jobs[delivery.name]
-            run = Run(job, delivery, self, self.options.hostname, claimed)
+            run = Run(job, delivery, self, self.hostname, claimed)
             run.pool = self._pools[job.executor]
             self._held[delivery.id] = run
             batches[job.executor].append(run)
