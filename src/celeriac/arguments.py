@@ -46,15 +46,14 @@ class Arguments:
         self._simple = all(p.default is not Parameter.empty for p in keyword_only)
 
     def _read_types(self, hints: dict[str, Any]) -> None:
-        kinds = {p.name: hints[p.name] for p in self.parameters if p.name in hints}
-        kinds = {name: kind for name, kind in kinds.items() if kind is not Any and codec.convertible(kind)}
-        rest = next((p.name for p in self.parameters if p.kind is Parameter.VAR_POSITIONAL), None)
-        named = next((p.name for p in self.parameters if p.kind is Parameter.VAR_KEYWORD), None)
-        self._rest = kinds.pop(rest, Any) if rest else Any
-        self._named = kinds.pop(named, Any) if named else Any
+        kinds = {p.name: _kind_of(p, hints) for p in self.parameters}
+        self._typed = any(kind is not Any for kind in kinds.values())
+        rest = next((p.name for p in self.parameters if p.kind is Parameter.VAR_POSITIONAL), "")
+        named = next((p.name for p in self.parameters if p.kind is Parameter.VAR_KEYWORD), "")
+        self._rest = kinds.pop(rest, Any)
+        self._named = kinds.pop(named, Any)
         self._kinds = kinds
         self._places = [p.name for p in self.parameters if p.kind in _POSITIONAL]
-        self._typed = bool(kinds) or self._rest is not Any or self._named is not Any
 
     def check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Return if the call fits.
@@ -93,6 +92,14 @@ class Arguments:
             return codec.convert(value, kind, what=f"the argument {name!r} of {self._name}")
         except DecodeError as error:
             raise InvalidArguments(str(error)) from error
+
+
+def _kind_of(parameter: Parameter, hints: dict[str, Any]) -> Any:
+    """Return the type that values of *parameter* are to become; Any to leave them as they are."""
+    kind = hints.get(parameter.name, Any)
+    if kind is Any or not codec.convertible(kind):
+        return Any
+    return kind | None if parameter.default is None else kind  # `x: int = None` admits None
 
 
 def _hints_of(function: Callable[..., Any]) -> dict[str, Any]:
