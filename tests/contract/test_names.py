@@ -1,0 +1,25 @@
+"""A verb has the same name everywhere: in the contract, in its page, and in its file of tests."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from celeriac.broker import Broker
+from tools.programs import ROOT
+
+PAGE = (ROOT / "docs" / "reference" / "broker.md").read_text()
+VERBS = sorted(Broker.__abstractmethods__)
+TESTED_WITH = {"close": "open", "ping": "open", "enlist": "workers"}
+
+
+def test_the_page_has_a_section_for_every_verb_and_no_other():
+    sections = set(re.findall(r"^## (\w+)$", PAGE, re.MULTILINE))
+
+    assert sections == {*VERBS, "liveness"}
+    assert set(re.findall(r"\(#(\w+)\)", PAGE)) == sections
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_its_tests(verb):
+    assert Path(__file__).with_name(f"test_{TESTED_WITH.get(verb, verb)}.py").exists()
