@@ -7,7 +7,7 @@ import importlib.util
 import os
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, Protocol, Unpack, cast, overload
 from zoneinfo import ZoneInfo
@@ -231,7 +231,7 @@ class Celeriac:
     # --- configuration ----------------------------------------------------------------------------------
 
     def config_from_object(self, source: object, namespace: str = "") -> None:
-        """Take settings from a module, its dotted name, an object or a mapping.
+        """Take settings from an object, a mapping, a module, or the name of one: `module` or `module:object`.
 
         Args:
             namespace: only names in capitals with this prefix and an underscore, such as `CELERIAC_…`.
@@ -239,7 +239,7 @@ class Celeriac:
         Raises:
             ConfigurationError: a name or a value is wrong.
         """
-        self.conf.load(importlib.import_module(source) if isinstance(source, str) else source, namespace)
+        self.conf.load(_import(source) if isinstance(source, str) else source, namespace)
         self._check_backend()
 
     def _check_backend(self) -> None:
@@ -262,7 +262,8 @@ class Celeriac:
     def aware(self, moment: datetime | float) -> datetime | float:
         """Give a naive datetime the zone of the `timezone` setting."""
         if isinstance(moment, datetime) and moment.tzinfo is None:
-            return moment.replace(tzinfo=ZoneInfo(self.conf.timezone))
+            zone = self.conf.timezone
+            return moment.replace(tzinfo=UTC if zone == "UTC" else ZoneInfo(zone))
         return moment
 
     # --- the store --------------------------------------------------------------------------------------
@@ -296,6 +297,7 @@ class Celeriac:
         }
 
     def _connect(self, **options: Any) -> Broker:
+        self._check_backend()
         return connect(self.broker_url, **{**self.store_options, **options})
 
     def _impatient_broker(self) -> Broker:
@@ -486,6 +488,15 @@ class Celeriac:
         from celeriac.embedded import Embedded
 
         return Embedded(self, queues=queues, concurrency=concurrency, threads=threads)
+
+
+def _import(name: str) -> Any:
+    """Import `module`, or `module:object` and return that object."""
+    module, _, path = name.partition(":")
+    found: Any = importlib.import_module(module)
+    for attribute in filter(None, path.split(".")):
+        found = getattr(found, attribute)
+    return found
 
 
 def _source(task: Task[Any, Any]) -> str:

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from types import ModuleType
 from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
 from celeriac.broker import DEFAULT_DEADLINE, DEFAULT_LEASE, DEFAULT_RETENTION
-from celeriac.errors import ConfigurationError
-from celeriac.message import DEFAULT_CRASH_LIMIT
+from celeriac.errors import ConfigurationError, InvalidName
+from celeriac.message import DEFAULT_CRASH_LIMIT, check_queue_name
 
 ENVIRONMENT_PREFIX: Final = "CELERIAC_"
 
@@ -96,9 +97,13 @@ class Config:
         object.__setattr__(self, "_origins", {})
         object.__setattr__(self, "version", 0)  # rises with each change, so that what is derived can be kept
         for name in DEFAULTS:
-            text = (os.environ if environment is None else environment).get(ENVIRONMENT_PREFIX + name.upper())
-            if text is not None:
-                self._set(name, _from_text(name, text), f"environment {ENVIRONMENT_PREFIX}{name.upper()}")
+            variable = ENVIRONMENT_PREFIX + name.upper()
+            text = (os.environ if environment is None else environment).get(variable)
+            if text:  # an empty variable counts as none
+                try:
+                    self._set(name, _from_text(name, text), f"environment {variable}")
+                except ConfigurationError as error:
+                    raise ConfigurationError(f"the environment variable {variable}: {error}") from error
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -141,12 +146,11 @@ class Config:
 
     def load(self, source: object, namespace: str = "") -> None:
         """Take settings from an object, module or mapping; see `Celeriac.config_from_object`."""
-        found = dict(source) if isinstance(source, Mapping) else _attributes(source)
-        if namespace:
-            prefix = namespace.upper() + "_"
-            self.update(
-                {name[len(prefix) :].lower(): v for name, v in found.items() if name.startswith(prefix)}
-            )
+        prefix = f"{namespace.upper()}_" if namespace else ""
+        found = dict(source) if isinstance(source, Mapping) else _attributes(source, prefix)
+        if prefix:
+            named = {name: value for name, value in found.items() if name.startswith(prefix)}
+            self.update({name.removeprefix(prefix).lower(): value for name, value in named.items()})
             return
         if isinstance(source, Mapping):
             self.update(found)
@@ -263,13 +267,47 @@ def _checked(name: str, value: Any) -> Any:
     least = _AT_LEAST.get(name)
     if least is not None and checked is not None and not checked >= least:
         raise ConfigurationError(f"the setting {name!r} must be at least {least:g}, not {value!r}")
-    if name == "task_default_priority" and checked > 9:
-        raise ConfigurationError(f"the setting {name!r} must be 0 to 9, not {value!r}")
+    if name in _MORE_RULES:
+        _MORE_RULES[name](name, checked)
     return checked
 
 
+def _check_priority(name: str, value: int) -> None:
+    if value > 9:
+        raise ConfigurationError(f"the setting {name!r} must be 0 to 9, not {value!r}")
+
+
+def _check_queue(name: str, value: str) -> None:
+    try:
+        check_queue_name(value)
+    except InvalidName as error:
+        raise ConfigurationError(f"the setting {name!r}: {error}") from error
+
+
+def _check_zone(name: str, value: str) -> None:
+    if value == "UTC":  # needs no table of zones, which small containers lack
+        return
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ConfigurationError(f"the setting {name!r} must be the name of a zone, not {value!r}") from error
+
+
+_MORE_RULES: Final[dict[str, Callable[[str, Any], None]]] = {
+    "task_default_priority": _check_priority,
+    "task_default_queue": _check_queue,
+    "timezone": _check_zone,
+}
+
+_WORDS: Final[dict[str, bool | None]] = {
+    **dict.fromkeys(("1", "true", "yes", "on"), True),
+    **dict.fromkeys(("0", "false", "no", "off"), False),
+    **dict.fromkeys(("none", "null"), None),
+}
+
+
 def _from_text(name: str, text: str) -> Any:
-    """Read an environment variable: lists are comma-separated, tables are JSON."""
+    """Read an environment variable: lists are comma-separated, tables are JSON, and None is a word."""
     hint = get_args(_hints()[name])[0]
     if get_origin(hint) is tuple:
         return tuple(part.strip() for part in text.split(",") if part.strip())
@@ -277,13 +315,18 @@ def _from_text(name: str, text: str) -> Any:
         try:
             return msgspec.json.decode(text.encode())
         except msgspec.DecodeError as error:
-            raise ConfigurationError(f"{ENVIRONMENT_PREFIX}{name.upper()} must be JSON: {error}") from error
+            raise ConfigurationError(f"{name} must be JSON: {error}") from error
+    word = text.strip().lower()
+    if hint is bool or (word in ("none", "null") and type(None) in get_args(hint)):
+        return _WORDS.get(word, text)
     return text
 
 
-def _attributes(source: object) -> dict[str, Any]:
+def _attributes(source: object, prefix: str) -> dict[str, Any]:
+    """Return the public attributes of *source* whose names begin with *prefix*; no other is looked at."""
     names = vars(source) if isinstance(source, ModuleType | type) else dir(source)
-    return {name: getattr(source, name) for name in names if not name.startswith("_")}
+    wanted = [name for name in names if name.startswith(prefix) and not name.startswith("_")]
+    return {name: getattr(source, name) for name in wanted}
 
 
 def _unknown(name: str, kind: type[Exception]) -> Exception:
