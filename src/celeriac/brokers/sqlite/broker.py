@@ -232,4 +232,4 @@ def _pass_on(transaction: Transaction, worker: str) -> None:
     transaction.run("bell_rung", worker)
     row = transaction.one("worker_known", worker)
     for queue in codec.decode(row[0].encode(), list[str]) if row else ():
-        transaction.queued[queue] += transaction.value("bell_ready", queue)
+        transaction.ready(queue, transaction.value("bell_ready", queue))

@@ -117,9 +117,10 @@ def _settle(
             values[settlement.verdict] += (seq, settlement.fence, settlement.body)
     if careful:
         return moves.settle(transaction, moves.held_by(transaction, worker.id), finished, now)
-    count = transaction.update("exchange_succeed", 3, values.pop(Verdict.SUCCEEDED), now, worker.id)
+    holder = (worker.id,)
+    count = transaction.update("exchange_succeed", 3, (now,), values.pop(Verdict.SUCCEEDED), holder)
     for verdict, rows in values.items():
-        count += transaction.update("exchange_fail", 3, rows, moves.FINAL[verdict], now, worker.id)
+        count += transaction.update("exchange_fail", 3, (moves.FINAL[verdict], now), rows, holder)
     if count != len(finished):
         raise Refused
     return []
@@ -142,7 +143,7 @@ def _claim(transaction: Transaction, worker: Known, trip: int, want: int, now: f
                 transaction.run("exchange_claim", now, worker.id, trip, len(claims), seqs)
                 worker.held.update([(row[2], row[0]) for row in good])
                 claims += [Delivery(*row[2:]) for row in good]
-            transaction.queued[queue] -= len(rows)
+            transaction.ready(queue, -len(rows))
             if len(rows) < most:
                 break
     return claims

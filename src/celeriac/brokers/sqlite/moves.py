@@ -89,13 +89,13 @@ def _put_off(transaction: Transaction, lines: Lines, task: Held, due: float, now
         return
     first = transaction.value("due_first")
     if first is None or due < first:  # whoever sleeps until `first` must sleep shorter
-        transaction.queued[task.queue] += 1
+        transaction.ready(task.queue)
     transaction.run("move_schedule", due, task.retries, task.error, task.seq)
 
 
 def _queue(transaction: Transaction, task: Held, position: int) -> None:
     transaction.run("move_queue", position, task.retries, task.crashes, task.error, task.seq)
-    transaction.queued[task.queue] += 1
+    transaction.ready(task.queue)
 
 
 def finish(transaction: Transaction, tasks: Sequence[int], state: State, body: bytes, now: float) -> None:
@@ -111,5 +111,6 @@ def promote(transaction: Transaction, now: float, limit: int) -> int:
         return 0
     lines = Lines(transaction)
     transaction.many("promote", [(lines.tail(queue, priority), seq) for seq, queue, priority in due])
-    transaction.queued.update(queue for _, queue, _ in due)
+    for _, queue, _ in due:
+        transaction.ready(queue)
     return len(due)

@@ -24,14 +24,14 @@ def send(transaction: Transaction, messages: Sequence[Message], now: float, *, c
     if not messages:
         return 0
     transaction.news = False  # nobody can be watching what is not there yet
-    first = transaction.value("due_first") if any(_is_later(message, now) for message in messages) else None
-    tasks, hungry = _tasks(transaction, messages, now)
+    place = _Places(transaction)
+    tasks = [place.row(message, now) for message in messages]
     sent = [_sent(message, task[0]) for message, task in zip(messages, tasks, strict=True)]
     if transaction.insert("send_message", sent) != len(messages):
         raise Repeated
+    if place.hungry:
+        _count(transaction, messages, now)
     transaction.insert("send_task", tasks)
-    if hungry:
-        _count(transaction, messages, now, first)
     return len(messages)
 
 
@@ -45,28 +45,37 @@ def _new(transaction: Transaction, messages: Sequence[Message]) -> Sequence[Mess
     return list(new.values())
 
 
-def _is_later(message: Message, now: float) -> bool:
-    return message.eta is not None and message.eta > now
+class _Places:
+    """Gives new tasks their number and their place in line, within one transaction.
 
+    Attributes:
+        hungry: whether any worker wants to be rung.
+    """
 
-def _tasks(transaction: Transaction, messages: Sequence[Message], now: float) -> tuple[list[Row], bool]:
-    """Return the rows for `sql/send_task.sql`, and whether any worker wants to be rung."""
-    tails: dict[tuple[str, int], int] = {}
-    rows: list[Row] = []
-    last, hungry = 0, False
-    for message in messages:
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+        self._tails: dict[tuple[str, int], int] = {}
+        self._last = 0
+        self.hungry = False
+
+    def row(self, message: Message, now: float) -> Row:
+        """Return the row of *message* for `sql/send_task.sql`."""
         line = message.queue, message.priority
-        if line not in tails:
-            top, tail, hungry = transaction.one("send_place", *line) or (None, None, False)
-            tails[line] = tail or 0
-            last = last or top or 0
-        last += 1
+        tail = self._tails.get(line)
+        if tail is None:
+            tail = self._look(line)
+        self._last += 1
         if message.eta is not None and message.eta > now:
-            rows.append((last, State.SCHEDULED, *line, 0, message.expires, message.eta))
-        else:
-            tails[line] += 1
-            rows.append((last, State.QUEUED, *line, tails[line], message.expires, None))
-    return rows, bool(hungry)
+            return (self._last, State.SCHEDULED, *line, 0, message.expires, message.eta)
+        self._tails[line] = tail + 1
+        return (self._last, State.QUEUED, *line, tail + 1, message.expires, None)
+
+    def _look(self, line: tuple[str, int]) -> int:
+        last, tail, hungry = self._transaction.one("send_place", *line) or (None, None, False)
+        self._last = self._last or last or 0
+        self.hungry = bool(hungry)
+        self._tails[line] = tail or 0
+        return tail or 0
 
 
 def _sent(message: Message, seq: int) -> Row:
@@ -82,10 +91,15 @@ def _sent(message: Message, seq: int) -> Row:
     )
 
 
-def _count(transaction: Transaction, messages: Sequence[Message], now: float, first: float | None) -> None:
+def _count(transaction: Transaction, messages: Sequence[Message], now: float) -> None:
     """Say how many idle workers there is work for."""
-    later = [message for message in messages if _is_later(message, now)]
-    transaction.queued.update(message.queue for message in messages if not _is_later(message, now))
-    soonest = min(later, key=lambda message: message.eta or 0.0, default=None)
-    if soonest is not None and (first is None or (soonest.eta or 0.0) < first):
-        transaction.queued[soonest.queue] += 1  # whoever sleeps until `first` must sleep shorter
+    soonest: Message | None = None
+    for message in messages:
+        if message.eta is None or message.eta <= now:
+            transaction.ready(message.queue)
+        elif soonest is None or soonest.eta is None or message.eta < soonest.eta:
+            soonest = message
+    if soonest is not None and soonest.eta is not None:
+        first = transaction.value("due_first")
+        if first is None or soonest.eta < first:  # whoever sleeps until `first` must sleep shorter
+            transaction.ready(soonest.queue)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
@@ -38,9 +37,13 @@ class Transaction:
 
     def __init__(self, cursor: sqlite3.Cursor) -> None:
         self._cursor = cursor
-        self.queued: Counter[str] = Counter()
+        self.queued: dict[str, int] = {}
         self.rings: list[tuple[str, bytes]] = []
         self.news = True
+
+    def ready(self, queue: str, count: int = 1) -> None:
+        """Note that *count* tasks of *queue* became ready to be claimed; fewer than none when some were."""
+        self.queued[queue] = self.queued.get(queue, 0) + count
 
     def all(self, name: str, *values: Any) -> list[Row]:
         """Return all rows."""
@@ -69,6 +72,8 @@ class Transaction:
 
     def insert(self, name: str, rows: Sequence[Row]) -> int:
         """Do as `many` does, faster: the statement inserts values, and takes many rows of them at once."""
+        if len(rows) == 1:
+            return self._cursor.execute(sql(name), rows[0]).rowcount
         whole = len(rows) - len(rows) % _INSERTED_AT_ONCE
         count = 0
         for start in range(0, whole, _INSERTED_AT_ONCE):
@@ -76,17 +81,18 @@ class Transaction:
             count += self._cursor.execute(sql_with_rows(name, _INSERTED_AT_ONCE), values).rowcount
         return count + self.many(name, rows[whole:]) if whole < len(rows) else count
 
-    def update(self, name: str, width: int, values: list[Any], *more: Any) -> int:
+    def update(self, name: str, width: int, before: Row, values: list[Any], after: Row) -> int:
         """Change rows in one statement that joins *values*, rows of *width* laid end to end; return how many.
 
-        Rows of nulls fill up to a power of two, so that few statements serve all sizes.
+        The statement's other parameters stand *before* and *after* the values. Rows of nulls fill up to
+        a power of two, so that few statements serve all sizes.
         """
         count = 0
         for start in range(0, len(values), width * _UPDATED_AT_ONCE):
             part = values[start : start + width * _UPDATED_AT_ONCE]
             rows = 1 << (len(part) // width - 1).bit_length()
             part += [None] * (width * rows - len(part))
-            count += self._cursor.execute(sql_with_rows(name, rows), (*part, *more)).rowcount
+            count += self._cursor.execute(sql_with_rows(name, rows), (*before, *part, *after)).rowcount
         return count
 
 
@@ -181,17 +187,18 @@ class Store:
 
     def _choose_whom_to_ring(self, transaction: Transaction) -> None:
         if transaction.queued:
-            self._choose_workers(transaction, +transaction.queued)
+            wanted = {queue: count for queue, count in transaction.queued.items() if count > 0}
+            self._choose_workers(transaction, wanted)
         if transaction.news:
             listeners = transaction.all("listeners")
             if listeners and (newest := listeners[0][1] or 0) > self._told:
                 self._told = newest
                 transaction.rings.extend((address, NEWS) for address, _ in listeners)
 
-    def _choose_workers(self, transaction: Transaction, wanted: Counter[str]) -> None:
+    def _choose_workers(self, transaction: Transaction, wanted: dict[str, int]) -> None:
         for worker, queues, address in transaction.all("bell_hungry") if wanted else ():
             names: list[str] = codec.decode(queues.encode(), list[str])
-            queue = next((name for name in names if wanted[name] > 0), None)
+            queue = next((name for name in names if wanted.get(name, 0) > 0), None)
             if queue is not None:
                 wanted[queue] -= 1
                 transaction.run("bell_rung", worker)

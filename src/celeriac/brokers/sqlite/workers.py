@@ -24,7 +24,8 @@ def enlist(transaction: Transaction, worker: WorkerInfo, now: float, boot: str) 
     lines = Lines(transaction)
     parked = transaction.all("unpark_tasks", names)
     transaction.many("unpark", [(lines.tail(queue, priority), seq) for seq, queue, priority in parked])
-    transaction.queued.update(queue for _, queue, _ in parked)
+    for _, queue, _ in parked:
+        transaction.ready(queue)
 
 
 def heartbeat(transaction: Transaction, workers: Sequence[str], now: float) -> Beat:
