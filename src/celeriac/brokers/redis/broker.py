@@ -6,8 +6,9 @@ over (Redis's own expiry, by the server's clock).
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -29,8 +30,9 @@ from celeriac.broker import (
 )
 from celeriac.brokers.redis import wire
 from celeriac.brokers.redis.bell import RedisBell
-from celeriac.brokers.redis.connection import Client, Command
+from celeriac.brokers.redis.connection import Client, Command, Link
 from celeriac.brokers.redis.faults import fault_of
+from celeriac.brokers.redis.foreign import foreign_keys
 from celeriac.brokers.redis.keys import SCHEMA_VERSION, Keys
 from celeriac.brokers.redis.listener import RedisListener
 from celeriac.brokers.redis.scripts import script
@@ -40,9 +42,12 @@ from celeriac.errors import OperationalError, SchemaError, StoreCorrupt
 from celeriac.message import Message, Record
 from celeriac.outcome import EXPIRED, LEASE_LOST, PURGED, REVOKED, Settlement
 
+_log: Final = logging.getLogger("celeriac.redis")
+
 MINIMUM_VERSION: Final = (6, 2)
 LONGEST_RETENTION: Final = 100 * 365 * 86_400.0
 BATCH: Final = 1_000
+EACH: Final = 0.000_1  # seconds that a batch may take longer for each of its tasks
 
 _CODES: Final[dict[str, Cancelled]] = {
     "c": "cancelled",
@@ -89,21 +94,24 @@ class RedisBroker(Broker):
 
     def open(self) -> None:
         """Connect, check the server's version and the layout's; see `Broker.open`."""
-        info, _, version = self._client.ask_all(
-            [("INFO", "server"), ("SETNX", self._keys.schema, SCHEMA_VERSION), ("GET", self._keys.schema)]
-        )
-        self._check_server(_sound(info, self.url))
-        if _sound(version, self.url) != SCHEMA_VERSION.encode():
+        schema = self._keys.schema
+        commands = [
+            ("INFO", "server"),
+            ("INFO", "memory"),
+            ("SETNX", schema, SCHEMA_VERSION),
+            ("GET", schema),
+        ]
+        server, memory, _, version = (_sound(reply, self.url) for reply in self._client.ask_all(commands))
+        self._check_version(_facts(server).get("redis_version", "0"))
+        if version != SCHEMA_VERSION.encode():
             raise SchemaError(
-                f"{self.url}: {self._keys.schema} is {version!r}, this Celeriac writes {SCHEMA_VERSION!r}; "
-                "use another namespace, or the version of Celeriac that wrote it"
+                f"{self.url}: {schema} says {version.decode(errors='replace')!r}, this Celeriac needs "
+                f"{SCHEMA_VERSION!r}; use another namespace, or the version of Celeriac that wrote it"
             )
+        _warn_of_eviction(self.url, _facts(memory))
         self._opened = True
 
-    def _check_server(self, info: bytes) -> None:
-        lines = (line.partition(b":") for line in info.splitlines())
-        facts = {name.decode(): value.decode() for name, _, value in lines}
-        version = facts.get("redis_version", "0")
+    def _check_version(self, version: str) -> None:
         if tuple(int(part) for part in version.split(".")[:2] if part.isdecimal()) < MINIMUM_VERSION:
             raise OperationalError(
                 f"{self.url} runs Redis {version}; Celeriac needs Redis 6.2 or newer, or Valkey"
@@ -119,20 +127,37 @@ class RedisBroker(Broker):
         [answer] = self._client.ask_all([("PING",)])
         _sound(answer, self.url)
 
-    def _call(self, verb: str, now: float, *arguments: Any) -> Any:
-        """Run the script of *verb*; *now* is the caller's."""
+    def _call(
+        self,
+        verb: str,
+        now: float,
+        *arguments: Any,
+        patience: float = 0.0,
+        first: Callable[[Link], None] | None = None,
+    ) -> Any:
+        """Run the script of *verb*; *now* is the caller's. Scripts hear which try this is.
+
+        Args:
+            patience, first: see `Client.call`.
+        """
         if not self._opened:
             self.open()
-        moment = now + self._skew.seconds
-        command = (*self._shared, moment, self._retention, *arguments)
+        shared, moment, retention = self._shared, now + self._skew.seconds, self._retention
         try:
-            return self._client.call(script(verb), command)
+            return self._client.call(
+                script(verb),
+                lambda attempt: (*shared, moment, retention, attempt, *arguments),
+                patience=patience,
+                first=first,
+            )
         except StoreCorrupt as error:
-            raise StoreCorrupt(f"{error}: {self._suspect()}") from error.__cause__
+            raise StoreCorrupt(f"{error}: {self._foreign()}") from error.__cause__
 
-    def _suspect(self) -> str:
-        """Find the key that holds what is not ours."""
-        return "look for it with TYPE"
+    def _foreign(self) -> str:
+        """Name the keys that are not of our kind, and what to do."""
+        found = foreign_keys(self._client, self._keys)
+        named = ", ".join(found[:5]) or "a key that could not be found"
+        return f"{named}; move the other program's data to another database or change the namespace"
 
     # --- send, exchange -------------------------------------------------------------------------------
 
@@ -140,7 +165,8 @@ class RedisBroker(Broker):
         """Accept *messages*; see `Broker.send`."""
         if not messages:
             return 0
-        return int(self._call("send", now, *wire.grouped(self._skew.messages(messages))))
+        groups = wire.grouped(self._skew.messages(messages))
+        return int(self._call("send", now, *groups, patience=len(messages) * EACH))
 
     def enlist(self, worker: WorkerInfo, now: float) -> None:
         """Make *worker* known; see `Broker.enlist`."""
@@ -164,8 +190,7 @@ class RedisBroker(Broker):
 
     def heartbeat(self, workers: Sequence[str], now: float) -> Beat:
         """Renew leases, and measure the clocks' difference; see `Broker.heartbeat`."""
-        self._client.run(lambda link, _: self._skew.measure(link))
-        reply = self._call("heartbeat", now, *workers)
+        reply = self._call("heartbeat", now, *workers, first=self._skew.measure)
         stops = {}
         for worker, flat in zip(workers, reply, strict=True):
             if flat:
@@ -189,12 +214,12 @@ class RedisBroker(Broker):
         self, ids: Sequence[str], now: float, *, terminate: bool = False, error: bytes = REVOKED
     ) -> list[Cancelled]:
         """Revoke tasks; see `Broker.cancel`."""
-        codes = self._call("cancel", now, error, int(terminate), *ids)
+        codes = self._call("cancel", now, error, int(terminate), *ids, patience=len(ids) * EACH)
         return [_CODES[code] for code in codes.decode()]
 
     def forget(self, ids: Collection[str]) -> int:
         """Delete finished records; see `Broker.forget`."""
-        return int(self._call("forget", 0.0, *ids))
+        return int(self._call("forget", 0.0, *ids, patience=len(ids) * EACH))
 
     def purge(self, queue: str, now: float, limit: int = TEND_LIMIT) -> int:
         """Cancel what has not started; see `Broker.purge`."""
@@ -259,7 +284,7 @@ class RedisBroker(Broker):
         return RedisListener(self._client, self._keys, self._watch)
 
     def _watch(self, listener: str, ids: Sequence[str]) -> list[Record | None]:
-        replies = self._call("watch", 0.0, listener, *ids)
+        replies = self._call("watch", 0.0, listener, *ids, patience=len(ids) * EACH)
         return [self._record(task_id, reply) for task_id, reply in zip(ids, replies, strict=True)]
 
     def bell(self, worker: str) -> Bell:
@@ -276,3 +301,20 @@ def _sound(reply: Any, where: str) -> Any:
     if isinstance(reply, Exception):
         raise fault_of(reply, where).error from reply  # type: ignore[arg-type]
     return reply
+
+
+def _facts(info: bytes) -> dict[str, str]:
+    """Read the reply of INFO."""
+    pairs = (line.partition(":") for line in info.decode(errors="replace").splitlines())
+    return {name: value for name, _, value in pairs}
+
+
+def _warn_of_eviction(where: str, facts: dict[str, str]) -> None:
+    policy = facts.get("maxmemory_policy", "")
+    if policy.startswith("allkeys") and facts.get("maxmemory", "0") != "0":
+        _log.warning(
+            "the store may delete tasks when its memory is full: maxmemory-policy of %s is %s, "
+            "it should be noeviction",
+            where,
+            policy,
+        )

@@ -34,6 +34,7 @@ FIRST_PAUSE: Final = 0.005
 LONGEST_PAUSE: Final = 0.2
 # The share of the deadline after which the first try counts as lost: the rest is for a fresh connection.
 FIRST_SHARE: Final = 0.6
+SHORTEST_LIMIT: Final = 0.05
 
 monotonic: Final = SystemClock.monotonic
 
@@ -150,59 +151,70 @@ class Client:
 
     # --- verbs ------------------------------------------------------------------------------------
 
-    def call(self, script: Script, arguments: Callable[[int], Command] | Command) -> Any:
-        """Run *script*; *arguments* are `numkeys key … arg …`, or make them from the number of the try."""
+    def call(
+        self,
+        script: Script,
+        arguments: Callable[[int], Command],
+        *,
+        patience: float = 0.0,
+        first: Callable[[Link], None] | None = None,
+    ) -> Any:
+        """Run *script*.
+
+        Args:
+            arguments: makes the arguments of EVALSHA for the first try (0) and later ones (1, 2, …).
+            patience: seconds that the script itself may take on top of the deadline.
+            first: asked to do something with the same connection before.
+        """
 
         def run(link: Link, attempt: int) -> Any:
-            given = arguments(attempt) if callable(arguments) else arguments
-            command = ("EVALSHA", script.sha, *given)
+            if first is not None:
+                first(link)
+            command = ("EVALSHA", script.sha, *arguments(attempt))
             try:
                 return link.ask(command)
             except NoScriptError:
                 link.ask(("SCRIPT", "LOAD", script.source))
                 return link.ask(command)
 
-        return self.run(run)
+        return self.run(run, patience=patience)
 
     def ask_all(self, commands: Sequence[Command]) -> list[Any]:
         """Send commands that only read, or may be repeated; an error reply stands among the replies."""
         return self.run(lambda link, _: link.ask_all(commands))
 
-    def run(self, work: Callable[[Link, int], T]) -> T:
+    def run(self, work: Callable[[Link, int], T], *, patience: float = 0.0) -> T:
         """Do *work* with a connection, again until the deadline while the server is away or busy.
 
         Raises:
             OperationalError: it is away for longer than the deadline, or trying again cannot help.
         """
-        until = monotonic() + self._deadline
+        until = monotonic() + self._deadline + patience
+        limit = self._deadline * FIRST_SHARE + patience
         attempt, pause = 0, FIRST_PAUSE
         while True:
             try:
-                return self._try(work, attempt, until)
+                return self._try(work, attempt, limit)
             except Fault as fault:
-                cause = fault.__cause__
                 if not fault.transient or monotonic() + pause >= until:
-                    raise self._final(fault) from cause
+                    raise self._final(fault) from fault.__cause__
             self._pause.wait(pause)
             attempt, pause = attempt + 1, min(pause * 2, LONGEST_PAUSE)
+            limit = max(SHORTEST_LIMIT, until - monotonic())
 
     def _final(self, fault: Fault) -> OperationalError:
         if not fault.transient:
             return fault.error
         return type(fault.error)(f"{fault.error} (tried for {self._deadline:g} s)")
 
-    def _try(self, work: Callable[[Link, int], T], attempt: int, until: float) -> T:
-        left = max(0.05, until - monotonic())
-        limit = left * FIRST_SHARE if attempt == 0 else left
+    def _try(self, work: Callable[[Link, int], T], attempt: int, limit: float) -> T:
         link: Link | None = None
         try:
             link = self._take(limit)
             result = work(link, attempt)
-        except ResponseError as error:
-            self._after(link, fault := fault_of(error, self.where))
-            raise fault from error
         except RedisError as error:
-            self._after(link, fault := fault_of(error, self.where))
+            fault = fault_of(error, self.where)
+            self._after(link, fault)
             raise fault from error
         except BaseException:  # a KeyboardInterrupt amid a reply, say
             if link is not None:
@@ -230,11 +242,18 @@ class Client:
         try:
             link = self._idle.pop()
         except IndexError:
-            link = self.connect(limit)
-            self._greet(link)
-            return link
+            return self._new(limit)
         if link.socket_timeout != limit:
             link.limit(limit)
+        return link
+
+    def _new(self, limit: float) -> Link:
+        link = self.connect(limit)
+        try:
+            self._greet(link)
+        except BaseException:
+            link.disconnect()
+            raise
         return link
 
     def _give_back(self, link: Link) -> None:

@@ -1,6 +1,6 @@
 -- Revoke tasks.
--- KEYS, ARGV 1 to 3: include/keys.lua
--- ARGV: 4 the error, 5 '1' to terminate running ones, 6 onwards ids
+-- KEYS, ARGV 1 to 4: include/keys.lua
+-- ARGV: 5 the error, 6 '1' to terminate running ones, 7 onwards ids
 -- Reply: one letter per id: c(ancelled), s(topping), n(oted), f(inal), u(nknown)
 -- Atomic: all of it
 -- include: keys
@@ -9,11 +9,16 @@
 -- include: lines
 -- include: news
 -- include: task
-local error, terminate, codes = ARGV[4], ARGV[5] == '1', {}
+local error, terminate, codes = ARGV[5], ARGV[6] == '1', {}
+
+-- Said again because the first answer was lost: what we then cancelled counts as cancelled.
+local function ended_now(task)
+  return task.state == CANCELLED and call('HGET', task.key, 'e') == NOW
+end
 
 local function cancel(task)
   if not task then return 'u' end
-  if is_final(task.state) then return 'f' end
+  if is_final(task.state) then return AGAIN and ended_now(task) and 'c' or 'f' end
   if task.state ~= RUNNING then
     finish(task, CANCELLED, error)
     return 'c'
@@ -25,6 +30,6 @@ local function cancel(task)
   return 's'
 end
 
-for at = 6, #ARGV do codes[#codes + 1] = cancel(look(ARGV[at])) end
+for at = 7, #ARGV do codes[#codes + 1] = cancel(look(ARGV[at])) end
 write_all()
 return table.concat(codes)

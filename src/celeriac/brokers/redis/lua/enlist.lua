@@ -1,7 +1,7 @@
 -- Make a worker known; queue the parked tasks whose names it knows.
--- KEYS, ARGV 1 to 3: include/keys.lua
--- ARGV: 4 worker, 5 when its lease ends, 6 its lease in seconds, 7 its description, 8 its queues (with
---   spaces between), 9 onwards the names that it knows, sorted
+-- KEYS, ARGV 1 to 4: include/keys.lua
+-- ARGV: 5 worker, 6 when its lease ends, 7 its lease in seconds, 8 its description, 9 its queues (with
+--   spaces between), 10 onwards the names that it knows, sorted
 -- Reply: how many tasks were unparked
 -- Atomic: all of it; may be repeated
 -- include: keys
@@ -10,16 +10,16 @@
 -- include: lines
 -- include: news
 -- include: task
-local worker, unparked = ARGV[4], 0
+local worker, unparked = ARGV[5], 0
 local key = worker_key(worker)
-call('HSET', key, 'i', ARGV[7], 'q', ARGV[8], 'l', ARGV[6], 'b', NOW, 'e', NOW)
+call('HSET', key, 'i', ARGV[8], 'q', ARGV[9], 'l', ARGV[7], 'b', NOW, 'e', NOW)
 call('HSET', running_key(worker), PAD, PADDING)
 if call('HSETNX', key, 't', '0') == 1 then call('HSET', key, 'a', '', 'h', '0') end
 call('DEL', names_key(worker))
-for at = 9, #ARGV, 7000 do
+for at = 10, #ARGV, 7000 do
   call('SADD', names_key(worker), unpack(ARGV, at, math.min(at + 6999, #ARGV)))
 end
-call('ZADD', WORKERS, ARGV[5], worker)
+call('ZADD', WORKERS, ARGV[6], worker)
 
 local function unpark(name)
   local parked = parked_key(name)
@@ -36,7 +36,7 @@ local function unpark(name)
 end
 
 if call('EXISTS', PARKED) == 1 then
-  for at = 9, #ARGV do
+  for at = 10, #ARGV do
     if call('SISMEMBER', PARKED, ARGV[at]) == 1 then unpark(ARGV[at]) end
   end
 end

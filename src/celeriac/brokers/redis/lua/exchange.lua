@@ -1,7 +1,7 @@
 -- Settle what a worker finished and claim what it shall run next. The hot path.
--- KEYS, ARGV 1 to 3: include/keys.lua
--- ARGV: 4 worker, 5 trip, 6 how many it wants, 7 the error of expired tasks, 8 of revoked, 9 of broken
---   ones, 10 onwards runs of one verdict: verdict, how many, their ids, fences, bodies, and for verdicts
+-- KEYS, ARGV 1 to 4: include/keys.lua
+-- ARGV: 5 worker, 6 trip, 7 how many it wants, 8 the error of expired tasks, 9 of revoked, 10 of broken
+--   ones, 11 onwards runs of one verdict: verdict, how many, their ids, fences, bodies, and for verdicts
 --   that are not final their due times
 -- Reply: nothing when the worker is unknown, else: the earliest due time or ''; refused ids; ids to stop; of
 --   the claims: "queue priority how-many" for each line, ids, names, fences (each with spaces between), the
@@ -17,8 +17,8 @@
 local RETRY, RELEASE, CRASHED = '4', '5', '6'
 local FINAL = { ['1'] = SUCCEEDED, ['2'] = FAILED, ['3'] = CANCELLED }
 local LOOKS, STALE = 1000, 10000
-local worker, trip, want = ARGV[4], ARGV[5], tonumber(ARGV[6])
-local EXPIRED, REVOKED, BROKEN = ARGV[7], ARGV[8], ARGV[9]
+local worker, trip, want = ARGV[5], ARGV[6], tonumber(ARGV[7])
+local EXPIRED, REVOKED, BROKEN = ARGV[8], ARGV[9], ARGV[10]
 local OURS, RUNS = worker_key(worker), running_key(worker)
 
 local known = call('HMGET', OURS, 't', 'q', 'a', 'h', 'j')
@@ -113,7 +113,7 @@ local function settle_run(verdict, many, at)
 end
 
 local function settle()
-  local at = 10
+  local at = 11
   while at < #ARGV do
     local verdict, many = ARGV[at], tonumber(ARGV[at + 1])
     settle_run(verdict, many, at + 2)

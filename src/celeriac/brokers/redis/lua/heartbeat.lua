@@ -1,11 +1,11 @@
 -- Renew leases.
--- KEYS, ARGV 1 to 3: include/keys.lua
--- ARGV: 4 onwards workers
+-- KEYS, ARGV 1 to 4: include/keys.lua
+-- ARGV: 5 onwards workers
 -- Reply: per worker nothing when it is unknown, else its stops and since when, alternating
 -- Atomic: all of it; may be repeated
 -- include: keys
 local reply = {}
-for at = 4, #ARGV do
+for at = 5, #ARGV do
   local worker = ARGV[at]
   local lease = call('HGET', worker_key(worker), 'l')
   if lease then

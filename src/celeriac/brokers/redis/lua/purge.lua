@@ -1,6 +1,6 @@
 -- Cancel tasks of a queue that have not started: ready ones first, then parked ones, then scheduled ones.
--- KEYS, ARGV 1 to 3: include/keys.lua
--- ARGV: 4 queue, 5 how many at most, 6 the error
+-- KEYS, ARGV 1 to 4: include/keys.lua
+-- ARGV: 5 queue, 6 how many at most, 7 the error
 -- Reply: how many
 -- Atomic: all of it
 -- include: keys
@@ -9,7 +9,7 @@
 -- include: lines
 -- include: news
 -- include: task
-local queue, limit, error, purged = ARGV[4], tonumber(ARGV[5]), ARGV[6], 0
+local queue, limit, error, purged = ARGV[5], tonumber(ARGV[6]), ARGV[7], 0
 
 local function purge(id, state)
   local task = look(id)

@@ -1,6 +1,6 @@
 -- Keep progress and checkpoints of running tasks.
--- KEYS, ARGV 1 to 3: include/keys.lua
--- ARGV: 4 worker, 5 onwards per report: id, fence, how many values follow, fields and values
+-- KEYS, ARGV 1 to 4: include/keys.lua
+-- ARGV: 5 worker, 6 onwards per report: id, fence, how many values follow, fields and values
 -- Reply: the refused ids
 -- Atomic: all of it; may be repeated
 -- include: keys
@@ -9,7 +9,7 @@
 -- include: lines
 -- include: news
 -- include: task
-local worker, at, refused = ARGV[4], 5, {}
+local worker, at, refused = ARGV[5], 6, {}
 while at <= #ARGV do
   local values, task = tonumber(ARGV[at + 2]), look(ARGV[at])
   if held_by(task, worker) and task.fence == ARGV[at + 1] then

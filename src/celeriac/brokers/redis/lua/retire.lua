@@ -1,6 +1,6 @@
 -- Forget workers and give what they held to others.
--- KEYS, ARGV 1 to 3: include/keys.lua
--- ARGV: 4 the error of tasks that crashed too often, 5 of revoked ones, 6 onwards workers
+-- KEYS, ARGV 1 to 4: include/keys.lua
+-- ARGV: 5 the error of tasks that crashed too often, 6 of revoked ones, 7 onwards workers
 -- Reply: how many tasks they still held
 -- Atomic: all of it; may be repeated
 -- include: keys
@@ -11,6 +11,6 @@
 -- include: task
 -- include: recover
 local held = 0
-for at = 6, #ARGV do held = held + recover(ARGV[at], ARGV[4], ARGV[5]) end
+for at = 7, #ARGV do held = held + recover(ARGV[at], ARGV[5], ARGV[6]) end
 write_all()
 return held

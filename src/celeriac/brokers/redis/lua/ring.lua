@@ -1,11 +1,11 @@
 -- Pass a ring on: wake another worker for each queue of this one in which tasks wait.
--- KEYS, ARGV 1 to 3: include/keys.lua
--- ARGV: 4 worker
+-- KEYS, ARGV 1 to 4: include/keys.lua
+-- ARGV: 5 worker
 -- Reply: nothing of interest
 -- Atomic: all of it; may be repeated
 -- include: keys
 -- include: bells
-local worker = ARGV[4]
+local worker = ARGV[5]
 local known = call('HMGET', worker_key(worker), 'q', 'h')
 if known[2] then call('HSET', worker_key(worker), 'h', '0') end
 for queue in string.gmatch(known[1] or '', '%S+') do

@@ -1,7 +1,7 @@
 -- Do what time asks for: recover from dead workers, cancel the expired, promote the due.
--- KEYS, ARGV 1 to 3: include/keys.lua
--- ARGV: 4 how many of each at most, 5 the error of tasks that crashed too often, 6 of expired ones,
---   7 of revoked ones
+-- KEYS, ARGV 1 to 4: include/keys.lua
+-- ARGV: 5 how many of each at most, 6 the error of tasks that crashed too often, 7 of expired ones,
+--   8 of revoked ones
 -- Reply: promoted, recovered, expired, '1' when there is more to do, and the dead workers
 -- Atomic: all of it; any number may tend at once
 -- include: keys
@@ -11,7 +11,7 @@
 -- include: news
 -- include: task
 -- include: recover
-local limit, lost, over, revoked = tonumber(ARGV[4]), ARGV[5], ARGV[6], ARGV[7]
+local limit, lost, over, revoked = tonumber(ARGV[5]), ARGV[6], ARGV[7], ARGV[8]
 
 local function bury()
   local dead = call('ZRANGEBYSCORE', WORKERS, '-inf', NOW, 'LIMIT', 0, limit)

@@ -1,11 +1,11 @@
 -- Read records, and let a listener hear of the later changes of those that are not final.
--- KEYS, ARGV 1 to 3: include/keys.lua
--- ARGV: 4 listener, 5 onwards ids
+-- KEYS, ARGV 1 to 4: include/keys.lua
+-- ARGV: 5 listener, 6 onwards ids
 -- Reply: per id the record's fields and values, alternating; nothing for none
 -- Atomic: all of it; may be repeated
 -- include: keys
 local MOST = 16 -- listeners of one task; the oldest is dropped for another
-local listener, reply = ARGV[4], {}
+local listener, reply = ARGV[5], {}
 
 local function with_us(listeners)
   local others = { listener }
@@ -22,7 +22,7 @@ local function mark(id, worker)
   if entry and string.sub(entry, -1) ~= '!' then call('HSET', running, id, entry .. ' !') end
 end
 
-for at = 5, #ARGV do
+for at = 6, #ARGV do
   local key = RECORD .. ARGV[at]
   local got = try('HMGET', key, 'n', 's', 'l', 'w')
   if not got.err and got[1] and not (got[2] == '4' or got[2] == '5' or got[2] == '6') then

@@ -1,5 +1,5 @@
 -- Name the workers whose lease has not run out.
--- KEYS, ARGV 1 to 3: include/keys.lua
+-- KEYS, ARGV 1 to 4: include/keys.lua
 -- Reply: per worker: id, description, when it enlisted, its last heartbeat, how many tasks it holds
 -- Atomic: all of it; changes nothing
 -- include: keys

@@ -1,0 +1,48 @@
+"""Which of our keys hold what is not ours: asked only once the server has complained. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from celeriac.brokers.redis.connection import Client
+from celeriac.brokers.redis.keys import Keys
+
+
+def foreign_keys(client: Client, keys: Keys) -> list[str]:
+    """Return those keys of the namespace whose type is not the one that it must be, with both types.
+
+    Records are not among them: a script that meets a foreign one goes on without it.
+    """
+    names = list(dict.fromkeys(_candidates(client, keys)))
+    types = client.ask_all([("TYPE", name) for name in names])
+    return [
+        f"{name} is a {kind.decode()}, not a {keys.kind(name)}"
+        for name, kind in zip(names, types, strict=True)
+        if isinstance(kind, bytes) and kind not in (b"none", str(keys.kind(name)).encode())
+    ]
+
+
+def _candidates(client: Client, keys: Keys) -> Iterator[str]:
+    """Name every key that can be derived from what is readable."""
+    commands = [
+        ("HKEYS", keys.counts),
+        ("ZRANGE", keys.workers, 0, -1),
+        ("SMEMBERS", keys.parked_names),
+    ]
+    counts, workers, parked = (_texts(reply) for reply in client.ask_all(commands))
+    yield from keys.shared
+    for queue in {"default", *(field.partition(":")[2] for field in counts)}:
+        yield keys.hungry(queue)
+        yield from (keys.line(queue, priority) for priority in range(10))
+    for worker in workers:
+        yield keys.worker(worker)
+        yield keys.running(worker)
+        yield keys.stops(worker)
+        yield keys.names(worker)
+        yield keys.bell(worker)
+    yield from (keys.parked(name) for name in parked)
+
+
+def _texts(reply: Any) -> list[str]:
+    return [item.decode() for item in reply] if isinstance(reply, list) else []
