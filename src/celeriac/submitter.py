@@ -6,15 +6,17 @@ more callers, the larger the batches, and no event loop ever waits for the store
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from celeriac.broker import Broker
 from celeriac.errors import CeleriacError, OperationalError
 from celeriac.message import Message
+
+if TYPE_CHECKING:
+    import asyncio
 
 MOST: Final = 1_000  # messages in one batch
 LINGER: Final = 10.0  # seconds for which the thread stays without work
@@ -47,6 +49,8 @@ class Submitter:
         Raises:
             OperationalError: the store did not take them.
         """
+        import asyncio  # a program without coroutines need not load it
+
         parcel = _Parcel(messages, asyncio.get_running_loop())
         with self._changed:
             self._waiting.append(parcel)

@@ -258,7 +258,7 @@ class Courier(threading.Thread):
 
     def _measure(self, count: int, now: float) -> None:
         """Keep a running estimate of how many tasks a second end here."""
-        elapsed = max(1e-6, now - self._last_trip)
+        elapsed = max(PACE, now - self._last_trip)  # one task in a microsecond says little of the next
         self._last_trip = now
         if count:
             self._rate += 0.3 * (count / elapsed - self._rate)

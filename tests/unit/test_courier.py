@@ -1,0 +1,294 @@
+"""The courier alone: what it carries, when it trips, how much it asks for, and what an outage does to it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from celeriac.broker import Bell, Exchanged, Report
+from celeriac.brokers.memory import MemoryBroker
+from celeriac.clock import ManualClock
+from celeriac.errors import BrokerUnavailable
+from celeriac.message import Delivery
+from celeriac.outcome import Settlement
+from celeriac.states import Verdict
+from celeriac.worker.courier import AHEAD, MOST_AHEAD, Courier
+
+
+class ScriptedBroker(MemoryBroker):
+    """Answers `exchange` and `report` from a script and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers: list[Exchanged | Exception] = []
+        self.trips: list[tuple[int, tuple[str, ...], int]] = []
+        self.reports: list[list[Report]] = []
+        self.reports_fail = 0
+
+    def exchange(self, worker, *, trip, finished=(), want=0, now):
+        self.trips.append((trip, tuple(settlement.id for settlement in finished), want))
+        answer = self.answers.pop(0) if self.answers else Exchanged()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def report(self, worker, reports, now):
+        if self.reports_fail:
+            self.reports_fail -= 1
+            raise BrokerUnavailable("away")
+        self.reports.append(list(reports))
+        return []
+
+    def bell(self, worker: str) -> Bell:
+        raise BrokerUnavailable("this store has no bells")
+
+
+class Hold:
+    """The worker's pools as the courier sees them."""
+
+    def __init__(self, room: int = 4) -> None:
+        self.free = room
+        self.waiting = 0
+        self.started: list[Delivery] = []
+        self.stopped: list[str] = []
+        self.done: list[str] = []
+        self.stale: list[Settlement] = []
+        self.anew = 0
+
+    def room(self) -> int:
+        return self.free
+
+    def backlog(self) -> int:
+        return self.waiting
+
+    def start(self, deliveries: Sequence[Delivery]) -> None:
+        self.started += deliveries
+
+    def nudge(self) -> None: ...
+
+    def take_back_stale(self, older_than: float) -> list[Settlement]:
+        taken, self.stale = self.stale, []
+        return taken
+
+    def stop_task(self, task_id: str) -> None:
+        self.stopped.append(task_id)
+
+    def settled(self, settlements: Sequence[Settlement]) -> None:
+        self.done += [settlement.id for settlement in settlements]
+
+    def lost(self) -> str:
+        self.anew += 1
+        return f"w{self.anew}"
+
+
+class FakeRun:
+    id = "t"
+    void = False
+
+
+@pytest.fixture
+def clock():
+    return ManualClock()
+
+
+@pytest.fixture
+def broker():
+    return ScriptedBroker()
+
+
+@pytest.fixture
+def hold():
+    return Hold()
+
+
+@pytest.fixture
+def courier(broker, hold, clock):
+    made = Courier(broker, hold, clock, worker="w0")
+    yield made
+    made._close()
+
+
+def settlement(task_id: str) -> Settlement:
+    return Settlement(task_id, 1, Verdict.SUCCEEDED)
+
+
+def delivery(task_id: str) -> Delivery:
+    return Delivery(task_id, "t", "default", 0, b"", b"", 1, 0, 0, 3, b"")
+
+
+def test_a_trip_carries_what_has_finished_and_asks_for_the_free_slots(courier, broker, hold):
+    courier.settle(settlement("a"))
+    broker.answers = [Exchanged(claims=[delivery("b")])]
+
+    courier._step()
+
+    assert broker.trips == [(1, ("a",), 4)]
+    assert hold.done == ["a"]
+    assert [claim.id for claim in hold.started] == ["b"]
+
+
+def test_a_trip_whose_answer_was_lost_is_repeated_as_it_was(courier, broker, hold, clock):
+    courier.settle(settlement("a"))
+    broker.answers = [BrokerUnavailable("reset"), Exchanged()]
+
+    courier._step()
+    courier.settle(settlement("b"))
+    hold.free = 1
+    courier._step()
+    clock.advance(10)
+    courier._step()
+
+    assert broker.trips[:2] == [(1, ("a",), 4), (1, ("a",), 4)]
+    assert broker.trips[2] == (2, ("b",), 1)
+
+
+def test_a_trip_that_only_claims_is_repeated_too(courier, broker):
+    broker.answers = [BrokerUnavailable("reset"), Exchanged(claims=[delivery("b")])]
+
+    courier._step()
+    courier._step()
+
+    assert broker.trips == [(1, (), 4), (1, (), 4)]
+
+
+def test_whatever_goes_wrong_in_a_trip_does_not_end_the_courier(courier, broker):
+    broker.answers = [RuntimeError("a bug"), Exchanged()]
+
+    assert not courier._step()
+    assert courier._step()
+
+
+def test_nothing_is_asked_for_without_room(courier, broker, hold):
+    hold.free = 0
+    courier.settle(settlement("a"))
+
+    courier._step()
+
+    assert broker.trips == [(1, ("a",), 0)]
+
+
+def test_short_tasks_are_claimed_ahead_by_what_ends_in_ten_milliseconds(courier, broker, hold, clock):
+    for _ in range(20):  # a thousand tasks in each hundredth of a second
+        for number in range(1000):
+            courier.settle(settlement(str(number)))
+        clock.advance(0.01)
+        courier._step()
+
+    _, _, want = broker.trips[-1]
+    assert 0.9 * 100_000 * AHEAD <= want - 4 <= 1.1 * 100_000 * AHEAD
+    assert want <= MOST_AHEAD + 4
+
+
+def test_long_tasks_are_not_claimed_ahead(courier, broker, clock):
+    for number in range(20):
+        courier.settle(settlement(str(number)))
+        clock.advance(1.0)
+        courier._step()
+
+    assert broker.trips[-1][2] == 4
+
+
+def test_what_could_not_start_goes_back_and_nothing_is_claimed_in_its_stead(courier, broker, hold):
+    hold.stale = [Settlement("x", 1, Verdict.RELEASE)]
+
+    courier._step()
+
+    assert broker.trips == [(1, ("x",), 0)]
+
+
+def test_a_lost_lease_drops_what_was_finished_and_starts_anew(courier, broker, hold):
+    courier.settle(settlement("a"))
+    broker.answers = [Exchanged(lost=True)]
+
+    courier._step()
+    courier._step()
+
+    assert hold.anew == 1
+    assert hold.done == []
+    assert broker.trips[1] == (1, (), 4)
+
+
+def test_stop_requests_are_passed_on(courier, broker, hold):
+    broker.answers = [Exchanged(stops=["s"])]
+
+    courier._step()
+
+    assert hold.stopped == ["s"]
+
+
+def test_of_several_reports_the_later_wins_and_keeps_the_rest_of_the_earlier(courier, broker):
+    courier.report(FakeRun(), Report("t", 1, state="PROGRESS", meta=b"1"))
+    courier.report(FakeRun(), Report("t", 1, checkpoint=b"c"))
+    courier.report(FakeRun(), Report("t", 1, meta=b"2"))
+
+    courier._step()
+
+    assert broker.reports == [[Report("t", 1, "PROGRESS", b"2", b"c")]]
+
+
+def test_reports_survive_a_store_that_is_away(courier, broker):
+    broker.reports_fail = 1
+    courier.report(FakeRun(), Report("t", 1, meta=b"1", state="A"))
+
+    courier._step()
+    courier.report(FakeRun(), Report("t", 1, meta=b"2"))
+    courier._step()
+
+    assert broker.reports == [[Report("t", 1, "A", b"2")]]
+
+
+def test_a_report_is_stored_before_the_end_of_its_task(courier, broker):
+    order: list[str] = []
+    broker.report = lambda *_: order.append("report") or []  # type: ignore[method-assign]
+    exchange: Callable[..., Exchanged] = broker.exchange
+    broker.exchange = lambda *a, **k: order.append("exchange") or exchange(*a, **k)  # type: ignore[method-assign]
+    courier.report(FakeRun(), Report("t", 1, meta=b"1"))
+    courier.settle(settlement("t"))
+
+    courier._step()
+
+    assert order == ["report", "exchange"]
+
+
+def test_whoever_waits_for_a_report_goes_on_when_it_is_stored(courier):
+    wait = courier.report(FakeRun(), Report("t", 1, checkpoint=b"c"))
+    waited = threading.Thread(target=wait, args=(5.0,))
+    waited.start()
+
+    courier._step()
+    waited.join(5.0)
+
+    assert not waited.is_alive()
+
+
+def test_waiting_for_a_report_ends_with_an_error_when_the_store_stays_away(courier):
+    wait = courier.report(FakeRun(), Report("t", 1, checkpoint=b"c"))
+
+    with pytest.raises(BrokerUnavailable, match="within 0 s"):
+        wait(0.0)
+
+
+def test_the_next_look_is_not_later_than_the_next_due_task(courier, broker, clock):
+    broker.answers = [Exchanged(due=clock.now() + 0.3)]
+
+    courier._step()
+    courier._step()
+    clock.advance(0.3)
+    courier._step()
+
+    assert [trip for trip, _, _ in broker.trips] == [1, 2]
+
+
+def test_the_last_trip_is_made_before_the_courier_ends(broker, hold, clock):
+    courier = Courier(broker, hold, clock, worker="w0")
+    courier.settle(settlement("a"))
+    courier.end()
+
+    courier.start()
+    courier.join(5.0)
+
+    assert not courier.is_alive()
+    assert hold.done == ["a"]
+    assert all(want == 0 for _, _, want in broker.trips)
