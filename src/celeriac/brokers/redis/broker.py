@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
 import msgspec
+from redis.exceptions import RedisError
 
 from celeriac.broker import (
     DEFAULT_DEADLINE,
@@ -95,13 +96,10 @@ class RedisBroker(Broker):
     def open(self) -> None:
         """Connect, check the server's version and the layout's; see `Broker.open`."""
         schema = self._keys.schema
-        commands = [
-            ("INFO", "server"),
-            ("INFO", "memory"),
-            ("SETNX", schema, SCHEMA_VERSION),
-            ("GET", schema),
-        ]
-        server, memory, _, version = (_sound(reply, self.url) for reply in self._client.ask_all(commands))
+        server, memory, _, found = self._client.ask_all(
+            [("INFO", "server"), ("INFO", "memory"), ("SETNX", schema, SCHEMA_VERSION), ("GET", schema)]
+        )
+        version = self._sound(found) or b""
         self._check_version(_facts(server).get("redis_version", "0"))
         if version != SCHEMA_VERSION.encode():
             raise SchemaError(
@@ -124,8 +122,7 @@ class RedisBroker(Broker):
 
     def ping(self) -> None:
         """Return if the server answers."""
-        [answer] = self._client.ask_all([("PING",)])
-        _sound(answer, self.url)
+        self._client.ask_all([("PING",)])
 
     def _call(
         self,
@@ -151,13 +148,20 @@ class RedisBroker(Broker):
                 first=first,
             )
         except StoreCorrupt as error:
-            raise StoreCorrupt(f"{error}: {self._foreign()}") from error.__cause__
+            raise self._named(error) from error.__cause__
 
-    def _foreign(self) -> str:
+    def _sound(self, reply: Any) -> Any:
+        """Return *reply* unless it says that a key is of another type."""
+        if isinstance(reply, RedisError):
+            raise self._named(fault_of(reply, self.url).error) from reply
+        return reply
+
+    def _named(self, error: OperationalError) -> StoreCorrupt:
         """Name the keys that are not of our kind, and what to do."""
-        found = foreign_keys(self._client, self._keys)
-        named = ", ".join(found[:5]) or "a key that could not be found"
-        return f"{named}; move the other program's data to another database or change the namespace"
+        named = ", ".join(foreign_keys(self._client, self._keys)[:5]) or "it could not be found"
+        return StoreCorrupt(
+            f"{error}: {named}; move the other program's data to another database, or take another namespace"
+        )
 
     # --- send, exchange -------------------------------------------------------------------------------
 
@@ -248,9 +252,8 @@ class RedisBroker(Broker):
         return found
 
     def _record(self, task_id: str, reply: Any) -> Record | None:
-        if isinstance(reply, Exception) and "WRONGTYPE" in str(reply):
-            reply = [b"s", b"foreign"]
-        return self._skew.record(wire.record(task_id, _sound(reply, self.url)))
+        flat = wire.FOREIGN if isinstance(reply, Exception) else reply
+        return self._skew.record(wire.record(task_id, flat))
 
     def _ask(self, commands: Sequence[Command]) -> list[Any]:
         if not self._opened:
@@ -260,7 +263,7 @@ class RedisBroker(Broker):
     def queues(self) -> list[QueueInfo]:
         """Return the queues; see `Backend.queues`."""
         [flat] = self._ask([("HGETALL", self._keys.counts)])
-        flat = _sound(flat, self.url)
+        flat = self._sound(flat)
         counts: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
         for field, value in zip(flat[::2], flat[1::2], strict=True):
             kind, _, queue = field.decode().partition(":")
@@ -294,13 +297,6 @@ class RedisBroker(Broker):
 
 
 _COUNTED: Final = {"s": ("scheduled",), "r": ("running",), "p": ("queued", "parked")}
-
-
-def _sound(reply: Any, where: str) -> Any:
-    """Return *reply*; raise what it means when it is an error."""
-    if isinstance(reply, Exception):
-        raise fault_of(reply, where).error from reply  # type: ignore[arg-type]
-    return reply
 
 
 def _facts(info: bytes) -> dict[str, str]:

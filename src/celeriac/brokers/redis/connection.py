@@ -20,7 +20,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.retry import Retry
 
-from celeriac.brokers.redis.faults import Fault, fault_of
+from celeriac.brokers.redis.faults import Fault, code_of, fault_of
 from celeriac.brokers.redis.scripts import Script
 from celeriac.brokers.redis.url import Address
 from celeriac.clock import SystemClock
@@ -180,8 +180,19 @@ class Client:
         return self.run(run, patience=patience)
 
     def ask_all(self, commands: Sequence[Command]) -> list[Any]:
-        """Send commands that only read, or may be repeated; an error reply stands among the replies."""
-        return self.run(lambda link, _: link.ask_all(commands))
+        """Send commands that only read, or may be repeated, and return their replies.
+
+        An error reply is raised; but that a key is of another type stands in its place among the replies.
+        """
+
+        def ask(link: Link, _: int) -> list[Any]:
+            replies = link.ask_all(commands)
+            for reply in replies:
+                if isinstance(reply, RedisError) and code_of(reply) != "WRONGTYPE":
+                    raise reply
+            return replies
+
+        return self.run(ask)
 
     def run(self, work: Callable[[Link, int], T], *, patience: float = 0.0) -> T:
         """Do *work* with a connection, again until the deadline while the server is away or busy.

@@ -7,6 +7,7 @@ from typing import Any
 
 from celeriac.brokers.redis.connection import Client
 from celeriac.brokers.redis.keys import Keys
+from celeriac.errors import OperationalError
 
 
 def foreign_keys(client: Client, keys: Keys) -> list[str]:
@@ -14,8 +15,11 @@ def foreign_keys(client: Client, keys: Keys) -> list[str]:
 
     Records are not among them: a script that meets a foreign one goes on without it.
     """
-    names = list(dict.fromkeys(_candidates(client, keys)))
-    types = client.ask_all([("TYPE", name) for name in names])
+    try:
+        names = list(dict.fromkeys(_candidates(client, keys)))
+        types = client.ask_all([("TYPE", name) for name in names])
+    except OperationalError:  # the first complaint is the one to tell
+        return []
     return [
         f"{name} is a {kind.decode()}, not a {keys.kind(name)}"
         for name, kind in zip(names, types, strict=True)
@@ -31,6 +35,7 @@ def _candidates(client: Client, keys: Keys) -> Iterator[str]:
         ("SMEMBERS", keys.parked_names),
     ]
     counts, workers, parked = (_texts(reply) for reply in client.ask_all(commands))
+    yield keys.schema
     yield from keys.shared
     for queue in {"default", *(field.partition(":")[2] for field in counts)}:
         yield keys.hungry(queue)

@@ -32,6 +32,7 @@ from celeriac.states import State, Verdict
 DEFAULT_QUEUE: Final = "default"
 LONGEST_RUN: Final = 5_000  # Lua can pass on some 8,000 arguments at once
 
+FOREIGN: Final = (b"s", b"foreign")  # for a record that is no hash
 BROKEN: Final = stored(
     StoreCorrupt("its record in the store is broken: something else has written to it; send the task again")
 )
