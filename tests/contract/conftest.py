@@ -1,6 +1,5 @@
 """The stores that every test of the contract runs over, a movable clock, and what belongs to them."""
 
-import importlib
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -21,6 +20,8 @@ STORES = (
     pytest.param("redis", marks=pytest.mark.redis),
     pytest.param("valkey", marks=pytest.mark.redis),
 )
+
+BETWEEN_PROCESSES = STORES[1:]
 
 _numbers = itertools.count(1)
 
@@ -71,11 +72,6 @@ def new_store(
 ) -> Iterator[Callable[[], Store]]:
     """Make empty stores of one kind."""
     kind = request.param
-    package = "redis" if kind == "valkey" else kind
-    try:
-        importlib.import_module(f"celeriac.brokers.{package}")
-    except ImportError as error:
-        pytest.skip(f"there is no {package} store yet: {error}")
     with ExitStack() as stack:
 
         def make() -> Store:

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from tests.contract.conftest import BETWEEN_PROCESSES
 from tests.contract.given import DEADLINE
 from tests.waiting import wait_until
 
@@ -24,8 +25,6 @@ sys.stdin.read()
 @pytest.fixture
 def child(store, broker, clock):
     """A process that holds the proof of its life for the worker "child"."""
-    if store.kind == "memory":
-        pytest.skip("the memory store ends with its process")
     broker.open()
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER, store.url, store.namespace, str(clock.now())],
@@ -63,10 +62,12 @@ def test_a_worker_that_was_retired_is_not_dead_but_gone(broker, clock, enlist):
     assert list(broker.locally_dead()) == []
 
 
+@pytest.mark.parametrize("new_store", BETWEEN_PROCESSES, indirect=True)
 def test_a_living_process_is_not_dead(broker, child):
     assert list(broker.locally_dead()) == []
 
 
+@pytest.mark.parametrize("new_store", BETWEEN_PROCESSES, indirect=True)
 def test_a_killed_process_is_dead_at_once_where_the_kernel_can_tell(broker, child, store, clock):
     child.kill()
     child.wait(DEADLINE)

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from celeriac.brokers import connect
-from tests.contract.conftest import STORES
+from tests.contract.conftest import BETWEEN_PROCESSES
 from tests.contract.lockstep import Lockstep, operations
 
 EXAMPLES = int(os.environ.get("CELERIAC_LOCKSTEP", "120"))
 A_YEAR = 366 * 86_400.0  # nothing is dropped by age: a server would do that by its own clock
 
 
-@pytest.mark.parametrize("new_store", STORES[1:], indirect=True)
+@pytest.mark.parametrize("new_store", BETWEEN_PROCESSES, indirect=True)
 @settings(
     max_examples=EXAMPLES,
     deadline=None,
