@@ -173,12 +173,7 @@ class Celeriac:
 
     def _add(self, task: AnyTask) -> AnyTask:
         prepare(task, self, self.main)
-        known = self._tasks.get(task.name)
-        if known is not None and _source(known) != _source(task):
-            raise ConfigurationError(
-                f"two tasks are called {task.name!r}: {_source(known)} and {_source(task)}; "
-                "give one of them a name of its own"
-            )
+        _check_clash(self._tasks.get(task.name), task)
         self._tasks[task.name] = task
         return task
 
@@ -210,7 +205,13 @@ class Celeriac:
     def autodiscover_tasks(
         self, packages: Iterable[str] | Callable[[], Iterable[str]] = (), related_name: str = "tasks"
     ) -> None:
-        """Import `package.tasks` of each package when a worker starts (or `import_modules` is called)."""
+        """Import `package.tasks` of each package when a worker starts (or `import_modules` is called).
+
+        Args:
+            packages: their names, or a function that returns them then; `shop.apps.ShopConfig`, as Django
+                lists it, stands for the package that it is in.
+            related_name: the name of the module; "" for the package itself.
+        """
         found = packages if callable(packages) else (lambda fixed=tuple(packages): fixed)
         self._autodiscover.append((found, related_name))
 
@@ -224,9 +225,8 @@ class Celeriac:
             importlib.import_module(name)
         for packages, related in self._autodiscover:
             for package in packages():
-                name = f"{package}.{related}" if related else package
-                if importlib.util.find_spec(package) and importlib.util.find_spec(name):
-                    importlib.import_module(name)
+                if module := _related_module(package, related):
+                    importlib.import_module(module)
 
     # --- configuration ----------------------------------------------------------------------------------
 
@@ -499,11 +499,42 @@ def _import(name: str) -> Any:
     return found
 
 
+def _related_module(package: str, related: str) -> str | None:
+    """Return the name of the module *related* of *package*; None when it has none.
+
+    Raises:
+        ModuleNotFoundError: there is no such package.
+    """
+    try:
+        spec = importlib.util.find_spec(package)
+    except ModuleNotFoundError:  # its parent is a module, or is not there either
+        spec = None
+    if not related and spec is not None:
+        return package
+    if spec is None or spec.submodule_search_locations is None:
+        parent = package.rpartition(".")[0]
+        if not parent and spec is None:
+            raise ModuleNotFoundError(
+                f"tasks of {package!r} are to be discovered, but there is no such package"
+            )
+        return _related_module(parent, related) if parent else None
+    name = f"{package}.{related}"
+    return name if importlib.util.find_spec(name) else None
+
+
 def _source(task: Task[Any, Any]) -> str:
     """Say where *task* was written, so that importing a module twice is not a clash of names."""
     origin = getattr(type(task), "__wrapped__", type(task))
     module = "__main__" if origin.__module__ == "__mp_main__" else origin.__module__
     return f"{module}.{origin.__qualname__}"
+
+
+def _check_clash(known: Task[Any, Any] | None, task: Task[Any, Any]) -> None:
+    if known is not None and _source(known) != _source(task):
+        raise ConfigurationError(
+            f"two tasks are called {task.name!r}: {_source(known)} and {_source(task)}; "
+            "give one of them a name of its own"
+        )
 
 
 _LANDMARKS = ("pyproject.toml", "setup.py", "manage.py", ".git")
@@ -547,6 +578,7 @@ def shared_task(
         return lambda function: shared_task(function, bind=bind, base=base, **options)  # type: ignore[call-overload]
     task = make_task(function, bind=bind, base=base, options=cast("TaskOptions", options))
     prepare(task, None, function.__module__)
+    _check_clash(shared_tasks.get(task.name), task)
     shared_tasks[task.name] = task
     return task
 

@@ -162,14 +162,18 @@ def _eta(call: CallOptions, now: float, zone: Zoned) -> float | None:
     if call.eta is not None and call.countdown is not None:
         raise InvalidMessage("a call has an eta or a countdown, not both")
     if call.countdown is not None:
-        return _finite("countdown", now + max(0.0, float(call.countdown)))
-    return None if call.eta is None else _finite("eta", as_timestamp(zone.aware(call.eta)))
+        return now + max(0.0, _number("countdown", call.countdown))
+    if isinstance(call.eta, datetime):
+        return as_timestamp(zone.aware(call.eta))
+    return None if call.eta is None else _number("eta", call.eta)
 
 
-def _finite(name: str, moment: float) -> float:
-    if not -1e11 < moment < 1e11:  # some three thousand years
-        raise InvalidMessage(f"the {name} is out of range: {moment!r}")
-    return moment
+def _number(name: str, value: Any) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise InvalidMessage(f"the {name} must be a number of seconds, not {value!r:.80}")
+    if not -1e11 < value < 1e11:  # some three thousand years
+        raise InvalidMessage(f"the {name} is out of range: {value!r}")
+    return float(value)
 
 
 def _span(expires: Span, zone: Zoned | None) -> tuple[float | None, float | None]:
@@ -178,7 +182,7 @@ def _span(expires: Span, zone: Zoned | None) -> tuple[float | None, float | None
         return expires.total_seconds(), None
     if isinstance(expires, datetime):
         return None, as_timestamp(expires if zone is None else zone.aware(expires))
-    return _finite("expiry", float(expires)), None
+    return _number("expires", expires), None
 
 
 def as_call(item: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -125,7 +125,7 @@ class Task(Generic[P, R]):
 
     run: Callable[..., Any]
     _app: ClassVar[Any] = None  # set on the class by `app.Task`, on the instance by `register_task`
-    _cache: tuple[int, Envelope] | None = None
+    _cache: tuple[Any, int, Envelope] | None = None  # whose settings, their version, what they come to
     _arguments: Arguments | None = None
 
     def __init_subclass__(cls, *, app: Any = None, register: bool = True, **kwargs: Any) -> None:
@@ -147,7 +147,15 @@ class Task(Generic[P, R]):
 
     @property
     def app(self) -> Any:
-        """The application that it belongs to: its own, or the current one."""
+        """The application that it belongs to: its own, or the current one.
+
+        Raises:
+            ConfigurationError: it was never registered, or no application is current.
+        """
+        if not self.name:
+            raise ConfigurationError(
+                f"this {type(self).__qualname__} was never registered: use what app.register_task returns"
+            )
         return self._app if self._app is not None else current_application()
 
     @property
@@ -341,10 +349,10 @@ class Task(Generic[P, R]):
 
     def _envelope(self, app: Any) -> Envelope:
         """What every plain call of this task has in common; worked out again when the settings change."""
-        cache = self._cache
-        if cache is None or cache[0] != app.conf.version:
-            self._cache = cache = (app.conf.version, envelope_of(self, app.conf))
-        return cache[1]
+        cache, conf = self._cache, app.conf
+        if cache is None or cache[0] is not conf or cache[1] != conf.version:
+            self._cache = cache = (conf, conf.version, envelope_of(self, conf))
+        return cache[2]
 
     # --- inside a run -----------------------------------------------------------------------------------
 
@@ -577,16 +585,17 @@ def make_task(
     _check_options(options, function)
     if base is Task and inspect.iscoroutinefunction(function):
         base = AsyncTask
+    name = getattr(function, "__name__", None) or options.get("name")
+    if not name:
+        raise ConfigurationError(f"{function!r:.80} has no name: write @app.task(name=...)")
     members: dict[str, Any] = {
         **options,
         "run": function if bind else staticmethod(function),
         "__doc__": function.__doc__,
-        "__module__": function.__module__,
+        "__module__": function.__module__ or __name__,
         "__wrapped__": function,
     }
-    return types.new_class(
-        function.__name__, (base,), {"register": False}, lambda body: body.update(members)
-    )()
+    return types.new_class(name, (base,), {"register": False}, lambda body: body.update(members))()
 
 
 def _check_options(options: Mapping[str, Any], function: Any) -> None:
