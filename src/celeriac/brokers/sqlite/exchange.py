@@ -81,11 +81,14 @@ def exchange(
     if trip == last:
         claims = _again(transaction, worker, trip)
     else:
-        refused = _settle(transaction, worker, finished, now, careful=careful or stops > 0)
-        moves.promote(transaction, now, TEND_LIMIT)
+        if careful or stops or not _settle_quickly(transaction, worker, finished, now):
+            refused = moves.settle(transaction, moves.held_by(transaction, worker.id), finished, now)
+            due = transaction.value("due_first")
+        if due is not None and due <= now:
+            moves.promote(transaction, now, TEND_LIMIT)
+            due = transaction.value("due_first")
         claims = _claim(transaction, worker, trip, want, now)
         transaction.run("exchange_trip", trip, len(claims) < want, worker.id)
-        due = transaction.value("due_first")
     asked = transaction.column("stops_of", worker.id) if stops else []
     return Exchanged(claims, refused, asked, due)
 
@@ -99,31 +102,26 @@ def _again(transaction: Transaction, worker: Known, trip: int) -> list[Delivery]
 # --- settle -----------------------------------------------------------------------------------------
 
 
-def _settle(
-    transaction: Transaction, worker: Known, finished: Sequence[Settlement], now: float, *, careful: bool
-) -> list[str]:
-    """Settle *finished*; return the ids refused.
+def _settle_quickly(
+    transaction: Transaction, worker: Known, finished: Sequence[Settlement], now: float
+) -> bool:
+    """Settle *finished* without looking at the tasks first; False, with nothing done, if that is not enough.
 
-    Nearly all settlements are final and in time: those are made without looking at the tasks first.
+    Raises:
+        Refused: some came too late.
     """
-    if not finished:
-        return []
     values: dict[Verdict, list[Any]] = {verdict: [] for verdict in moves.FINAL}
     for settlement in finished:
         seq = worker.held.pop(settlement.id, None)
         if seq is None or settlement.verdict not in moves.FINAL:
-            careful = True
-        else:
-            values[settlement.verdict] += (seq, settlement.fence, settlement.body)
-    if careful:
-        return moves.settle(transaction, moves.held_by(transaction, worker.id), finished, now)
-    holder = (worker.id,)
-    count = transaction.update("exchange_succeed", 3, (now,), values.pop(Verdict.SUCCEEDED), holder)
+            return False
+        values[settlement.verdict] += (seq, settlement.fence, settlement.body)
+    count = transaction.update("exchange_succeed", (now,), values.pop(Verdict.SUCCEEDED), (worker.id,))
     for verdict, rows in values.items():
-        count += transaction.update("exchange_fail", 3, (moves.FINAL[verdict], now), rows, holder)
+        count += transaction.update("exchange_fail", (moves.FINAL[verdict], now), rows, (worker.id,))
     if count != len(finished):
         raise Refused
-    return []
+    return True
 
 
 # --- claim ------------------------------------------------------------------------------------------

@@ -81,17 +81,17 @@ class Transaction:
             count += self._cursor.execute(sql_with_rows(name, _INSERTED_AT_ONCE), values).rowcount
         return count + self.many(name, rows[whole:]) if whole < len(rows) else count
 
-    def update(self, name: str, width: int, before: Row, values: list[Any], after: Row) -> int:
-        """Change rows in one statement that joins *values*, rows of *width* laid end to end; return how many.
+    def update(self, name: str, before: Row, values: list[Any], after: Row) -> int:
+        """Change rows in one statement that joins *values*, rows of three laid end to end; return how many.
 
         The statement's other parameters stand *before* and *after* the values. Rows of nulls fill up to
         a power of two, so that few statements serve all sizes.
         """
         count = 0
-        for start in range(0, len(values), width * _UPDATED_AT_ONCE):
-            part = values[start : start + width * _UPDATED_AT_ONCE]
-            rows = 1 << (len(part) // width - 1).bit_length()
-            part += [None] * (width * rows - len(part))
+        for start in range(0, len(values), _UPDATED_AT_ONCE * 3):
+            part = values[start : start + _UPDATED_AT_ONCE * 3]
+            rows = 1 << (len(part) // 3 - 1).bit_length()
+            part += [None] * (rows * 3 - len(part))
             count += self._cursor.execute(sql_with_rows(name, rows), (*before, *part, *after)).rowcount
         return count
 
