@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from celeriac.errors import TimeLimitExceeded, WorkerLostError
+from celeriac.errors import BrokerUnavailable, TimeLimitExceeded, WorkerLostError
 from celeriac.states import State
 from tests.faults import shop as tasks
 from tests.faults.workers import marks, until_marked, until_workers
@@ -21,6 +21,19 @@ def holder_of(app, result):
     """Return the enlisted worker that holds the task."""
     name = result.worker
     return next(worker for worker in app.broker.workers(time.time()) if worker.id == name)
+
+
+def freeze(worker, app):
+    """Stop all of a worker, but not in the middle of a write: on SQLite nobody else could write then."""
+    for _ in range(20):
+        worker.signal_all(signal.SIGSTOP)
+        try:
+            app.broker.purge("nothing", time.time())
+        except BrokerUnavailable:
+            worker.signal_all(signal.SIGCONT)
+        else:
+            return
+    raise AssertionError("the worker writes all the time")
 
 
 def test_a_killed_processs_task_runs_again_at_once_in_another(shop, start_worker, tmp_path):
@@ -78,7 +91,7 @@ def test_a_frozen_worker_that_wakes_up_after_its_lease_changes_nothing(shop, sta
     result = tasks.wait_for.delay("go")
     until_marked(tmp_path, "start")
 
-    zombie.signal_all(signal.SIGSTOP)
+    freeze(zombie, shop)
     start_worker("--processes", "1", SHOP_LEASE="1")
     until_marked(tmp_path, "start", count=2)
     (tmp_path / "go").touch()
