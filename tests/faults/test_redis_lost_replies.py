@@ -182,7 +182,7 @@ def test_a_bell_and_a_listener_survive_a_broken_connection(broker, clock, proxy,
     listener.watch([task.id])
     assert len(worker.claim(2)) == 1
     bell.arm(True)
-    wait_until(lambda: "blocked_clients:1" in redis_server.cli("INFO", "clients"), what="the bell's pop")
+    wait_until(lambda: redis_server.cli("INFO", "clients")["blocked_clients"] == 1, what="the bell's pop")
 
     proxy.close_all()
     broker.send([a_message()], clock.now())

@@ -13,7 +13,6 @@ from redis.exceptions import RedisError
 
 from celeriac.broker import Listener
 from celeriac.brokers.redis.connection import Client, Link, monotonic
-from celeriac.brokers.redis.faults import fault_of
 from celeriac.brokers.redis.keys import Keys
 from celeriac.message import Record
 
@@ -36,7 +35,6 @@ class RedisListener(Listener):
         self._channel = keys.channel(self._id)
         self._watch = watch
         self._link: Link | None = None
-        self._missed = False
         self._ear, self._mouth = socket.socketpair()
         self._ear.setblocking(False)
         self._mouth.setblocking(False)
@@ -85,10 +83,8 @@ class RedisListener(Listener):
         self.wake()
 
     def _wait(self, timeout: float) -> set[str] | None:
-        if self._link is None and not self._again(timeout):
-            return None
-        if self._missed:
-            self._missed = False
+        if self._link is None:
+            self._connect_again(timeout)
             return None
         until = monotonic() + timeout
         changed: set[str] = set()
@@ -102,15 +98,12 @@ class RedisListener(Listener):
             if changed or woken or monotonic() >= until:
                 return changed
 
-    def _again(self, timeout: float) -> bool:
-        """Connect again; when the server is away, sleep a little, so that the caller cannot spin."""
+    def _connect_again(self, timeout: float) -> None:
+        """Subscribe again; when the server is away, sleep a little, so that the caller cannot spin."""
         try:
             self._subscribe()
-        except RedisError as error:
-            fault_of(error, self._client.where)
+        except RedisError:
             self._sleep(min(timeout, RETRY_PAUSE))
-            return False
-        return True
 
     def _sleep(self, seconds: float) -> bool:
         """Wait for the socket or the pipe; say whether somebody called `wake`."""
@@ -139,7 +132,6 @@ class RedisListener(Listener):
     def _lose(self) -> None:
         link, self._link = self._link, None
         if link is not None:
-            self._missed = True
             self._selector.unregister(link)
             link.disconnect()
 
