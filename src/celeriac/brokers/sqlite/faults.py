@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 from typing import Final
@@ -51,7 +52,11 @@ def translated(error: sqlite3.Error, path: Path) -> CeleriacError:
     if primary in _CORRUPT:
         return corrupt(path, str(error))
     if primary == sqlite3.SQLITE_FULL:
-        return StoreFull(f"no room left on the disk of {path}; free some space there ({error})")
+        return full(path, str(error))
+    if primary == sqlite3.SQLITE_CANTOPEN and not _is_writable(path):
+        return read_only(path)
+    if primary == sqlite3.SQLITE_IOERR and _is_full(path):
+        return full(path, str(error))
     if primary == sqlite3.SQLITE_TOOBIG:
         return PayloadTooLarge(f"SQLite cannot keep a value this large ({error})")
     if primary == sqlite3.SQLITE_ERROR and "no such" in str(error):
@@ -73,6 +78,22 @@ def read_only(path: Path) -> StoreReadOnly:
     return StoreReadOnly(
         f"{path} or its directory is read-only for this user; SQLite must write the file and beside it"
     )
+
+
+def full(path: Path, why: str) -> StoreFull:
+    """Say that there is no room for *path* to grow."""
+    return StoreFull(f"no room left on the disk of {path}; free some space there ({why})")
+
+
+def _is_writable(path: Path) -> bool:
+    return os.access(path.parent, os.W_OK | os.X_OK) and (not path.exists() or os.access(path, os.W_OK))
+
+
+def _is_full(path: Path) -> bool:
+    try:
+        return os.statvfs(path.parent).f_bavail == 0
+    except OSError:
+        return False
 
 
 def corrupt(path: Path, why: str) -> StoreCorrupt:

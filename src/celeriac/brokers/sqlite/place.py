@@ -18,6 +18,8 @@ from celeriac.errors import StoreReadOnly
 
 _LONGEST_SOCKET_PATH: Final = 100  # the system's limit is 108 bytes on Linux, 104 on macOS
 _LONGEST_NAME: Final = 32
+_CHECK_EVERY: Final = 1.0
+_NEVER: Final = float("-inf")
 _PLAIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 
 
@@ -90,11 +92,12 @@ class Turnstile:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._descriptor = -1
+        self._checked = _NEVER
 
-    def enter(self) -> bool:
+    def enter(self, moment: float) -> bool:
         """Take the turnstile if nobody has it; say whether writing may be tried."""
-        if self._descriptor < 0:
-            self._open()
+        if moment - self._checked > _CHECK_EVERY:
+            self._check(moment)
         if self._descriptor < 0:
             return True
         try:
@@ -111,20 +114,20 @@ class Turnstile:
             with contextlib.suppress(OSError):
                 fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
-    def _open(self) -> None:
-        with contextlib.suppress(OSError, StoreReadOnly):
-            self._place.make()
-            self._descriptor = os.open(self._place.locks, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-
-    def check(self) -> None:
-        """Let go of a directory that was removed, so that the next one is found."""
+    def _check(self, moment: float) -> None:
+        """Open the directory, or open it anew when it was removed meanwhile."""
+        self._checked = moment
         with contextlib.suppress(OSError):
             if self._descriptor >= 0 and os.fstat(self._descriptor).st_ino == self._place.locks.stat().st_ino:
                 return
         self.close()
+        self._checked = moment
+        with contextlib.suppress(OSError, StoreReadOnly):
+            self._place.make()
+            self._descriptor = os.open(self._place.locks, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def close(self) -> None:
         """Let go of the directory."""
-        descriptor, self._descriptor = self._descriptor, -1
+        descriptor, self._descriptor, self._checked = self._descriptor, -1, _NEVER
         if descriptor >= 0:
             os.close(descriptor)

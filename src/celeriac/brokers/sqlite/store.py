@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
 from celeriac import codec
 from celeriac.brokers.sqlite import faults
 from celeriac.brokers.sqlite.address import Address
 from celeriac.brokers.sqlite.bell import NEWS, WORK, Ringer
-from celeriac.brokers.sqlite.connection import Pool, patiently
+from celeriac.brokers.sqlite.patience import patiently
 from celeriac.brokers.sqlite.place import Place, Turnstile
+from celeriac.brokers.sqlite.pool import Pool
 from celeriac.brokers.sqlite.statements import sql, sql_with_rows
 from celeriac.clock import SystemClock
 
@@ -22,6 +25,16 @@ Row = tuple[Any, ...]
 
 _INSERTED_AT_ONCE: Final = 50
 _UPDATED_AT_ONCE: Final = 256
+
+_all: weakref.WeakSet[Store] = weakref.WeakSet()
+
+
+class Ring(NamedTuple):
+    """Whom to ring after a commit, and what for; *queue* is where the work is."""
+
+    address: str
+    what: bytes
+    queue: str = ""
 
 
 class Transaction:
@@ -38,7 +51,7 @@ class Transaction:
     def __init__(self, cursor: sqlite3.Cursor) -> None:
         self._cursor = cursor
         self.queued: dict[str, int] = {}
-        self.rings: list[tuple[str, bytes]] = []
+        self.rings: list[Ring] = []
         self.news = True
 
     def ready(self, queue: str, count: int = 1) -> None:
@@ -109,6 +122,7 @@ class Store:
         self._waiting = threading.Lock()  # the turnstile among the threads of this process
         self._writing = threading.Lock()
         self._told = 0
+        _all.add(self)
 
     def open(self) -> None:
         """Make sure that the file is there and has its layout."""
@@ -121,30 +135,60 @@ class Store:
         self._ringer.close()
         self.place.tidy()
 
+    def after_fork(self) -> None:
+        """Share nothing with the parent process."""
+        self._waiting, self._writing = threading.Lock(), threading.Lock()
+        self._pool.after_fork()
+        self._turnstile.close()
+        self._ringer.close()
+
     def read(self, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what *work* found in one snapshot of the file."""
         try:
-            connection = self._pool.take(SystemClock.monotonic())
-            try:
-                connection.quick.execute("begin")
-                answer = work(Transaction(connection.quick), *args, **kwargs)
-                connection.quick.execute("commit")
-            except BaseException as error:
-                self._pool.undo(connection, error)
-                raise
-            self._pool.give(connection)
+            return self._read(work, *args, **kwargs)
         except sqlite3.Error as error:
-            raise faults.translated(error, self.path) from error
-        return answer
+            return self._once_more(error, lambda: self._read(work, *args, **kwargs))
 
     def write(self, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what *work* answered once all that it changed is durable; an error undoes everything."""
+        try:
+            return self._write(work, *args, **kwargs)
+        except sqlite3.Error as error:
+            return self._once_more(error, lambda: self._write(work, *args, **kwargs))
+
+    def _once_more(self, error: sqlite3.Error, attempt: Callable[[], T]) -> T:
+        """Try again what was undone by *error*, if that can help."""
+        try:
+            if faults.is_busy(error):
+                until = SystemClock.monotonic() + self._deadline
+                return patiently(lambda: (attempt(),), until, self.path)[0]
+            if faults.is_undecodable(error) and not self._pool.lenient:
+                self._pool.lenient = True
+                self._pool.forget_all()
+                return attempt()
+        except sqlite3.Error as again:
+            raise faults.translated(again, self.path) from again
+        raise faults.translated(error, self.path) from error
+
+    def _read(self, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        connection = self._pool.take(SystemClock.monotonic())
+        try:
+            connection.quick.execute("begin")
+            answer = work(Transaction(connection.quick), *args, **kwargs)
+            connection.quick.execute("commit")
+        except BaseException as error:
+            self._pool.undo(connection, error)
+            raise
+        self._pool.give(connection)
+        return answer
+
+    def _write(self, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         moment = SystemClock.monotonic()
-        self._take_turn()
+        self._take_turn(moment + self._deadline)
         try:
             connection = self._pool.take(moment)
             try:
-                self._begin(connection.quick, moment + self._deadline)
+                self._begin(connection.quick, moment)
                 transaction = Transaction(connection.quick)
                 answer = work(transaction, *args, **kwargs)
                 self._choose_whom_to_ring(transaction)
@@ -153,33 +197,35 @@ class Store:
                 self._pool.undo(connection, error)
                 raise
             self._pool.give(connection)
-        except sqlite3.Error as error:
-            raise faults.translated(error, self.path) from error
         finally:
             self._writing.release()
-        for address, what in transaction.rings:
-            self._ringer.ring(address, what)
+        if transaction.rings:
+            self._ring(transaction.rings)
         return answer
 
     # --- turns ------------------------------------------------------------------------------------
 
-    def _take_turn(self) -> None:
+    def _take_turn(self, until: float) -> None:
         """Let one thread of this process write, in turn."""
         if not self._waiting.acquire(timeout=self._deadline):
             raise faults.busy(self.path)
         try:
-            if not self._writing.acquire(timeout=self._deadline):
+            left = max(0.0, until - SystemClock.monotonic())
+            if not self._writing.acquire(timeout=left):
                 raise faults.busy(self.path)
         finally:
             self._waiting.release()
 
-    def _begin(self, cursor: sqlite3.Cursor, until: float) -> None:
-        if not self._turnstile.enter():
-            patiently(lambda: self._turnstile.enter() or None, until, self.path)
+    def _begin(self, cursor: sqlite3.Cursor, moment: float) -> None:
+        """Begin to write, once those who came before have begun."""
+        if not self._turnstile.enter(moment):
+            patiently(lambda: self._turnstile.enter(moment) or None, moment + self._deadline, self.path)
         try:
             cursor.execute("begin immediate")
-        except sqlite3.OperationalError:
-            patiently(lambda: cursor.execute("begin immediate"), until, self.path)
+        except sqlite3.OperationalError as error:
+            if not faults.is_busy(error):
+                raise
+            patiently(lambda: cursor.execute("begin immediate"), moment + self._deadline, self.path)
         finally:
             self._turnstile.leave()
 
@@ -193,7 +239,7 @@ class Store:
             listeners = transaction.all("listeners")
             if listeners and (newest := listeners[0][1] or 0) > self._told:
                 self._told = newest
-                transaction.rings.extend((address, NEWS) for address, _ in listeners)
+                transaction.rings.extend(Ring(address, NEWS) for address, _ in listeners)
 
     def _choose_workers(self, transaction: Transaction, wanted: dict[str, int]) -> None:
         for worker, queues, address in transaction.all("bell_hungry") if wanted else ():
@@ -202,9 +248,29 @@ class Store:
             if queue is not None:
                 wanted[queue] -= 1
                 transaction.run("bell_rung", worker)
-                transaction.rings.append((address, WORK))
+                transaction.rings.append(Ring(address, WORK, queue))
+
+    def _ring(self, rings: Sequence[Ring]) -> None:
+        """Ring; where a worker's bell is gone, another's instead."""
+        gone = [ring for ring in rings if not self._ringer.ring(ring.address, ring.what)]
+        if lost := [ring for ring in gone if ring.what == WORK]:
+            self.write(_ring_others, lost)
+
+
+def _ring_others(transaction: Transaction, lost: Sequence[Ring]) -> None:
+    for ring in lost:
+        transaction.run("bell_lost", ring.address)
+        transaction.ready(ring.queue)
 
 
 def as_json(values: Iterable[str | int]) -> str:
     """Write a list for `json_each`."""
     return codec.encode(list(values)).decode()
+
+
+def _after_fork() -> None:
+    for store in list(_all):
+        store.after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork)

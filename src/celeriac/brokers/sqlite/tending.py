@@ -8,7 +8,7 @@ from typing import Final
 from celeriac.broker import Cancelled
 from celeriac.brokers.sqlite import moves
 from celeriac.brokers.sqlite.bell import STOP
-from celeriac.brokers.sqlite.store import Transaction, as_json
+from celeriac.brokers.sqlite.store import Ring, Transaction, as_json
 from celeriac.brokers.sqlite.workers import retire
 from celeriac.outcome import EXPIRED, LEASE_LOST, PURGED
 from celeriac.states import State
@@ -47,7 +47,7 @@ def _revoke_running(
         return "noted"
     transaction.run("stop_add", worker, task_id, now)
     if address := transaction.value("bell_address", worker):
-        transaction.rings.append((address, STOP))
+        transaction.rings.append(Ring(address, STOP))
     return "stopping"
 
 

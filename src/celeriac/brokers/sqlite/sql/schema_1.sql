@@ -45,9 +45,9 @@ create table tasks (
 ) strict;
 
 -- Each index holds only the rows that its verb looks for, so that a claim costs the same whatever waits.
-create index tasks_ready on tasks (queue, priority desc, position) where state = 2 and parked = '';
-create index tasks_parked on tasks (parked, position, queue) where state = 2 and parked <> '';
-create index tasks_scheduled on tasks (due, queue) where state = 1;
+create index tasks_ready on tasks (queue, priority desc, position, state, parked) where state = 2 and parked = '';
+create index tasks_parked on tasks (parked, position, queue, state) where state = 2 and parked <> '';
+create index tasks_scheduled on tasks (due, queue, state) where state = 1;
 create index tasks_running on tasks (worker) where state = 3;
 create index tasks_finished on tasks (finished) where state >= 4;
 create index tasks_expiring on tasks (expires) where expires is not null and state <= 2;
