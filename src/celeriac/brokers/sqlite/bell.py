@@ -23,11 +23,10 @@ def new_ear(place: Place, address: str) -> socket.socket | None:
         return None
     place.make()
     path = place.bell(address)
-    ear = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    ear = _new_socket()
     try:
         path.unlink(missing_ok=True)
         ear.bind(str(path))
-        ear.setblocking(False)
     except OSError:
         ear.close()
         return None
@@ -52,15 +51,24 @@ class Ringer:
 
     def ring(self, address: str, what: bytes) -> bool:
         """Ring at *address*; say whether anybody can have heard it."""
-        if self._mouth is None:
-            self._mouth = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            self._mouth.setblocking(False)
+        mouth = self._mouth
+        if mouth is None:
+            mouth = self._mouth = _new_socket()
         try:
-            self._mouth.sendto(what, str(self._place.bell(address)))
+            mouth.sendto(what, str(self._place.bell(address)))
         except BlockingIOError:  # full: it rings already
             return True
         except OSError:
             return False
+        return True
+
+    def reaches(self, address: str) -> bool:
+        """Say whether somebody listens at *address*, without ringing."""
+        with _new_socket() as probe:
+            try:
+                probe.connect(str(self._place.bell(address)))
+            except OSError:
+                return False
         return True
 
     def close(self) -> None:
@@ -68,6 +76,12 @@ class Ringer:
         mouth, self._mouth = self._mouth, None
         if mouth is not None:
             mouth.close()
+
+
+def _new_socket() -> socket.socket:
+    mouth = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    mouth.setblocking(False)
+    return mouth
 
 
 class SqliteBell(Bell):

@@ -30,7 +30,8 @@ from celeriac.brokers.sqlite.alive import Proofs, boot_id
 from celeriac.brokers.sqlite.bell import SqliteBell
 from celeriac.brokers.sqlite.listener import SqliteListener
 from celeriac.brokers.sqlite.rows import record
-from celeriac.brokers.sqlite.store import Store, Transaction, as_json
+from celeriac.brokers.sqlite.store import Store
+from celeriac.brokers.sqlite.transaction import Transaction, as_json
 from celeriac.message import Message, Record
 from celeriac.outcome import LEASE_LOST, REVOKED, Settlement
 from celeriac.states import State
@@ -184,14 +185,22 @@ class SqliteBroker(Broker):
 
     def tend(self, now: float, limit: int = TEND_LIMIT) -> Tended:
         """Do what time asks for; see `Broker.tend`."""
-        dead, recovered = self._store.write(tending.bury, now, limit)
+        needed = self._store.read(tending.look, now, self._retention)
+        write = self._store.write
+        dead, recovered = write(tending.bury, now, limit) if needed.bury else ([], 0)
         self._bury(dead)
-        expired = self._store.write(tending.expire, now, limit)
-        promoted = self._store.write(moves.promote, now, limit)
-        dropped = self._store.write(tending.drop, now, limit, self._retention)
+        if dead:  # what they held may have expired
+            needed = self._store.read(tending.look, now, self._retention)
+        expired = write(tending.expire, now, limit) if needed.expire else 0
+        promoted = write(moves.promote, now, limit) if needed.promote else 0
+        dropped = write(tending.drop, now, limit, self._retention) if needed.drop else 0
         more = limit in (len(dead), expired, promoted, dropped)
-        news = self._store.write(tending.drop_news, now, limit)
-        return Tended(promoted, recovered, expired, dropped, dead, more or news)
+        if needed.mark_news:
+            write(tending.mark_news, now)
+        if needed.drop_news:
+            more = write(tending.drop_news, now, limit) or more
+        self._store.tidy()
+        return Tended(promoted, recovered, expired, dropped, dead, more)
 
     # --- questions --------------------------------------------------------------------------------
 

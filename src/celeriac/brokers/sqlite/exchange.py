@@ -10,7 +10,7 @@ import msgspec
 from celeriac.broker import TEND_LIMIT, Exchanged
 from celeriac.brokers.sqlite import moves
 from celeriac.brokers.sqlite.lines import Lines
-from celeriac.brokers.sqlite.store import Transaction, as_json
+from celeriac.brokers.sqlite.transaction import Transaction, as_json
 from celeriac.message import Delivery
 from celeriac.outcome import EXPIRED, Settlement
 from celeriac.states import State, Verdict

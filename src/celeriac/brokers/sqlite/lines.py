@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from celeriac.brokers.sqlite.store import Transaction
+from celeriac.brokers.sqlite.transaction import Transaction
 
 Line = tuple[str, int]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from celeriac.brokers.sqlite.lines import Lines
-from celeriac.brokers.sqlite.store import Transaction
+from celeriac.brokers.sqlite.transaction import Transaction
 from celeriac.outcome import REVOKED, Settlement
 from celeriac.states import State, Verdict
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from celeriac.brokers.sqlite.store import Row, Transaction, as_json
+from celeriac.brokers.sqlite.transaction import Row, Transaction, as_json
 from celeriac.message import Message
 from celeriac.states import State
 

@@ -6,8 +6,8 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from celeriac import codec
 from celeriac.brokers.sqlite import faults
@@ -16,97 +16,16 @@ from celeriac.brokers.sqlite.bell import NEWS, WORK, Ringer
 from celeriac.brokers.sqlite.patience import patiently
 from celeriac.brokers.sqlite.place import Place, Turnstile
 from celeriac.brokers.sqlite.pool import Pool
-from celeriac.brokers.sqlite.statements import sql, sql_with_rows
+from celeriac.brokers.sqlite.transaction import Ring, Transaction
 from celeriac.clock import SystemClock
 
 T = TypeVar("T")
 P = ParamSpec("P")
-Row = tuple[Any, ...]
 
-_INSERTED_AT_ONCE: Final = 50
-_UPDATED_AT_ONCE: Final = 256
+_LONG_WAL: Final = 4 * 1024 * 1024
+_ENDLESS_WAL: Final = 64 * 1024 * 1024
 
 _all: weakref.WeakSet[Store] = weakref.WeakSet()
-
-
-class Ring(NamedTuple):
-    """Whom to ring after a commit, and what for; *queue* is where the work is."""
-
-    address: str
-    what: bytes
-    queue: str = ""
-
-
-class Transaction:
-    """What a verb does to the file, in one step; statements go by the names of their files.
-
-    Attributes:
-        queued: how many tasks became ready, by queue: as many idle workers will be rung.
-        rings: whom to ring after the commit, and what for.
-        news: whether there may be any for somebody; a verb that knows better says so.
-    """
-
-    __slots__ = ("_cursor", "news", "queued", "rings")
-
-    def __init__(self, cursor: sqlite3.Cursor) -> None:
-        self._cursor = cursor
-        self.queued: dict[str, int] = {}
-        self.rings: list[Ring] = []
-        self.news = True
-
-    def ready(self, queue: str, count: int = 1) -> None:
-        """Note that *count* tasks of *queue* became ready to be claimed; fewer than none when some were."""
-        self.queued[queue] = self.queued.get(queue, 0) + count
-
-    def all(self, name: str, *values: Any) -> list[Row]:
-        """Return all rows."""
-        return self._cursor.execute(sql(name), values).fetchall()
-
-    def one(self, name: str, *values: Any) -> Row | None:
-        """Return the only row, or None."""
-        return self._cursor.execute(sql(name), values).fetchone()  # type: ignore[no-any-return]
-
-    def value(self, name: str, *values: Any) -> Any:
-        """Return the first column of the first row, None where there is none."""
-        row = self.one(name, *values)
-        return row[0] if row else None
-
-    def column(self, name: str, *values: Any) -> list[Any]:
-        """Return the first column of all rows."""
-        return [row[0] for row in self.all(name, *values)]
-
-    def run(self, name: str, *values: Any) -> int:
-        """Change rows; return how many."""
-        return self._cursor.execute(sql(name), values).rowcount
-
-    def many(self, name: str, rows: Iterable[Sequence[Any]]) -> int:
-        """Change rows once for each of *rows*; return how many."""
-        return self._cursor.executemany(sql(name), rows).rowcount
-
-    def insert(self, name: str, rows: Sequence[Row]) -> int:
-        """Do as `many` does, faster: the statement inserts values, and takes many rows of them at once."""
-        if len(rows) == 1:
-            return self._cursor.execute(sql(name), rows[0]).rowcount
-        whole = len(rows) - len(rows) % _INSERTED_AT_ONCE
-        count = 0
-        for start in range(0, whole, _INSERTED_AT_ONCE):
-            values = [value for row in rows[start : start + _INSERTED_AT_ONCE] for value in row]
-            count += self._cursor.execute(sql_with_rows(name, _INSERTED_AT_ONCE), values).rowcount
-        return count + self.many(name, rows[whole:]) if whole < len(rows) else count
-
-    def update(self, name: str, before: Row, values: list[Any], after: Row) -> int:
-        """Change rows in one statement that joins *values*, rows of three laid end to end; return how many.
-
-        The statement's other parameters stand *before* and *after* the values. Rows of nulls fill up to
-        a power of two, so that few statements serve all sizes.
-        """
-        count = 0
-        for start in range(0, len(values), _UPDATED_AT_ONCE * 3):
-            part = values[start : start + _UPDATED_AT_ONCE * 3]
-            rows = 1 << (len(part) // 3 - 1).bit_length()
-            part += [None] * (rows * 3 - len(part))
-            count += self._cursor.execute(sql_with_rows(name, rows), (*before, *part, *after)).rowcount
-        return count
 
 
 class Store:
@@ -134,6 +53,36 @@ class Store:
         self._turnstile.close()
         self._ringer.close()
         self.place.tidy()
+
+    def tidy(self) -> None:
+        """Forget listeners that are gone, and keep the write-ahead log short."""
+        for address in self.read(Transaction.column, "listeners"):
+            if not self._ringer.reaches(address):
+                self.write(Transaction.run, "listener_drop", address)
+                self.place.bell(address).unlink(missing_ok=True)
+        size = self._wal_size()
+        if size > _LONG_WAL:
+            self.checkpoint("truncate" if size > _ENDLESS_WAL else "passive")
+
+    def checkpoint(self, how: str) -> None:
+        """Move what the write-ahead log holds into the file, as far as nobody is in the way."""
+        try:
+            connection = self._pool.take(SystemClock.monotonic())
+            try:
+                connection.quick.execute(f"pragma wal_checkpoint({how})").fetchall()
+            except BaseException as error:
+                self._pool.undo(connection, error)
+                raise
+            self._pool.give(connection)
+        except sqlite3.Error as error:
+            if not faults.is_busy(error):
+                raise faults.translated(error, self.path) from error
+
+    def _wal_size(self) -> int:
+        try:
+            return self.path.with_name(f"{self.path.name}-wal").stat().st_size
+        except OSError:
+            return 0
 
     def after_fork(self) -> None:
         """Share nothing with the parent process."""
@@ -261,11 +210,6 @@ def _ring_others(transaction: Transaction, lost: Sequence[Ring]) -> None:
     for ring in lost:
         transaction.run("bell_lost", ring.address)
         transaction.ready(ring.queue)
-
-
-def as_json(values: Iterable[str | int]) -> str:
-    """Write a list for `json_each`."""
-    return codec.encode(list(values)).decode()
 
 
 def _after_fork() -> None:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from celeriac.broker import Cancelled
 from celeriac.brokers.sqlite import moves
 from celeriac.brokers.sqlite.bell import STOP
-from celeriac.brokers.sqlite.store import Ring, Transaction, as_json
+from celeriac.brokers.sqlite.transaction import Ring, Transaction, as_json
 from celeriac.brokers.sqlite.workers import retire
 from celeriac.outcome import EXPIRED, LEASE_LOST, PURGED
 from celeriac.states import State
 
 _MARK_EVERY: Final = 10.0
 _NEWS_KEPT: Final = 60.0
+_SLACK: Final = 1.0  # sums of floats round: look at a little more than will be dropped
 
 
 def cancel(
@@ -71,6 +72,23 @@ def purge(transaction: Transaction, queue: str, now: float, limit: int) -> int:
     return len(doomed)
 
 
+class Needed(NamedTuple):
+    """What time asks for; see `sql/tend_look.sql`."""
+
+    bury: bool
+    expire: bool
+    promote: bool
+    drop: bool
+    mark_news: bool
+    drop_news: bool
+
+
+def look(transaction: Transaction, now: float, retention: float) -> Needed:
+    """See what there is to do, without writing."""
+    moments = now, now - retention + _SLACK, now - _MARK_EVERY, now - _NEWS_KEPT
+    return Needed(*map(bool, transaction.one("tend_look", *moments) or ()))
+
+
 def bury(transaction: Transaction, now: float, limit: int) -> tuple[list[str], int]:
     """Retire workers whose lease has run out; return them, and how many tasks they held."""
     dead = transaction.column("tend_dead", now, limit)
@@ -86,14 +104,19 @@ def expire(transaction: Transaction, now: float, limit: int) -> int:
 
 def drop(transaction: Transaction, now: float, limit: int, retention: float) -> int:
     """Delete finished records whose retention is over; return how many."""
-    return _delete(transaction, transaction.column("tend_old", now - retention + 1.0, retention, now, limit))
+    return _delete(
+        transaction, transaction.column("tend_old", now - retention + _SLACK, retention, now, limit)
+    )
+
+
+def mark_news(transaction: Transaction, now: float) -> None:
+    """Remember how far the news have come by *now*."""
+    transaction.run("tend_mark", now)
 
 
 def drop_news(transaction: Transaction, now: float, limit: int) -> bool:
     """Delete news that everybody has had time to hear; say whether there are more."""
-    old, marked, any_news = transaction.one("tend_marked", now - _NEWS_KEPT) or (None, None, 0)
-    if any_news and (marked is None or marked + _MARK_EVERY <= now):
-        transaction.run("tend_mark", now)
+    old = transaction.value("tend_marked", now - _NEWS_KEPT)
     if old is None:
         return False
     transaction.run("tend_dropped", old)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from celeriac.broker import Beat, Report, WorkerInfo
 from celeriac.brokers.sqlite import moves
 from celeriac.brokers.sqlite.lines import Lines
-from celeriac.brokers.sqlite.store import Transaction, as_json
+from celeriac.brokers.sqlite.transaction import Transaction, as_json
 from celeriac.outcome import Settlement
 from celeriac.states import Verdict
 

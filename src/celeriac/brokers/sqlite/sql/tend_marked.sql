@@ -1,4 +1,2 @@
--- tend: In: the moment before which news are old.
--- Out: the number up to which they are old (null for none), when the newest mark was set (null for none),
--- whether there are any news at all.
-select (select max(seq) from news_marks where at <= ?), (select max(at) from news_marks), exists (select 1 from news)
+-- tend: In: the moment until which news are old.  Out: the number up to which they are, null for none.
+select max(seq) from news_marks where at <= ?

@@ -1,0 +1,13 @@
+-- tend: see, without writing, what there is to do.
+-- In: now; the moment until which finished tasks are old; that until which a mark is an old one; that until
+-- which marked news are old.
+-- Out: whether a worker's lease has run out, a task has expired, one is due, a finished one is old enough,
+-- there are news that want a mark, marked news are old enough.
+select
+    exists (select 1 from workers where lease_ends <= ?1),
+    exists (select 1 from tasks where state <= 2 and expires is not null and expires <= ?1),
+    exists (select 1 from tasks where state = 1 and due <= ?1),
+    exists (select 1 from tasks where state >= 4 and finished <= ?2),
+    exists (select 1 from news where seq > (select coalesce(max(seq), 0) from news_marks))
+        and not exists (select 1 from news_marks where at > ?3),
+    exists (select 1 from news_marks where at <= ?4)
