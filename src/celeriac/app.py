@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import importlib.util
 import os
@@ -32,6 +33,7 @@ from celeriac.task import (
     current_application_or_none,
     make_task,
     prepare,
+    running_task,
     set_current_application,
     shared_tasks,
 )
@@ -362,10 +364,13 @@ class Celeriac:
         (self.broker if patient else self._impatient_broker()).send(messages, self.clock.now())
         self._after_publish(messages)
 
-    async def apublish(self, messages: list[Message]) -> None:
+    async def apublish(self, messages: list[Message], *, retry: bool | None = None) -> None:
         """Do what `publish` does without blocking the event loop."""
         messages = self._before_publish(messages)
-        await self.submitter.send(messages)
+        if self.conf.task_publish_retry if retry is None else retry:
+            await self.submitter.send(messages)
+        else:
+            await asyncio.to_thread(self._impatient_broker().send, messages, self.clock.now())
         self._after_publish(messages)
 
     def _before_publish(self, messages: list[Message]) -> list[Message]:
@@ -615,10 +620,5 @@ class _Current:
         return hash(self._get_current_object())
 
 
-def _running_task() -> Any:
-    run = current_run()
-    return None if run is None else getattr(run.job, "task", None)
-
-
 current_app = cast("Celeriac", _Current(current_application_or_none, "application"))
-current_task = cast("Task[Any, Any]", _Current(_running_task, "task"))
+current_task = cast("Task[Any, Any]", _Current(running_task, "task"))

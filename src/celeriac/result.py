@@ -333,6 +333,14 @@ class AsyncResult(Generic[R]):
 class EagerResult(AsyncResult[R]):
     """The result of `apply`: the task has run already, in this process, and no store knows of it."""
 
+    def updates(self, timeout: float | None = None) -> Iterator[Update]:  # noqa: ARG002 - it has ended
+        """Yield the one update that there is: how it ended."""
+        return iter([update_of(self._home, self.id, self._final)])
+
+    async def aupdates(self, timeout: float | None = None) -> AsyncIterator[Update]:  # noqa: ARG002 - as above
+        """Yield the one update that there is: how it ended."""
+        yield update_of(self._home, self.id, self._final)
+
     def revoke(self, terminate: bool = False) -> bool:  # noqa: ARG002 - it has ended
         """Return False: it has ended."""
         return False

@@ -11,6 +11,7 @@ import inspect
 import itertools
 import types
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypedDict, cast
 
@@ -18,7 +19,7 @@ from celeriac import codec
 from celeriac.arguments import Arguments
 from celeriac.calling import PLAIN_CALL, CallOptions, Envelope, as_call, envelope_of
 from celeriac.clock import as_timestamp
-from celeriac.context import Executor, Hook, current_run
+from celeriac.context import Executor, Hook, Run, current_run
 from celeriac.errors import ConfigurationError, Retry
 from celeriac.message import (
     Message,
@@ -136,8 +137,26 @@ class Task(Generic[P, R]):
             cls._app.register_task(cls)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run the task here and now, like the function that it is."""
-        return cast("R", self.run(*args, **kwargs))
+        """Run the task here and now, like the function that it is.
+
+        Inside another task it is part of that one's run: it reports for it and has its `request`.
+        """
+        run = current_run()
+        if run is None:
+            return cast("R", self.run(*args, **kwargs))
+        token = _inner.set((run, self))
+        try:
+            value = self.run(*args, **kwargs)
+        finally:
+            _inner.reset(token)
+        return cast("R", self._awaited(value) if inspect.iscoroutine(value) else value)
+
+    async def _awaited(self, call: Coroutine[Any, Any, Any]) -> Any:
+        token = _inner.set((current_run(), self))
+        try:
+            return await call
+        finally:
+            _inner.reset(token)
 
     def __repr__(self) -> str:
         return f"<@task: {self.name or type(self).__qualname__}>"
@@ -239,22 +258,26 @@ class Task(Generic[P, R]):
         Raises:
             As `delay`. Batches before the failing one have been sent; the error's note says how many calls.
         """
+        call = CallOptions(**options)
         sent: list[AsyncResult[R]] = []
-        for messages in self._batches(calls, CallOptions(**options)):
-            try:
-                self._publish(messages)
-            except Exception as error:
-                error.add_note(f"{len(sent)} calls had been sent before")
-                raise
-            sent += [self._result(message.id) for message in messages]
+        try:
+            for messages in self._batches(calls, call):
+                sent += self._dispatch(messages, retry=call.retry)
+        except Exception as error:
+            error.add_note(f"{len(sent)} calls had been sent before")
+            raise
         return sent
 
     async def adelay_many(self, calls: Iterable[Any], **options: Any) -> list[AsyncResult[R]]:
         """Do what `delay_many` does, without blocking the event loop."""
+        call = CallOptions(**options)
         sent: list[AsyncResult[R]] = []
-        for messages in self._batches(calls, CallOptions(**options)):
-            await self._apublish(messages)
-            sent += [self._result(message.id) for message in messages]
+        try:
+            for messages in self._batches(calls, call):
+                sent += await self._adispatch(messages, retry=call.retry)
+        except Exception as error:
+            error.add_note(f"{len(sent)} calls had been sent before")
+            raise
         return sent
 
     def apply(
@@ -268,38 +291,34 @@ class Task(Generic[P, R]):
     # --- from a call to a message -----------------------------------------------------------------------
 
     def _send(self, args: tuple[Any, ...], kwargs: dict[str, Any], call: CallOptions) -> AsyncResult[R]:
-        messages = self._messages([(args, kwargs)], call)
-        app = self.app
-        if app.conf.task_always_eager:
-            propagate = app.conf.task_eager_propagates
-            return cast("AsyncResult[R]", app.run_eagerly(self, messages[0], propagate=propagate))
-        self._publish(messages, retry=call.retry)
-        return self._result(messages[0].id)
+        return self._dispatch(self._messages([(args, kwargs)], call), retry=call.retry)[0]
 
     async def _asend(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], call: CallOptions
     ) -> AsyncResult[R]:
-        messages = self._messages([(args, kwargs)], call)
+        return (await self._adispatch(self._messages([(args, kwargs)], call), retry=call.retry))[0]
+
+    def _dispatch(self, messages: list[Message], *, retry: bool | None) -> list[AsyncResult[R]]:
+        """Send *messages*, or run them here where `task_always_eager` says so."""
+        app = self.app
+        if app.conf.task_always_eager:
+            propagate = app.conf.task_eager_propagates
+            return [app.run_eagerly(self, message, propagate=propagate) for message in messages]
+        app.publish(messages, retry=retry)
+        return self._results(messages)
+
+    async def _adispatch(self, messages: list[Message], *, retry: bool | None) -> list[AsyncResult[R]]:
         app = self.app
         if app.conf.task_always_eager:
             import asyncio
 
-            propagate = app.conf.task_eager_propagates
-            return cast(
-                "AsyncResult[R]",
-                await asyncio.to_thread(app.run_eagerly, self, messages[0], propagate=propagate),
-            )
-        await self._apublish(messages)
-        return self._result(messages[0].id)
+            return await asyncio.to_thread(self._dispatch, messages, retry=retry)
+        await app.apublish(messages, retry=retry)
+        return self._results(messages)
 
-    def _result(self, task_id: str) -> AsyncResult[R]:
-        return AsyncResult(task_id, self.app, kind=self.arguments.result_type)
-
-    def _publish(self, messages: list[Message], *, retry: bool | None = None) -> None:
-        self.app.publish(messages, retry=retry)
-
-    async def _apublish(self, messages: list[Message]) -> None:
-        await self.app.apublish(messages)
+    def _results(self, messages: list[Message]) -> list[AsyncResult[R]]:
+        app, kind = self.app, self.arguments.result_type
+        return [AsyncResult(message.id, app, kind=kind) for message in messages]
 
     def _batches(self, calls: Iterable[Any], call: CallOptions) -> Iterator[list[Message]]:
         if call.task_id is not None:
@@ -518,6 +537,19 @@ class AsyncTask(Task[P, R]):
 
         def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:  # type: ignore[override]
             """Call the function: `await task(…)`."""
+
+
+# The innermost task that another one called like a function, and in whose run.
+_inner: Final[ContextVar[tuple[Run | None, Any]]] = ContextVar("celeriac_inner_task", default=(None, None))
+
+
+def running_task() -> Any:
+    """Return the task in whose code this is called, the innermost if one called another; None outside."""
+    run = current_run()
+    if run is None:
+        return None
+    within, inner = _inner.get()
+    return inner if within is run else getattr(run.job, "task", None)
 
 
 _CALLED_DIRECTLY: Final = Request(called_directly=True)

@@ -326,3 +326,26 @@ def test_the_envelope_is_worked_out_again_when_settings_change(app):
     app.conf.task_default_queue = "other"
 
     assert task._envelope(app).queue == "other"
+
+
+def test_a_task_called_like_a_function_inside_another_is_the_current_one_meanwhile():
+    app = Celeriac("nested", broker="memory://")
+    seen = []
+
+    @app.task
+    def inner():
+        seen.append(current_task.name)
+
+    @app.task
+    async def inner_async():
+        seen.append(current_task.name)
+
+    @app.task
+    async def outer():
+        inner()
+        await inner_async()
+        seen.append(current_task.name)
+
+    outer.apply().get()
+
+    assert [name.rpartition(".")[2] for name in seen] == ["inner", "inner_async", "outer"]
