@@ -18,6 +18,7 @@ from celeriac.message import Delivery, Message, Record, Request
 from celeriac.middleware import Moments
 from celeriac.outcome import Settlement
 from celeriac.states import State, Verdict
+from celeriac.task import on_a_loop
 from celeriac.worker.runner import Runner
 
 _STATES = {Verdict.SUCCEEDED: State.SUCCEEDED, Verdict.CANCELLED: State.CANCELLED}
@@ -100,9 +101,7 @@ def _delivery(message: Message, retries: int, checkpoint: bytes) -> Delivery:
 def _run_once(runner: Runner, this: Run) -> Settlement:
     if not asyncio.iscoroutinefunction(this.job.body):
         return runner.run_here(this)
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if not on_a_loop():
         return asyncio.run(runner.run_async(this))
     return _in_thread(lambda: asyncio.run(runner.run_async(this)))
 

@@ -432,7 +432,7 @@ class Task(Generic[P, R]):
         use `acheckpoint` to wait.
         """
         wait = self._save(value, current, total, status)
-        if wait is not None and not _on_a_loop():
+        if wait is not None and not on_a_loop():
             wait(CHECKPOINT_TIMEOUT)
 
     async def acheckpoint(
@@ -563,7 +563,7 @@ def _length(items: Iterable[Any]) -> int:
         return 0
 
 
-def _on_a_loop() -> bool:
+def on_a_loop() -> bool:
     """Say whether this thread runs an event loop, which must not be blocked."""
     import asyncio
 

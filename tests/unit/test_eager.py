@@ -74,6 +74,14 @@ def test_errors_are_kept_as_data_and_raised_by_get(app):
         result.get()
 
 
+def test_the_traceback_shows_the_tasks_code_only(app):
+    @app.task
+    async def fail():
+        raise ValueError("bad")
+
+    assert "During handling" not in fail.apply().traceback
+
+
 @pytest.mark.parametrize("is_async", [False, True])
 def test_retries_follow_at_once_and_start_from_the_checkpoint(app, is_async):
     seen = []

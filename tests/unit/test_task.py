@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from celeriac import Celeriac, Task
+from celeriac import Celeriac, Task, current_task
 from celeriac.errors import ConfigurationError, InvalidName, Retry
 from celeriac.task import AsyncTask, TaskJob, executor_of
 
