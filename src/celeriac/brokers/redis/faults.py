@@ -33,6 +33,8 @@ class Fault(Exception):
 
 # Redis before 7 wraps what a script's command answered: "ERR Error running script (…): …: -OOM command …"
 _WRAPPED: Final = re.compile(r"@user_script: ?\d+: -?([A-Z]{3,}) ")
+# What a script's command is told that the user may not run; the words differ between versions.
+_FORBIDDEN: Final = re.compile(r"ACL failure in script|user executing the script can't (run|access)")
 _CODES: Final = {
     exceptions.OutOfMemoryError: "OOM",
     exceptions.ReadOnlyError: "READONLY",
@@ -53,6 +55,8 @@ def code_of(error: exceptions.RedisError) -> str:
     text = str(error)
     if wrapped := _WRAPPED.search(text):
         return wrapped[1]
+    if _FORBIDDEN.search(text):
+        return "NOPERM"
     known = next((code for kind, code in _CODES.items() if isinstance(error, kind)), None)
     return known or text.partition(" ")[0]
 
