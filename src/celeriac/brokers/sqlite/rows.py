@@ -11,6 +11,7 @@ from celeriac.states import State
 
 _STATE: Final = 10
 _CANCELLED: Final = 19
+_REPLACED: Final = "\ufffd"  # stands for bytes that were no text; no name may have it
 _KINDS: Final[tuple[type | tuple[type, ...], ...]] = (
     *(str, str, str, int, float, bytes, (float, type(None)), (float, type(None)), int, bytes),
     *(int, str, (float, type(None)), (float, type(None)), (float, type(None)), str, int, int, int, int),
@@ -24,7 +25,7 @@ def record(row: tuple[Any, ...]) -> Record:
         state = State(row[_STATE])
     except ValueError:
         return _broken(row)
-    if not all(map(isinstance, row, _KINDS)):
+    if not all(map(isinstance, row, _KINDS)) or _REPLACED in f"{row[0]}{row[1]}{row[2]}":
         return _broken(row)
     values: Any = (*row[_STATE + 1 : _CANCELLED], bool(row[_CANCELLED]), *row[_CANCELLED + 1 :])
     return Record(Message(*row[:_STATE]), state, *values)

@@ -132,7 +132,7 @@ select
     strftime('%Y-%m-%d %H:%M:%f', created, 'unixepoch') as created_utc,
     strftime('%Y-%m-%d %H:%M:%f', due, 'unixepoch') as due_utc,
     strftime('%Y-%m-%d %H:%M:%f', expires, 'unixepoch') as expires_utc
-from tasks join messages using (seq) where state in (1, 2) order by state desc, queue, priority desc, position, due;
+from tasks join messages using (seq) where tasks.state in (1, 2) order by tasks.state desc, queue, priority desc, position, due;
 
 create view finished as
 select
@@ -143,4 +143,4 @@ select
     strftime('%Y-%m-%d %H:%M:%f', created, 'unixepoch') as created_utc,
     strftime('%Y-%m-%d %H:%M:%f', finished, 'unixepoch') as finished_utc,
     round(finished - started, 3) as seconds
-from tasks join messages using (seq) where state >= 4 order by finished desc;
+from tasks join messages using (seq) where tasks.state >= 4 order by finished desc;

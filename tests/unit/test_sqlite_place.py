@@ -1,0 +1,112 @@
+"""The directory beside the file: names that fit, rights that keep others out, and nothing left behind."""
+
+import os
+import tempfile
+
+import pytest
+
+from celeriac.broker import WorkerInfo
+from celeriac.brokers.sqlite import SqliteBroker
+from celeriac.brokers.sqlite.place import Place, Turnstile, file_name
+from celeriac.errors import StoreReadOnly
+from celeriac.message import Message
+from tests.contract.given import rings
+
+NOW = 1_700_000_000.0
+
+
+def test_a_plain_id_is_its_own_file_name():
+    assert file_name("host-12.a_b") == "host-12.a_b"
+
+
+@pytest.mark.parametrize("odd", ["../../etc/passwd", "a/b", ".hidden", "a@host", "", "x" * 200, "übung"])
+def test_any_other_id_gets_a_short_harmless_name(odd):
+    name = file_name(odd)
+
+    assert name.isalnum()
+    assert len(name) <= 32
+    assert name == file_name(odd) != file_name(odd + "x")
+
+
+def test_sockets_move_to_the_temporary_directory_when_their_path_would_be_too_long(tmp_path):
+    deep = tmp_path / ("d" * 60) / ("e" * 60)
+    deep.mkdir(parents=True)
+
+    place = Place(deep / "shop.db")
+
+    assert place.locks == deep / "shop.db-run"
+    assert place.sockets.parent == type(tmp_path)(tempfile.gettempdir())
+    assert len(os.fsencode(place.bell("x" * 32))) <= 104
+
+
+def test_a_bell_rings_however_long_the_path_is(tmp_path):
+    deep = tmp_path / ("d" * 60) / ("e" * 60)
+    deep.mkdir(parents=True)
+    broker = SqliteBroker(f"sqlite:///{deep}/shop.db")
+    broker.enlist(WorkerInfo("w", "w", names=frozenset({"shop.add"})), NOW)
+    bell = broker.bell("w")
+    broker.exchange("w", trip=1, want=1, now=NOW)
+
+    broker.send([Message("a", "shop.add")], NOW)
+
+    assert rings(bell)
+    bell.close()
+    broker.close()
+    assert not Place(deep / "shop.db").sockets.exists()
+
+
+def test_a_directory_that_others_may_use_is_refused(tmp_path):
+    place = Place(tmp_path / "shop.db")
+    place.locks.mkdir(mode=0o755)
+
+    with pytest.raises(StoreReadOnly, match="only this user"):
+        place.make()
+
+
+def test_a_link_in_its_place_is_refused(tmp_path):
+    place = Place(tmp_path / "shop.db")
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    place.locks.symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(StoreReadOnly, match="only this user"):
+        place.make()
+
+
+def test_sending_works_without_the_directory(tmp_path):
+    (tmp_path / "shop.db-run").touch()  # a file where the directory should be
+    broker = SqliteBroker(f"sqlite:///{tmp_path}/shop.db")
+
+    assert broker.send([Message("a", "shop.add")], NOW) == 1
+
+    broker.close()
+
+
+# --- the turnstile --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two(tmp_path):
+    turnstiles = Turnstile(Place(tmp_path / "shop.db")), Turnstile(Place(tmp_path / "shop.db"))
+    yield turnstiles
+    for turnstile in turnstiles:
+        turnstile.close()
+
+
+def test_one_at_a_time_is_in_the_turnstile(two):
+    first, second = two
+
+    assert first.enter(0.0)
+    assert not second.enter(0.0)
+
+    first.leave()
+    assert second.enter(0.0)
+
+
+def test_a_turnstile_finds_the_directory_that_was_made_anew(two, tmp_path):
+    first, second = two
+    assert first.enter(0.0)
+    first.leave()
+    Place(tmp_path / "shop.db").tidy()
+    assert second.enter(0.0)
+
+    assert not first.enter(2.0)
