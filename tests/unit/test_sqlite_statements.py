@@ -83,4 +83,4 @@ def test_a_script_is_cut_into_its_statements():
     found = list(statements.script("schema_1"))
 
     assert all(re.match(r"(create|insert)\b", statement) for statement in found)
-    assert [statement for statement in found if statement.startswith("create trigger")][0].endswith("end;")
+    assert next(text for text in found if text.startswith("create trigger")).endswith("end;")

@@ -57,12 +57,12 @@ def test_a_url_that_names_no_file_is_refused(url):
 
 
 def test_an_unknown_option_is_refused_and_the_known_one_named():
-    with pytest.raises(ConfigurationError, match="'journal'.*'synchronous'"):
+    with pytest.raises(ConfigurationError, match=r"'journal'.*'synchronous'"):
         connect("sqlite:///shop.db?journal=wal")
 
 
 def test_an_unknown_value_is_refused_and_the_known_ones_named():
-    with pytest.raises(ConfigurationError, match="'off'.*'normal' or 'full'"):
+    with pytest.raises(ConfigurationError, match=r"'off'.*'normal' or 'full'"):
         connect("sqlite:///shop.db?synchronous=off")
 
 
