@@ -1,0 +1,128 @@
+"""The Lua scripts: each has its header, compiles on every server, and names keys as `keys.py` does."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from celeriac.broker import WorkerInfo
+from celeriac.brokers import redis
+from celeriac.brokers.redis import RedisBroker, scripts
+from celeriac.brokers.redis.keys import Keys
+from celeriac.clock import ManualClock
+from tests.contract.given import Courier, a_message, messages, retry, rings, succeeded
+
+LUA = Path(redis.__file__).parent / "lua"
+KEYS = Keys("celeriac")
+
+
+def test_every_file_is_a_script_and_every_script_a_file():
+    assert sorted(path.stem for path in LUA.glob("*.lua")) == sorted(scripts.NAMES)
+
+
+@pytest.mark.parametrize("path", sorted(LUA.glob("*.lua")), ids=lambda path: path.stem)
+def test_a_scripts_header_is_enough_to_call_it(path):
+    header = "".join(re.findall(r"^--.*\n", path.read_text(), re.MULTILINE))
+
+    for part in ("-- KEYS", "-- Reply:", "-- Atomic:", "-- include: keys"):
+        assert part in header
+    assert header[3].isupper()
+
+
+@pytest.mark.parametrize("name", scripts.NAMES)
+def test_a_script_compiles_and_is_known_by_its_own_sum(redis_server, name):
+    script = scripts.script(name)
+
+    assert redis_server.cli("SCRIPT", "LOAD", script.source) == script.sha
+
+
+def test_lua_names_keys_as_python_does(redis_server):
+    asked = {
+        "line_key('q', '3')": KEYS.line("q", 3),
+        "RECORD .. 'i'": KEYS.record("i"),
+        "hungry_key('q')": KEYS.hungry("q"),
+        "parked_key('n')": KEYS.parked("n"),
+        "worker_key('w')": KEYS.worker("w"),
+        "running_key('w')": KEYS.running("w"),
+        "stops_key('w')": KEYS.stops("w"),
+        "names_key('w')": KEYS.names("w"),
+        "bell_key('w')": KEYS.bell("w"),
+        "news_channel('l')": KEYS.channel("l"),
+        "COUNTS": KEYS.counts,
+        "DUE": KEYS.due,
+        "EXPIRY": KEYS.expiry,
+        "WORKERS": KEYS.workers,
+        "PARKED": KEYS.parked_names,
+    }
+    source = (LUA / "include" / "keys.lua").read_text() + f"return {{ {', '.join(asked)} }}"
+
+    answered = redis_server.cli("EVAL", source, len(KEYS.shared), *KEYS.shared, KEYS.root, 1, 1, 0)
+
+    assert answered == list(asked.values())
+
+
+def test_all_keys_have_one_hash_tag_and_a_type(redis_server):
+    given_every_kind_of_key(redis_server)
+    redis_server.cli("DEL", "celeriac")
+
+    for key in redis_server.cli("KEYS", "*"):
+        assert key.startswith("{celeriac}:")
+        assert redis_server.cli("TYPE", key) == KEYS.kind(key)
+
+
+def test_all_keys_end_with_what_they_stand_for(redis_server):
+    clock = given_every_kind_of_key(redis_server)
+    broker = RedisBroker(redis_server.url)
+    clock.advance(1000)
+
+    broker.tend(clock.now())
+    everything = Courier(
+        broker, clock, "last", names=("shop.add", "shop.strange"), queues=("default", "other")
+    )
+    everything.trip(*map(succeeded, everything.claim_all()))
+    broker.retire([everything.id], clock.now())
+    broker.close()
+
+    left = redis_server.cli("KEYS", "*")
+    lasting = [key for key in left if redis_server.cli("PTTL", key) < 0]
+    assert lasting == [KEYS.schema]
+    assert {KEYS.kind(key) for key in left} == {"hash", "string"}  # finished records, which end by themselves
+
+
+def given_every_kind_of_key(server) -> ManualClock:
+    server.flush()
+    clock = ManualClock()
+    broker = RedisBroker(server.url)
+    busy, idle = Courier(broker, clock, "busy"), Courier(broker, clock, "idle", queues=("other",))
+    broker.send(
+        [*messages(3), a_message(expires=clock.now() + 5), a_message(eta=clock.now() + 5)], clock.now()
+    )
+    broker.send([a_message(name="shop.strange", queue="other")], clock.now())
+    broker.bell(idle.id)
+    assert idle.claim() == []
+    first, second = busy.claim(2)
+    busy.trip(retry(first, clock.now() + 9))
+    broker.cancel([second.id], clock.now(), terminate=True)
+    broker.close()
+    kinds = {key.split(":")[1] for key in server.cli("KEYS", "*")}
+    assert kinds == {
+        "schema", "counts", "due", "expiry", "workers", "parked", "t", "q", "p", "w", "r", "s", "n", "b", "h"
+    }  # fmt: skip
+    return clock
+
+
+def test_a_worker_that_enlists_again_elsewhere_can_be_rung_there(redis_server):
+    redis_server.flush()
+    clock, broker = ManualClock(), RedisBroker(redis_server.url)
+    worker = Courier(broker, clock, queues=("one",))
+    bell = broker.bell(worker.id)
+    worker.claim()
+    broker.enlist(WorkerInfo(worker.id, "w", queues=("two",), names=frozenset(["shop.add"])), clock.now())
+    worker.claim()
+    bell.arm(True)
+
+    broker.send([a_message(queue="two")], clock.now())
+
+    assert rings(bell)
+    bell.close()
+    broker.close()

@@ -1,0 +1,96 @@
+"""Records as fields: lean where it can be, exact where it must be."""
+
+import pytest
+
+from celeriac.brokers.redis import RedisBroker, wire
+from celeriac.brokers.redis.keys import Keys
+from celeriac.message import Message, new_ids
+from celeriac.outcome import Settlement
+from celeriac.states import State, Verdict
+
+MOMENT = 1_700_000_000.123_456_7
+
+
+def fields_of(message: Message) -> list:
+    _, _, _, _, _, _, _, *fields = wire.grouped([message])
+    return fields
+
+
+def test_only_what_differs_from_the_default_is_written():
+    assert fields_of(Message("i", "n", created=MOMENT)) == ["n", "n", "c", MOMENT]
+
+
+def test_messages_are_grouped_by_their_line_in_their_order():
+    places = [("a", 1), ("default", 0), ("a", 1)]
+    given = [Message(f"i{number}", "n", *place) for number, place in enumerate(places)]
+
+    assert wire.grouped([*given, given[1]]) == [
+        *("a", 1, 2),
+        *("i0", "", "", 6, "n", "n", "c", 0.0, "q", "a 1"),
+        *("i2", "", "", 6, "n", "n", "c", 0.0, "q", "a 1"),
+        *("default", 0, 1),
+        *("i1", "", "", 4, "n", "n", "c", 0.0),
+    ]
+
+
+def test_settlements_are_written_in_runs_of_one_verdict():
+    given = [
+        Settlement("a", 1, Verdict.SUCCEEDED, b"x"),
+        Settlement("b", 2, Verdict.SUCCEEDED, b"y"),
+        Settlement("c", 3, Verdict.RETRY, b"z", 5.5),
+        Settlement("d", 4, Verdict.SUCCEEDED),
+    ]
+
+    assert wire.settlements(given) == [
+        *(1, 2, "a", "b", 1, 2, b"x", b"y"),
+        *(4, 1, "c", 3, b"z", 5.5),
+        *(1, 1, "d", 4, b""),
+    ]
+
+
+@pytest.mark.parametrize("moment", [0.1 + 0.2, MOMENT, 1e-300, 5e-324, 2.0**53 + 2, 0.0, 1e22, -1.5])
+def test_times_come_back_exactly(redis_server, moment):
+    broker = RedisBroker(f"{redis_server.url}?namespace=exact&clock=caller")
+    message = Message(new_ids(1, 0.0)[0], "n", created=moment, expires=moment + 1e6)
+
+    broker.send([message], moment)
+
+    [record] = broker.get([message.id])
+    assert record.message == message
+    broker.close()
+
+
+def test_a_record_without_fields_is_none():
+    assert wire.record("i", []) is None
+
+
+def test_a_parked_task_is_queued():
+    assert wire.record("i", [b"n", b"n", b"c", b"1", b"s", b"p"]).state is State.QUEUED
+
+
+@pytest.mark.parametrize(
+    "fields", [[b"s", b"3"], [b"n", b"n", b"c", b"x"], [b"n", b"n", b"c", b"1", b"j", b"x"]]
+)
+def test_a_broken_record_is_failed(fields):
+    record = wire.record("i", fields)
+
+    assert record.state is State.FAILED
+    assert record.error == wire.BROKEN
+
+
+@pytest.mark.serial
+def test_a_queued_no_op_takes_little_memory(redis_server):
+    redis_server.flush()
+    broker = RedisBroker(redis_server.url)
+    broker.open()
+    before = redis_server.cli("INFO", "memory")["used_memory"]
+
+    for start in range(0, 100_000, 1000):
+        ids = new_ids(1000, MOMENT + start)
+        broker.send([Message(task_id, "shop.tasks.noop", created=MOMENT) for task_id in ids], MOMENT)
+
+    used = redis_server.cli("INFO", "memory")["used_memory"] - before
+    assert used / 100_000 <= 250
+    assert redis_server.cli("OBJECT", "ENCODING", Keys("celeriac").record(ids[0])) in ("listpack", "ziplist")
+    redis_server.flush()
+    broker.close()
