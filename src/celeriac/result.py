@@ -244,9 +244,14 @@ class AsyncResult(Generic[R]):
         self, timeout: float | None = None, propagate: bool = True, *, disable_sync_subtasks: bool = True
     ) -> R:
         """Do what `get` does, without blocking the event loop."""
+        if self._final is None and disable_sync_subtasks and current_run() is not None:
+            import asyncio
+
+            record = await asyncio.to_thread(self._record)
+            if record is None or not record.state.final:
+                self._may_wait(record, disable_sync_subtasks)
         if self._final is not None:
             return self._outcome(self._final, propagate)
-        self._may_wait(None, disable_sync_subtasks, known=False)
         async for record in _afollow(self._home, [self.id], timeout, None):
             _, found = cast("tuple[str, Record | None]", record)
             if found is None or found.state.final:
@@ -256,9 +261,8 @@ class AsyncResult(Generic[R]):
     def __await__(self) -> Generator[Any, None, R]:
         return self.aget().__await__()
 
-    def _may_wait(self, record: Record | None, disabled: bool, *, known: bool = True) -> None:
-        if known:
-            self._known(record)
+    def _may_wait(self, record: Record | None, disabled: bool) -> None:
+        self._known(record)
         run = current_run()
         if disabled and run is not None:
             raise WouldDeadlock(
