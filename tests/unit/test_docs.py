@@ -4,7 +4,8 @@ How to mark code in `docs/howto`, `docs/reference` and `README.md`:
 
 - ```` ```python ```` is run; the blocks of a page run one after the other in one fresh interpreter, in an
   empty folder, with `CELERIAC_BROKER_URL=memory://`. What a `print(…)  # text` prints must be that text.
-- ```` ```python title="tasks.py" ```` is written to that file first, to be imported by what follows.
+- ```` ```python title="tasks.py" ```` is written to that file first, to be imported by what follows. A file
+  called `test_….py` is run by pytest afterwards.
 - ```` ```python needs="django" ```` is run where that package is installed; without it the page is skipped.
 - ```` ```python notest ```` is only compiled: it needs something that a test does not have.
 """
@@ -143,12 +144,24 @@ def test_the_code_of_a_page_runs_and_prints_what_the_page_says(page, tmp_path):
     ran = run(tmp_path, page)
 
     assert ran.returncode == 0, f"{called(page)}:\n{ran.stdout}\n{ran.stderr}"
+    for block in blocks:
+        if block.title is not None and block.title.startswith("test_"):
+            tested = run_pytest(tmp_path, block.title)
+            assert tested.returncode == 0, f"{called(page)}:\n{tested.stdout}\n{tested.stderr}"
 
 
 def run(folder: Path, page: Path) -> subprocess.CompletedProcess[str]:
+    return run_python(folder, "-c", RUNNER, called(page))
+
+
+def run_pytest(folder: Path, file: str) -> subprocess.CompletedProcess[str]:
+    return run_python(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir=.", file)
+
+
+def run_python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CELERIAC_")}
     environment |= {"CELERIAC_BROKER_URL": "memory://", "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-c", RUNNER, called(page)]
+    command = [sys.executable, *arguments]
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=DEADLINE, check=False
     )
