@@ -247,9 +247,9 @@ class AsyncResult(Generic[R]):
         if self._final is None and disable_sync_subtasks and current_run() is not None:
             import asyncio
 
-            record = await asyncio.to_thread(self._record)
-            if record is None or not record.state.final:
-                self._may_wait(record, disable_sync_subtasks)
+            present = await asyncio.to_thread(self._record)
+            if present is None or not present.state.final:
+                self._may_wait(present, disable_sync_subtasks)
         if self._final is not None:
             return self._outcome(self._final, propagate)
         async for record in _afollow(self._home, [self.id], timeout, None):
