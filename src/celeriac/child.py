@@ -19,7 +19,7 @@ import msgspec
 
 from celeriac.embedded import build_worker, options_of
 from celeriac.errors import BrokerUnavailable, CeleriacError, ConfigurationError, OperationalError
-from celeriac.loading import load_app, reference_of
+from celeriac.loading import load_app, override, reference_of
 from celeriac.worker.channel import Channel
 from celeriac.worker.keeper import PERIOD, Keeper
 from celeriac.worker.log import log, set_up_logging
@@ -55,7 +55,6 @@ def main(argv: Sequence[str]) -> int:
     order = msgspec.json.decode(argv[0])
     channel = Channel(socket.socket(fileno=order["descriptor"]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the supervisor decides
-    set_up_logging(order["loglevel"])
     try:
         return _work(order, channel)
     except ConfigurationError as error:
@@ -67,19 +66,23 @@ def main(argv: Sequence[str]) -> int:
 def _fail(channel: Channel, error: CeleriacError, code: int) -> int:
     channel.send("failed", code=code)
     sys.stderr.write(f"celeriac: {error}\n")
+    if suggestion := getattr(error, "suggestion", ""):
+        sys.stderr.write(f"try: celeriac -A {suggestion} worker\n")
     return code
 
 
 def _work(order: dict[str, Any], channel: Channel) -> int:
-    app = load_app(order["reference"])
+    app = override(load_app(order["reference"]), order["settings"])
     app.import_modules()
+    if app.conf.worker_hijack_root_logger:
+        set_up_logging(order["loglevel"])
     options = options_of(app, **order["given"])
     stopped = threading.Event()
     worker = build_worker(
         app,
         options,
         overseer=_Supervised(channel),
-        index=order["index"],
+        first=order["first"],
         reference=reference_of(app, order["reference"]),
     )
     signal.signal(signal.SIGTERM, lambda *_: _stop(worker, hurry=False))

@@ -90,7 +90,9 @@ class Config:
     worker_max_memory_per_child: Annotated[int | None, "a process is replaced above so many KiB of memory"]
     worker_lease: Annotated[Seconds, "after so many silent seconds a worker's tasks go to others"]
     worker_soft_shutdown_timeout: Annotated[Seconds, "seconds that running tasks get to finish at shutdown"]
-    worker_hijack_root_logger: Annotated[bool, "whether the worker command sets up logging if nobody has"]
+    worker_hijack_root_logger: Annotated[
+        bool, "whether the worker command sets up logging when the root logger has no handler"
+    ]
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         object.__setattr__(self, "_values", dict(DEFAULTS))

@@ -7,13 +7,13 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from functools import partial
-from importlib import import_module
 from typing import Any
 
 from msgspec.structs import replace
 
 from celeriac.context import Job
 from celeriac.errors import CeleriacError, ConfigurationError
+from celeriac.loading import load_app
 from celeriac.message import check_queue_name
 from celeriac.middleware import Moments
 from celeriac.task import TaskJob
@@ -28,18 +28,9 @@ def jobs_of(app: Any) -> dict[str, Job]:
 
 def load_table(reference: str) -> tuple[Mapping[str, Job], Moments]:
     """Make the table of tasks in a fresh process; *reference* is `module:attribute` of the application."""
-    app = find_app(reference)
+    app = load_app(reference)
     app.import_modules()
     return jobs_of(app), app.moments
-
-
-def find_app(reference: str) -> Any:
-    """Import and return the application at `module:attribute`."""
-    module, _, attribute = reference.partition(":")
-    found: Any = import_module(module)
-    for name in attribute.split("."):
-        found = getattr(found, name)
-    return found
 
 
 def reference_of(app: Any) -> str | None:
@@ -83,7 +74,7 @@ def build_worker(
     options: WorkerOptions,
     *,
     overseer: Overseer | None = None,
-    index: int = 0,
+    first: bool = True,
     reference: str | None = None,
 ) -> Worker:
     """Make a worker process of *app*; nothing is started yet."""
@@ -95,7 +86,7 @@ def build_worker(
         options=options,
         loader=partial(_load, reference or reference_of(app), app.main),
         overseer=overseer,
-        index=index,
+        first=first,
     )
 
 

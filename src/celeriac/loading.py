@@ -104,6 +104,14 @@ def reference_of(app: Any, reference: str) -> str:
     return where if located is app else str(found)
 
 
+def override(app: Any, settings: Mapping[str, Any]) -> Any:
+    """Give *app* other *settings*, also where its module has opened the store already; return it."""
+    if settings:
+        app.close()
+        app.conf.update(settings)
+    return app
+
+
 def import_tasks(app: Any) -> None:
     """Import the modules in which *app*'s tasks are; see `Celeriac.import_modules`.
 

@@ -46,7 +46,7 @@ class Middleware:
         """A running task was terminated because somebody revoked it."""
 
     def on_worker_init(self, worker: str) -> None:
-        """The supervisor of worker *worker* is about to start its processes; runs in the supervisor."""
+        """Worker *worker* starts: told once, in its first process, before that one's `on_process_init`."""
 
     def on_process_init(self, worker: str) -> None:
         """A worker process has started; runs in it, before the first claim."""

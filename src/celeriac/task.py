@@ -695,7 +695,7 @@ class TaskJob:
     def __init__(self, task: Task[Any, Any], conf: Any) -> None:
         self.task = task
         self.name = task.name
-        self.body = task.run
+        self.body = _body_of(task)
         self.executor: Executor = executor_of(task)
         self.policy = policy_of(task)
         self.time_limit = conf.task_time_limit if task.time_limit is None else task.time_limit
@@ -724,6 +724,19 @@ class TaskJob:
     def hook(self, name: Hook) -> Callable[..., Any]:
         """Return the task's own method *name*."""
         return cast("Callable[..., Any]", getattr(self.task, name))
+
+
+def _body_of(task: Task[Any, Any]) -> Callable[..., Any]:
+    """Return what a run calls: `run`, or the task itself where its class wraps calls in a `__call__`."""
+    if type(task).__call__ in (Task.__call__, AsyncTask.__call__):
+        return task.run
+    if not inspect.iscoroutinefunction(task.run):
+        return task
+
+    async def body(*args: Any, **kwargs: Any) -> Any:
+        return await task(*args, **kwargs)
+
+    return body
 
 
 def policy_of(task: Task[Any, Any]) -> RetryPolicy:

@@ -349,3 +349,28 @@ def test_a_task_called_like_a_function_inside_another_is_the_current_one_meanwhi
     outer.apply().get()
 
     assert [name.rpartition(".")[2] for name in seen] == ["inner", "inner_async", "outer"]
+
+
+@pytest.mark.parametrize("kind", ["def", "async def"])
+def test_a_class_that_wraps_calls_wraps_those_of_a_worker_too(kind):
+    app = Celeriac("wrapping", broker="memory://")
+    entered = []
+
+    class ContextTask(Task):
+        def __call__(self, *args, **kwargs):
+            entered.append(self.name)
+            return self.run(*args, **kwargs)
+
+    if kind == "def":
+
+        @app.task(base=ContextTask, name="wrapped")
+        def wrapped(x: int) -> int:
+            return x + 1
+    else:
+
+        @app.task(base=ContextTask, name="wrapped")
+        async def wrapped(x: int) -> int:
+            return x + 1
+
+    assert wrapped.apply((1,)).get() == 2
+    assert entered == ["wrapped"]

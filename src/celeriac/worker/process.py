@@ -33,6 +33,11 @@ from celeriac.worker.options import WorkerOptions, new_worker_id, resident_kib
 from celeriac.worker.pools import LoopPool, Pool, ThreadPool
 from celeriac.worker.runner import Runner
 
+_PHRASES: Final = {
+    Verdict.CANCELLED: "task revoked",
+    Verdict.RELEASE: "task given back",
+    Verdict.CRASHED: "task crashed its process",
+}
 START_TIMEOUT: Final = 30.0
 MEMORY_CHECK: Final = 1.0
 
@@ -72,7 +77,7 @@ class Worker:
         jobs: the tasks that it knows, by name.
         loader: makes the same table in a fresh process, for `executor="process"`.
         overseer: who renews its lease; without one the courier does.
-        index: which of the worker's processes this is; the first one tells `on_worker_init`.
+        first: whether it is the worker's first process, which tells `on_worker_init`.
     """
 
     def __init__(
@@ -85,14 +90,14 @@ class Worker:
         options: WorkerOptions,
         loader: Loader,
         overseer: Overseer | None = None,
-        index: int = 0,
+        first: bool = True,
     ) -> None:
         self.options = options
         self.hostname = options.hostname
         self.id = new_worker_id()
         self._broker, self._jobs, self._moments, self._clock = broker, jobs, moments, clock
         self._overseer = overseer or _Nobody()
-        self._index = index
+        self._first = first
         self._keeper = (
             Keeper(broker, clock, workers=lambda: [self.id], lease=options.lease)
             if overseer is None
@@ -151,7 +156,7 @@ class Worker:
             self._close_loop()
 
     def _begin(self) -> None:
-        if self._index == 0:
+        if self._first:
             self._tell("on_worker_init")
         self._tell("on_process_init")
         self._enlist()
@@ -178,10 +183,9 @@ class Worker:
     def stop(self, *, hurry: bool = False) -> None:
         """Begin to stop: claim nothing, let tasks finish within the grace period, give back the rest.
 
-        May be called from any thread and from a signal handler; *hurry*, or a second call, ends the
-        grace period.
+        May be called from any thread and from a signal handler, and again; *hurry* ends the grace period.
         """
-        if hurry or self._stopping.is_set():
+        if hurry:
             self._hurry.set()
             with self._emptied:
                 self._emptied.notify_all()
@@ -397,7 +401,7 @@ class Worker:
             fields["seconds"] = max(0.0, settlement.due - self._clock.now())
             log.info("task will be retried", extra=fields | {"error": decode_error(settlement.body).message})
         else:
-            log.info(f"task {settlement.verdict.name.lower()}", extra=fields)
+            log.info(_PHRASES[settlement.verdict], extra=fields)
 
     def _write_off(self, run: Run, outcome: Outcome) -> None:
         """Settle a run that does not react, without its code; its process is of no use any more."""

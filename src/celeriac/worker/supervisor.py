@@ -63,6 +63,7 @@ class Supervisor:
     Args:
         reference: where the processes find the application: `module:attribute`, as `-A` takes it.
         given: options that override the application's settings; see `WorkerOptions`.
+        settings: settings that override the application's own, such as `broker_url`.
         loglevel: of the processes.
         reload: start the processes anew when a Python file below the current directory changes.
         command: how a process is started, without its order; for tests.
@@ -73,6 +74,7 @@ class Supervisor:
         reference: str | None,
         given: Mapping[str, Any] | None = None,
         *,
+        settings: Mapping[str, Any] | None = None,
         loglevel: str = "WARNING",
         reload: bool = False,
         command: Sequence[str] = (sys.executable, "-m", "celeriac.child"),
@@ -81,6 +83,7 @@ class Supervisor:
     ) -> None:
         self._reference = reference
         self._given = dict(given or {})
+        self._settings = dict(settings or {})
         self._loglevel = loglevel
         self._reload = reload
         self._command = list(command)
@@ -100,6 +103,7 @@ class Supervisor:
         self._stop_by: float | None = None
         self._code = EXIT_OK
         self._away = False
+        self._started = False
 
     # --- life ---------------------------------------------------------------------------------------
 
@@ -245,7 +249,8 @@ class Supervisor:
         order = {
             "reference": self._reference,
             "given": self._given,
-            "index": index,
+            "settings": self._settings,
+            "first": not self._started,
             "loglevel": self._loglevel,
             "descriptor": theirs.fileno(),
         }
@@ -253,6 +258,7 @@ class Supervisor:
             [*self._command, json.dumps(order)], pass_fds=[theirs.fileno()], env=self._environment
         )
         theirs.close()
+        self._started = True
         self._children.append(_Child(index, process, Channel(ours)))
 
     def _start_due(self) -> None:
