@@ -186,7 +186,7 @@ local function start(id, place, queue, priority)
     if expires then call('ZREM', EXPIRY, id) end
     conclude(id, key, FAILED, BROKEN, false, listeners)
   elseif expires and tonumber(expires) <= now then
-    finish(look(id), CANCELLED, EXPIRED)
+    finish(look(id), CANCELLED, EXPIRED, true)
   elseif not knows(name) then
     park(id, name, queue, priority)
   else

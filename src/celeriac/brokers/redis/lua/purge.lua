@@ -14,7 +14,7 @@ local queue, limit, error, purged = ARGV[5], tonumber(ARGV[6]), ARGV[7], 0
 local function purge(id, state)
   local task = look(id)
   if task and task.state == state and task.queue == queue then
-    finish(task, CANCELLED, error)
+    finish(task, CANCELLED, error, state == false)
     purged = purged + 1
   end
 end

@@ -44,12 +44,21 @@ local function tell_of(task)
   if task.listeners then tell(task.id, task.listeners) end
 end
 
--- Take a task out of whatever holds it; but its id stays in its line, where a claim skips it, and among what
--- its worker runs, from which the caller takes it.
-local function leave(task)
+-- Take an id out of its line. A long line is not searched: a claim skips the id when it gets there.
+local SHORT = 1000
+
+local function leave_line(task)
+  local line = line_key(task.queue, task.priority)
+  if call('LLEN', line) <= SHORT then call('LREM', line, 1, task.id) end
+end
+
+-- Take a task out of whatever holds it; but from what its worker runs the caller takes it. *taken* is true
+-- when its id was taken from its line before.
+local function leave(task, taken)
   local state = task.state
   if state == RUNNING then return count('r', task.queue, -1) end
   if not state then
+    if not taken then leave_line(task) end
     count(task.priority, task.queue, -1)
   elseif state == SCHEDULED then
     call('ZREM', DUE, task.id)
@@ -78,8 +87,8 @@ local function conclude(id, key, state, body, tally, listeners)
   call('PEXPIRE', key, RETENTION)
 end
 
-local function finish(task, state, body)
-  leave(task)
+local function finish(task, state, body, taken)
+  leave(task, taken)
   if task.state == SCHEDULED then call('HDEL', task.key, 'd') end
   conclude(task.id, task.key, state, body, task.tally, task.listeners)
 end
