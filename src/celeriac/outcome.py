@@ -61,6 +61,13 @@ class ErrorInfo(msgspec.Struct, frozen=True, omit_defaults=True):
             args=_plain_args(error),
         )
 
+    @property
+    def kind(self) -> type[BaseException] | None:
+        """The type itself where it is imported here; nothing is imported to find it."""
+        module, _, name = self.type.rpartition(".")
+        found = getattr(sys.modules.get(module), "__dict__", {}).get(name)  # no module's __getattr__ is asked
+        return found if isinstance(found, type) and issubclass(found, BaseException) else None
+
     def rebuild(self) -> BaseException:
         """Make an exception to raise: of the original type where that is safe, else `TaskFailed`.
 
@@ -112,12 +119,11 @@ def _plain_args(error: BaseException) -> list[Any] | None:
 
 
 def _rebuilt(info: ErrorInfo) -> BaseException | None:
-    module, _, name = info.type.rpartition(".")
-    kind = getattr(sys.modules.get(module), "__dict__", {}).get(name)  # no module's __getattr__ is asked
-    if info.args is None or not (isinstance(kind, type) and issubclass(kind, Exception)):
+    kind = info.kind
+    if info.args is None or kind is None or not issubclass(kind, Exception):
         return None
     try:
-        if module in (builtins.__name__, CeleriacError.__module__):
+        if kind.__module__ in (builtins.__name__, CeleriacError.__module__):
             return kind(*info.args)
         error: Exception = _builtin_base(kind).__new__(kind, *info.args)
         error.args = error.args or tuple(info.args)

@@ -403,13 +403,13 @@ class Task(Generic[P, R]):
         self.update_state(state="PROGRESS", meta={"current": current, "total": total, "status": status})
 
     def track(self, items: Iterable[T], total: int | None = None, status: str = "") -> Iterator[T]:
-        """Iterate over *items* and report how many are done, at most a hundred times.
+        """Iterate over *items* and report how many are done, about a hundred times.
 
         Args:
             total: how many there are, for an iterable without a length.
         """
         count = total if total is not None else _length(items)
-        step = max(1, count // 100)
+        step = max(1, -(-count // 100))
         done = 0
         self.progress(0, count or 1, status)
         for done, item in enumerate(items, 1):

@@ -391,7 +391,7 @@ class Worker:
             log.info("task succeeded", extra=fields)
         elif settlement.verdict is Verdict.FAILED:
             error = decode_error(settlement.body)
-            expected = any(error.type == f"{kind.__module__}.{kind.__qualname__}" for kind in run.job.throws)
+            expected = error.kind is not None and issubclass(error.kind, run.job.throws)
             fields |= {
                 "error": f"{error.type}: {error.message}",
                 "traceback": "" if expected else error.traceback,
