@@ -1,5 +1,6 @@
 """Many processes and threads on one file, forks, and processes that are killed in the middle of it all."""
 
+import ctypes
 import json
 import multiprocessing
 import os
@@ -152,6 +153,36 @@ def test_a_send_beside_a_worker_that_drains_at_full_speed_waits_only_moments(pat
     drain.kill()
 
     assert sorted(waits)[-10] < 0.05  # SQLite's own waiting would take 0.1 s for one in ten
+
+
+class Interrupt(Exception):
+    """As a soft time limit is raised in a task's thread."""
+
+
+def test_a_thread_that_is_interrupted_anywhere_in_a_verb_blocks_nobody(broker):
+    sent, ready = [], threading.Event()
+
+    def keep_sending():
+        for n in range(1_000_000):
+            try:
+                ready.set()
+                broker.send([Message(f"t{n}", "shop.add")], NOW)
+                sent.append(f"t{n}")
+            except Interrupt:
+                if len(sent) > 300:
+                    return
+
+    thread = threading.Thread(target=keep_sending)
+    thread.start()
+    ready.wait(10)
+    while thread.is_alive():
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(Interrupt))
+        thread.join(0.0005)
+
+    assert broker.send([Message("after", "shop.add")], NOW) == 1
+    assert None not in broker.get(sent)
+    assert broker._store._writing.acquire(timeout=0)
+    broker._store._writing.release()
 
 
 # --- killed ---------------------------------------------------------------------------------------

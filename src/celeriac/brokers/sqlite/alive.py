@@ -38,18 +38,7 @@ class Proofs:
         """Hold the lock of *worker* until this process dies or `drop`s it."""
         if worker in self._held:
             return
-        self._place.make()
-        path = self._place.lock(worker)
-        draft = path.with_name(f".{secrets.token_hex(8)}")
-        descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            draft.rename(path)  # it appears locked: nobody can find it free before its owner has it
-        except BaseException:
-            os.close(descriptor)
-            draft.unlink(missing_ok=True)
-            raise
-        self._held[worker] = descriptor
+        self._held[worker] = self._place.within(lambda: _new_lock(self._place.lock(worker)))
 
     def drop(self, workers: Iterable[str]) -> None:
         """Let go of the locks of *workers* and remove their files, whoever held them."""
@@ -89,6 +78,20 @@ class Proofs:
         for descriptor in held.values():
             with contextlib.suppress(OSError):
                 os.close(descriptor)
+
+
+def _new_lock(path: Path) -> int:
+    """Make the file *path*, which appears locked: nobody can find it free before its owner has it."""
+    draft = path.with_name(f".{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        draft.rename(path)
+    except BaseException:
+        os.close(descriptor)
+        draft.unlink(missing_ok=True)
+        raise
+    return descriptor
 
 
 def _abandon_all() -> None:

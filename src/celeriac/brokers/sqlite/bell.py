@@ -21,12 +21,11 @@ def new_ear(place: Place, address: str) -> socket.socket | None:
     """Return a socket that hears what is rung at *address*; None where the system has no such sockets."""
     if not _POSSIBLE:
         return None
-    place.make()
     path = place.bell(address)
+    path.unlink(missing_ok=True)
     ear = _new_socket()
     try:
-        path.unlink(missing_ok=True)
-        ear.bind(str(path))
+        place.within(lambda: ear.bind(str(path)))
     except OSError:
         ear.close()
         return None

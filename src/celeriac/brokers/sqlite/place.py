@@ -11,14 +11,18 @@ import hashlib
 import os
 import re
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from celeriac.errors import StoreReadOnly
+
+T = TypeVar("T")
 
 _LONGEST_SOCKET_PATH: Final = 100  # the system's limit is 108 bytes on Linux, 104 on macOS
 _LONGEST_NAME: Final = 32
 _CHECK_EVERY: Final = 1.0
+_REMOVALS: Final = 5
 _NEVER: Final = float("-inf")
 _PLAIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 
@@ -66,6 +70,18 @@ class Place:
                 raise StoreReadOnly(
                     f"{directory} must be a directory that only this user may use; remove it or chmod it 700"
                 )
+
+    def within(self, work: Callable[[], T]) -> T:
+        """Return what *work*, which makes a file in the directory, returned.
+
+        The directory is made if it is missing, also when another process that closes just removed it.
+        """
+        for _ in range(_REMOVALS):
+            self.make()
+            with contextlib.suppress(FileNotFoundError):
+                return work()
+        self.make()
+        return work()
 
     def lock(self, worker: str) -> Path:
         """Return the path of a worker's lock file."""
@@ -122,9 +138,9 @@ class Turnstile:
                 return
         self.close()
         self._checked = moment
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
         with contextlib.suppress(OSError, StoreReadOnly):
-            self._place.make()
-            self._descriptor = os.open(self._place.locks, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._descriptor = self._place.within(lambda: os.open(self._place.locks, flags))
 
     def close(self) -> None:
         """Let go of the directory."""

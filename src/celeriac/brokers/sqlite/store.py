@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Concatenate, Final, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from celeriac import codec
 from celeriac.brokers.sqlite import faults
@@ -38,8 +38,8 @@ class Store:
         self._deadline = deadline
         self._turnstile = Turnstile(self.place)
         self._ringer = Ringer(self.place)
-        self._waiting = threading.Lock()  # the turnstile among the threads of this process
-        self._writing = threading.Lock()
+        self._waiting = threading.RLock()  # the turnstile among the threads of this process
+        self._writing = threading.RLock()
         self._told = 0
         _all.add(self)
 
@@ -86,7 +86,7 @@ class Store:
 
     def after_fork(self) -> None:
         """Share nothing with the parent process."""
-        self._waiting, self._writing = threading.Lock(), threading.Lock()
+        self._waiting, self._writing = threading.RLock(), threading.RLock()
         self._pool.after_fork()
         self._turnstile.close()
         self._ringer.close()
@@ -133,8 +133,8 @@ class Store:
 
     def _write(self, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         moment = SystemClock.monotonic()
-        self._take_turn(moment + self._deadline)
-        try:
+        try:  # all of it: a soft time limit may strike a task's thread anywhere in here
+            self._take_turn(moment + self._deadline)
             connection = self._pool.take(moment)
             try:
                 self._begin(connection.quick, moment)
@@ -147,7 +147,7 @@ class Store:
                 raise
             self._pool.give(connection)
         finally:
-            self._writing.release()
+            _let_go(self._writing)
         if transaction.rings:
             self._ring(transaction.rings)
         return answer
@@ -156,20 +156,20 @@ class Store:
 
     def _take_turn(self, until: float) -> None:
         """Let one thread of this process write, in turn."""
-        if not self._waiting.acquire(timeout=self._deadline):
-            raise faults.busy(self.path)
         try:
+            if not self._waiting.acquire(timeout=self._deadline):
+                raise faults.busy(self.path)
             left = max(0.0, until - SystemClock.monotonic())
             if not self._writing.acquire(timeout=left):
                 raise faults.busy(self.path)
         finally:
-            self._waiting.release()
+            _let_go(self._waiting)
 
     def _begin(self, cursor: sqlite3.Cursor, moment: float) -> None:
         """Begin to write, once those who came before have begun."""
-        if not self._turnstile.enter(moment):
-            patiently(lambda: self._turnstile.enter(moment) or None, moment + self._deadline, self.path)
         try:
+            if not self._turnstile.enter(moment):
+                patiently(lambda: self._turnstile.enter(moment) or None, moment + self._deadline, self.path)
             cursor.execute("begin immediate")
         except sqlite3.OperationalError as error:
             if not faults.is_busy(error):
@@ -204,6 +204,14 @@ class Store:
         gone = [ring for ring in rings if not self._ringer.ring(ring.address, ring.what)]
         if lost := [ring for ring in gone if ring.what == WORK]:
             self.write(_ring_others, lost)
+
+
+def _let_go(lock: Any) -> None:
+    """Release *lock* if this thread holds it."""
+    try:
+        lock.release()
+    except RuntimeError:
+        return
 
 
 def _ring_others(transaction: Transaction, lost: Sequence[Ring]) -> None:
