@@ -1,0 +1,79 @@
+"""`celeriac config`: every setting, and where its value came from."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, Final
+
+import click
+
+from celeriac.brokers import masked
+from celeriac.cli.codes import Exit
+from celeriac.cli.options import command as make_command
+from celeriac.cli.output import json_line, table
+from celeriac.cli.problems import Problem
+from celeriac.cli.session import Session
+from celeriac.config import DEFAULTS, describe
+
+_URLS: Final = ("broker_url", "result_backend")
+_OVERRIDDEN: Final = "command line"
+
+
+@make_command("config")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--changed", is_flag=True, help="Only what is not the default.")
+def command(session: Session, /, *, names: tuple[str, ...], changed: bool) -> int:
+    """Show settings with their origin: default, environment, code or command line. Passwords are hidden."""
+    for name in names:
+        if name not in DEFAULTS:
+            raise _unknown(name)
+    rows = [
+        row
+        for row in _rows(session)
+        if (not names or row["name"] in names) and (not changed or row["origin"] != "default")
+    ]
+    if session.json:
+        for row in rows:
+            session.emit(row)
+    elif rows:
+        cells = [(row["name"], json_line(row["value"]), row["origin"]) for row in rows]
+        for line in table(("name", "value", "origin"), cells):
+            session.out(line)
+    return Exit.OK
+
+
+def _rows(session: Session) -> list[dict[str, Any]]:
+    conf = session.app.conf
+    given = {name for name, value in session.settings.items() if value is not None}
+    return [
+        {
+            "name": name,
+            "value": _value(session, name),
+            "default": default,
+            "origin": _OVERRIDDEN if name in given else conf.origin(name),
+            "type": kind,
+            "meaning": meaning,
+        }
+        for name, kind, default, meaning in describe()
+    ]
+
+
+def _value(session: Session, name: str) -> Any:
+    """Return a setting's value; the store's URL as it comes out, without the password."""
+    app = session.app
+    if name == "broker_url":
+        return app.broker.url if app.conf.broker_url is not None else app.broker_url
+    if name == "namespace":
+        return app.store_options["namespace"]
+    value = app.conf[name]
+    return masked(value) if name in _URLS and isinstance(value, str) else value
+
+
+def _unknown(name: str) -> Problem:
+    near = difflib.get_close_matches(name, DEFAULTS, 1)
+    meant = f"; did you mean {near[0]!r}?" if near else ""
+    return Problem(
+        f"{name!r} is not a setting{meant}",
+        code=Exit.UNKNOWN,
+        attempt=("config", *near) if near else ("config",),
+    )

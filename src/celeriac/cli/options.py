@@ -1,0 +1,220 @@
+"""The options that every command takes, before its name or after it, and the types of what is given."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+import msgspec
+from click.core import ParameterSource
+
+from celeriac.cli.session import Session, wants_color
+from celeriac.errors import CeleriacError, ConfigurationError
+from celeriac.message import check_queue_name
+
+HELP: Final = {"help_option_names": ["-h", "--help"]}
+EPILOG: Final = (
+    "The options of `celeriac` itself (-A, -b, --namespace, --json, --no-color, -q) may stand here too."
+)
+
+
+# --- global options ---------------------------------------------------------------------------------
+
+
+def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    """Tell the session what was given; what is given after the command's name comes later and wins."""
+    session = context.find_object(Session)
+    name = str(parameter.name)
+    if session is None or value is None or context.resilient_parsing:
+        return
+    typed = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    match name:
+        case "app":
+            session.reference = _checked_reference(value)
+            session.words = ["-A", value] if typed else []
+        case "broker" | "namespace":
+            if typed:  # from the environment it is a setting, which the application's code may override
+                setattr(session, name, value)
+        case "no_color":
+            context.color = wants_color(value)
+        case _:
+            setattr(session, name, value)
+
+
+def _checked_reference(value: str) -> str:
+    """Return *value* if it can say where an application is; whether one is there shows when it is loaded."""
+    from celeriac.loading import LoadError, parse
+
+    try:
+        parse(value)
+    except LoadError:  # a file that is not there: told by the command that needs it
+        return value
+    except ConfigurationError as error:
+        raise click.BadParameter(str(error)) from error
+    return value
+
+
+def global_options(*, top: bool) -> list[click.Option]:
+    """Make the options; only at the *top* have they environment variables and help."""
+    shared: dict[str, Any] = {"expose_value": False, "callback": _keep, "hidden": not top}
+
+    def option(*names: str, help: str, **more: Any) -> click.Option:
+        more = {"allow_from_autoenv": top, "show_envvar": top, "default": None, **shared, **more}
+        return click.Option(names, help=help, **more)
+
+    return [
+        option("-A", "--app", metavar="MODULE[:NAME]", help="Where the application is: a module or a file."),
+        option(
+            "-b",
+            "--broker",
+            metavar="URL",
+            help="The store, instead of the application's own.",
+            envvar="CELERIAC_BROKER_URL" if top else None,
+            allow_from_autoenv=False,
+        ),
+        option("--namespace", metavar="NAME", help="The application's share of a Redis, instead of its own."),
+        option("--json", is_flag=True, help="Answer with one JSON object per line."),
+        option("--no-color", is_flag=True, help="Never colour; NO_COLOR does the same."),
+        option("-q", "--quiet", is_flag=True, help="Answer, but tell nothing beside it."),
+    ]
+
+
+def _with_session(function: Callable[..., int]) -> Callable[..., int]:
+    @functools.wraps(function)
+    def call(*args: Any, **given: Any) -> int:
+        return function(click.get_current_context().find_object(Session), *args, **given)
+
+    return call
+
+
+def command(name: str, **attributes: Any) -> Callable[[Callable[..., int]], click.Command]:
+    """Make a command that takes the session first and also has the global options."""
+
+    def make(function: Callable[..., int]) -> click.Command:
+        decorate: Any = click.command(name, context_settings=HELP, epilog=EPILOG, **attributes)
+        made: click.Command = decorate(_with_session(function))
+        made.params.extend(global_options(top=False))
+        return made
+
+    return make
+
+
+# --- types ------------------------------------------------------------------------------------------
+
+if TYPE_CHECKING:
+    _Type = click.ParamType[Any]
+else:
+    _Type = click.ParamType  # no generic in older versions
+
+
+class _Seconds(_Type):
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = math.nan
+        if not 0 <= seconds < 1e10:
+            self.fail(f"{value!r} is not a number of seconds from 0 up", param, ctx)
+        return seconds
+
+
+class _Moment(_Type):
+    name = "moment"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            return datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(
+                f"{value!r} is not a moment such as 2030-01-31T12:00 or 2030-01-31T12:00+02:00", param, ctx
+            )
+
+
+class _SecondsOrMoment(_Type):
+    name = "seconds|moment"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float | datetime:
+        try:
+            float(value)
+        except (TypeError, ValueError):
+            return MOMENT.convert(value, param, ctx)
+        return SECONDS.convert(value, param, ctx)
+
+
+class _Json(_Type):
+    def __init__(self, kind: type, name: str, example: str) -> None:
+        self.kind, self.name, self.example = kind, name, example
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, self.kind):
+            return value
+        try:
+            found = msgspec.json.decode(value)
+        except (msgspec.DecodeError, UnicodeError) as error:
+            self.fail(f"it is not JSON ({error}); write {self.example}", param, ctx)
+        if not isinstance(found, self.kind):
+            self.fail(f"it must be a JSON {self.name}; write {self.example}", param, ctx)
+        return found
+
+
+class _KeyValue(_Type):
+    name = "key=value"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, Any]:
+        if isinstance(value, tuple):
+            return value
+        key, equals, text = value.partition("=")
+        if not equals or not key:
+            self.fail(f"{value!r} is not key=value", param, ctx)
+        return key, json_or_text(text)
+
+
+class _QueueNames(_Type):
+    name = "queue,…"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        names = tuple(name.strip() for name in value.split(",") if name.strip())
+        if not names:
+            self.fail("it names no queue", param, ctx)
+        try:
+            return tuple(check_queue_name(name) for name in names)
+        except CeleriacError as error:
+            self.fail(str(error), param, ctx)
+
+
+def json_or_text(text: str) -> Any:
+    """Read *text* as JSON; what is no JSON is meant as it stands."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError):
+        return text
+
+
+SECONDS: Final = _Seconds()
+MOMENT: Final = _Moment()
+SECONDS_OR_MOMENT: Final = _SecondsOrMoment()
+JSON_LIST: Final = _Json(list, "array", "'[1, \"two\"]'")
+JSON_OBJECT: Final = _Json(dict, "object", "'{\"size\": 3}'")
+KEY_VALUE: Final = _KeyValue()
+QUEUE_NAMES: Final = _QueueNames()
+
+
+def flattened(groups: tuple[tuple[str, ...], ...]) -> list[str]:
+    """Join the names of an option that may be given more than once; each once."""
+    return list(dict.fromkeys(name for group in groups for name in group))

@@ -1,0 +1,96 @@
+"""`celeriac status`: is the store there, who works, and what waits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from celeriac.broker import QueueInfo, WorkerInfo
+from celeriac.cli.codes import Exit
+from celeriac.cli.options import command as make_command
+from celeriac.cli.output import count, span, table, visible
+from celeriac.cli.session import Session
+from celeriac.cli.views import of_queue, of_worker
+from celeriac.loading import guess
+from celeriac.message import check_queue_name
+
+
+@make_command("status")
+def command(session: Session, /) -> int:
+    """Show the store, its workers and its queues.
+
+    The exit code is 8 when tasks wait that no worker takes, 3 when the store cannot be reached.
+    """
+    app = session.look()
+    app.broker.ping()
+    now = app.clock.now()
+    workers, queues = app.broker.workers(now), app.broker.queues()
+    unserved = _unserved(session, workers, queues)
+    if session.json:
+        _tell_json(session, workers, queues, now)
+    else:
+        _tell(session, workers, queues, now)
+        for reason, attempt in unserved:
+            session.note(reason, *attempt)
+    return Exit.UNSERVED if unserved else Exit.OK
+
+
+def _unserved(
+    session: Session, workers: Sequence[WorkerInfo], queues: Sequence[QueueInfo]
+) -> list[tuple[str, tuple[str, ...]]]:
+    """Say which tasks wait that nobody takes, and what starts somebody who does."""
+    app = () if session.reference else ("-A", guess() or "tasks")
+    served = {name for worker in workers for name in worker.queues}
+    found: list[tuple[str, tuple[str, ...]]] = []
+    for queue in queues:
+        if queue.queued and queue.name not in served:
+            name = check_queue_name(queue.name)
+            waits = count(queue.queued, "task")
+            found.append(
+                (f"no worker serves the queue {name}, where {waits} waits", (*app, "worker", "-Q", name))
+            )
+        elif queue.parked:
+            waits = count(queue.parked, "task")
+            found.append(
+                (f"no worker knows the names of {waits} in the queue {queue.name}", ("worker", "--help"))
+            )
+    return found
+
+
+def _tell_json(
+    session: Session, workers: Sequence[WorkerInfo], queues: Sequence[QueueInfo], now: float
+) -> None:
+    options = session.app.store_options
+    session.emit(
+        {
+            "kind": "store",
+            "url": session.app.broker.url,
+            "namespace": options["namespace"],
+            "reachable": True,
+            "workers": len(workers),
+            "queues": len(queues),
+        }
+    )
+    for worker in workers:
+        session.emit(of_worker(worker, now))
+    for queue in queues:
+        session.emit(of_queue(queue))
+
+
+def _tell(session: Session, workers: Sequence[WorkerInfo], queues: Sequence[QueueInfo], now: float) -> None:
+    session.out(f"store    {visible(session.where)}: reachable")
+    session.out(f"workers  {len(workers)}")
+    if workers:
+        rows = [
+            (w.name, ",".join(w.queues), w.slots, w.running, f"{span(now - w.seen)} ago", w.id)
+            for w in workers
+        ]
+        _table(session, ("name", "queues", "slots", "running", "seen", "id"), rows)
+    session.out(f"queues   {len(queues)}")
+    if queues:
+        lines = [(q.name, q.queued, q.scheduled, q.running, q.parked) for q in queues]
+        _table(session, ("name", "queued", "scheduled", "running", "parked"), lines)
+
+
+def _table(session: Session, head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    for line in table(head, rows):
+        session.out(f"  {line}")

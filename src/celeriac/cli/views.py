@@ -1,0 +1,97 @@
+"""The JSON shapes of answers, as docs/reference/cli.md describes them; their names are public."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celeriac import codec
+from celeriac.broker import QueueInfo, WorkerInfo
+from celeriac.cli.output import moment
+from celeriac.message import Record, decode_options, decode_payload
+from celeriac.outcome import decode_error
+from celeriac.result import Update
+from celeriac.states import State
+
+
+def of_update(update: Update) -> dict[str, Any]:
+    """Describe a task's state at one moment."""
+    return {
+        "id": update.id,
+        "state": update.state,
+        "ready": update.ready,
+        "current": update.current if update.meta is not None else None,
+        "total": update.total if update.meta is not None else None,
+        "status": update.status or None,
+        "meta": update.meta,
+        "result": update.result,
+        "error": update.error,
+        "error_type": update.error_type,
+    }
+
+
+def of_record(record: Record) -> dict[str, Any]:
+    """Describe all that is kept of a task."""
+    message = record.message
+    args, kwargs = decode_payload(message.payload, what="the arguments")
+    options = decode_options(message.options)
+    error = decode_error(record.error) if record.error else None
+    return {
+        "id": record.id,
+        "name": message.name,
+        "state": record.outside,
+        "ready": record.state.final,
+        "queue": message.queue,
+        "priority": message.priority,
+        "args": args,
+        "kwargs": kwargs,
+        "created": moment(message.created),
+        "due": moment(record.due) if record.state is State.SCHEDULED else None,
+        "started": moment(record.started),
+        "finished": moment(record.finished),
+        "expires": moment(message.expires),
+        "worker": record.worker or None,
+        "retries": record.retries,
+        "crashes": record.crashes,
+        "root_id": options.root_id or record.id,
+        "parent_id": options.parent_id,
+        "meta": codec.decode(record.meta, what="the meta"),
+        "result": codec.decode(record.result, what="the result"),
+        "error": error.message if error else None,
+        "error_type": error.type if error else None,
+        "traceback": error.traceback or None if error else None,
+    }
+
+
+def of_unknown(task_id: str) -> dict[str, Any]:
+    """Describe a task of which the store knows nothing."""
+    return of_update(Update(task_id, "UNKNOWN", ready=True))
+
+
+def of_worker(worker: WorkerInfo, now: float) -> dict[str, Any]:
+    """Describe a worker process."""
+    return {
+        "kind": "worker",
+        "id": worker.id,
+        "name": worker.name,
+        "host": worker.host,
+        "pid": worker.pid,
+        "queues": list(worker.queues),
+        "slots": worker.slots,
+        "running": worker.running,
+        "started": moment(worker.started),
+        "seen": moment(worker.seen),
+        "seen_seconds_ago": round(max(0.0, now - worker.seen), 3),
+        "version": worker.version,
+    }
+
+
+def of_queue(queue: QueueInfo) -> dict[str, Any]:
+    """Describe a queue."""
+    return {
+        "kind": "queue",
+        "name": queue.name,
+        "queued": queue.queued,
+        "scheduled": queue.scheduled,
+        "running": queue.running,
+        "parked": queue.parked,
+    }

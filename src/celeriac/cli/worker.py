@@ -1,0 +1,163 @@
+"""`celeriac worker`: hand what was given to the supervisor. The application is not imported here."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import click
+from click.core import ParameterSource
+
+from celeriac.cli.codes import Exit
+from celeriac.cli.options import QUEUE_NAMES, flattened
+from celeriac.cli.options import command as make_command
+from celeriac.cli.output import count, visible
+from celeriac.cli.problems import Problem
+from celeriac.cli.session import Session
+from celeriac.message import check_id
+
+LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+# The command's option -> the worker's option. Each is also a setting `worker_…`, which the
+# environment variable of the same name sets; only what the command line says overrides the code.
+_OWN: Final = {
+    "concurrency": "slots",
+    "processes": "processes",
+    "threads": "threads",
+    "max_tasks_per_child": "max_tasks",
+    "max_memory_per_child": "max_memory_kib",
+}
+
+# Celery's options that have no effect here, and why.
+_IDLE: Final = {
+    "pool": ("-P", "--pool", "async def and def tasks run side by side; executor='process' isolates one"),
+    "optimization": ("-O", None, "a worker never holds what it cannot start"),
+    "task_events": ("-E", "--task-events", "progress is always kept"),
+    "without_gossip": (None, "--without-gossip", "workers do not talk to each other"),
+    "without_mingle": (None, "--without-mingle", "workers do not talk to each other"),
+    "without_heartbeat": (None, "--without-heartbeat", "leases are always renewed"),
+    "prefetch_multiplier": (None, "--prefetch-multiplier", "a worker never holds what it cannot start"),
+    "beat": ("-B", "--beat", "schedules come with a release of their own"),
+}
+_FLAGS: Final = frozenset({"task_events", "without_gossip", "without_mingle", "without_heartbeat", "beat"})
+
+
+def _idle_options() -> list[click.Option]:
+    made = []
+    for name, (short, long, why) in _IDLE.items():
+        names = [part for part in (short, long, name) if part]
+        flag = {"is_flag": True} if name in _FLAGS else {"type": str}
+        text = f"Celery's; no effect: {why}."
+        made.append(click.Option(names, hidden=True, default=None, help=text, **flag))
+    return made
+
+
+_POSITIVE: Final = click.IntRange(min=1)
+
+
+@make_command("worker", params=_idle_options())
+@click.option(
+    "-Q", "--queues", type=QUEUE_NAMES, multiple=True, help="Queues to serve, the most important first: a,b."
+)
+@click.option("-c", "--concurrency", type=_POSITIVE, help="Tasks at once in each process (16).")
+@click.option("--processes", type=_POSITIVE, help="Processes (one for each core).")
+@click.option("--threads", type=_POSITIVE, help="Of the tasks at once, how many may be `def` (all).")
+@click.option("-n", "--hostname", help="What people call this worker; %h stands for the host's name.")
+@click.option(
+    "-l",
+    "--loglevel",
+    type=click.Choice(LEVELS, case_sensitive=False),
+    default="WARNING",
+    show_default=True,
+    help="What to tell on standard error.",
+)
+@click.option("--max-tasks-per-child", type=_POSITIVE, help="Replace a process after so many tasks.")
+@click.option(
+    "--max-memory-per-child", type=_POSITIVE, metavar="KIB", help="Replace a process above so much memory."
+)
+@click.option("--reload", is_flag=True, help="Start anew when a Python file here changes (extra `reload`).")
+@click.pass_context
+def command(
+    context: click.Context,
+    session: Session,
+    /,
+    *,
+    queues: tuple[tuple[str, ...], ...],
+    hostname: str | None,
+    loglevel: str,
+    reload: bool,
+    **options: Any,
+) -> int:
+    """Run a worker until SIGTERM or Ctrl-C; it then finishes what runs. A second signal gives that back too.
+
+    SIGTERM once: no new tasks, running ones get the grace period (`worker_soft_shutdown_timeout`, 8 s).
+    """
+    reference = _reference(session)
+    for name in _IDLE:
+        if options.pop(name, None):
+            session.note(f"{_shown(name)} has no effect: {_IDLE[name][2]}")
+    given = _given(context, options)
+    if queues:
+        given["queues"] = flattened(queues)
+    if hostname:
+        given["name"] = check_id(hostname.replace("%h", socket.gethostname()))
+    return run(session, reference, given, loglevel=loglevel.upper(), reload=reload)
+
+
+def run(session: Session, reference: str, given: Mapping[str, Any], *, loglevel: str, reload: bool) -> int:
+    """Supervise until told to stop; return the exit code."""
+    from celeriac.worker.supervisor import Supervisor
+
+    supervisor = Supervisor(
+        reference,
+        given,
+        settings=session.settings,
+        loglevel=loglevel,
+        reload=reload,
+        banner=lambda hello: _banner(session, hello),
+    )
+    return supervisor.run()
+
+
+def _reference(session: Session) -> str:
+    """Return what `-A` says; without it, say which module may be meant."""
+    if session.reference is not None:
+        return session.reference
+    from celeriac.loading import guess
+
+    raise Problem(
+        "a worker needs an application: name its module with -A, or in CELERIAC_APP",
+        code=Exit.USAGE,
+        attempt=("-A", guess() or "tasks", "worker"),
+    )
+
+
+def _given(context: click.Context, options: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        _OWN[name]: value
+        for name, value in options.items()
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    }
+
+
+def _shown(name: str) -> str:
+    short, long, _ = _IDLE[name]
+    return str(long or short)
+
+
+def _banner(session: Session, hello: Mapping[str, Any]) -> None:
+    """Tell what the first process said of itself."""
+    if session.quiet:
+        return
+    slots = f"{count(hello['processes'], 'process', 'processes')} with {count(hello['slots'], 'slot')} each"
+    queues = ", ".join(hello["queues"])
+    names: Sequence[str] = hello["tasks"]
+    lines = [
+        f"worker {hello['name']} of {hello['app']}",
+        f"  store   {hello['shown_url']}",
+        f"  queues  {queues}",
+        f"  room    {slots}",
+        f"  tasks   {', '.join(names) if names else 'none: are their modules imported (setting `imports`)?'}",
+    ]
+    click.echo("\n".join(visible(line) for line in lines), err=True)
