@@ -7,13 +7,12 @@ loads `lua/`, `connection` talks, `broker` has the verbs, `bell` and `listener` 
 from celeriac.errors import MissingExtra
 
 try:
-    import hiredis  # noqa: F401
-    import redis  # noqa: F401
-except ImportError as error:
+    from celeriac.brokers.redis.broker import RedisBroker
+except ModuleNotFoundError as error:
+    if error.name not in ("redis", "hiredis"):
+        raise
     raise MissingExtra(
         "this URL needs the Redis client libraries, install them with: pip install 'celeriac[redis]'"
     ) from error
-
-from celeriac.brokers.redis.broker import RedisBroker
 
 __all__ = ["RedisBroker"]

@@ -180,7 +180,8 @@ local function start(id, place, queue, priority)
   local got = try('HMGET', key, 's', 'q', 'n', 'j', 'p', 'g', 'o', 'h', 'x', 'l')
   if got[1] or got.err or got[2] ~= place then return false end
   local name, last, tally, expires, listeners = got[3], got[4], got[6], got[9], got[10]
-  if not is_whole(name, last, tally, expires) then
+  local is_usual = known_names[name] and not (last or tally or expires) -- in its first run, like most
+  if not is_usual and not is_whole(name, last, tally, expires) then
     if call('EXISTS', key) == 0 then return false end
     count(priority, queue, -1)
     if expires then call('ZREM', EXPIRY, id) end
