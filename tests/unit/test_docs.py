@@ -13,16 +13,22 @@ How to mark code in `docs/howto`, `docs/reference` and `README.md`:
 import importlib.util
 import os
 import re
+import shlex
 import subprocess
 import sys
 from itertools import chain
 from pathlib import Path
 
+import click
 import msgspec
 import pytest
 
 import celeriac
 from celeriac import config, errors
+from celeriac.cli.problems import Problem
+from celeriac.cli.program import Program
+from celeriac.cli.session import Session
+from celeriac.errors import CeleriacError
 from celeriac.middleware import MOMENTS
 from celeriac.task import HOOKS, OPTIONS
 from tools import docs
@@ -180,6 +186,53 @@ def test_a_page_with_wrong_code_is_found_out(code, complaint, tmp_path):
     assert ran.returncode != 0
     assert complaint in ran.stderr
     assert re.search(r'a-page\.md(", line |:)4\b', ran.stderr)
+
+
+# --- the commands ----------------------------------------------------------------------------------------
+
+
+def commands_of(page: Path) -> list[str]:
+    """Return what follows `celeriac` in the command lines of *page*, those in a block and those in a line."""
+    text = page.read_text("utf-8")
+    shell = "\n".join(
+        re.findall(r"^```(?:console|sh|ini|dockerfile)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    )
+    in_blocks = re.findall(r"^(?:\$ |ExecStart=/\S+/)?celeriac ([^#|>\n]+)", shell, re.MULTILINE)
+    in_lines = re.findall(r"`celeriac (-[^`]+)`", text)
+    return [" ".join(command.split()) for command in (*in_blocks, *in_lines)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=called)
+def test_every_command_line_of_a_page_can_be_read_by_the_program(page):
+    wrong = {command: problem for command in commands_of(page) if (problem := problem_with(command))}
+
+    assert wrong == {}
+
+
+def problem_with(command: str) -> str | None:
+    """Say what the program does not understand in *command*; it is read, not done."""
+    program = Program("celeriac")
+    try:
+        with click.Context(program, info_name="celeriac", obj=Session()) as context:
+            name, rest = first_word(shlex.split(command))
+            found = program.get_command(context, name)
+            if found is None:
+                return None if name in ("-V", "--version", "--help") else f"there is no command {name!r}"
+            found.make_context(name, rest, parent=context)
+    except click.exceptions.Exit:
+        return None
+    except (click.ClickException, CeleriacError, Problem) as error:
+        return str(error)
+    return None
+
+
+def first_word(words: list[str]) -> tuple[str, list[str]]:
+    """Skip the global options before the command's name; all of them take a value, but for flags."""
+    while words and words[0] in ("-A", "--app", "-b", "--broker", "--namespace"):
+        words = words[2:]
+    while words and words[0] in ("--json", "-q", "--no-color"):
+        words = words[1:]
+    return (words[0], words[1:]) if words else ("", [])
 
 
 # --- the links -------------------------------------------------------------------------------------------
