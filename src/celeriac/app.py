@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import importlib.util
+import logging
 import os
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
@@ -19,24 +20,16 @@ from celeriac.calling import PLAIN_CALL, CallOptions, envelope_of
 from celeriac.clock import Clock, SystemClock
 from celeriac.config import Config
 from celeriac.context import current_run
+from celeriac.current import current_application_or_none, set_current_application, shared_tasks
 from celeriac.errors import ConfigurationError, NotRegistered
 from celeriac.hub import Hub
+from celeriac.jobs import TaskJob
+from celeriac.making import make_task, prepare
 from celeriac.message import Message, check_id, check_task_name, encode_payload, new_ids
 from celeriac.middleware import Middleware, Moments
 from celeriac.result import AsyncResult, EagerResult, Update, aupdates, updates
 from celeriac.submitter import Submitter
-from celeriac.task import (
-    AsyncTask,
-    Task,
-    TaskJob,
-    TaskOptions,
-    current_application_or_none,
-    make_task,
-    prepare,
-    running_task,
-    set_current_application,
-    shared_tasks,
-)
+from celeriac.task import AsyncTask, Task, TaskOptions, running_task
 
 if TYPE_CHECKING:
     from typing_extensions import ParamSpec, TypeVar
@@ -51,6 +44,8 @@ if TYPE_CHECKING:
 AnyTask = Task[Any, Any]  # inside the class, `Task` and `AsyncResult` are its own members
 AnyResult = AsyncResult[Any]
 AnyBase: type[AnyTask] = Task
+
+_log: Final = logging.getLogger("celeriac")
 
 IMPATIENCE: Final = 0.1  # seconds that a call with `retry=False` gives a store that is away
 
@@ -381,7 +376,11 @@ class Celeriac:
     def _after_publish(self, messages: list[Message]) -> None:
         for call in self._moments["after_publish"]:
             for message in messages:
-                call(message)
+                try:
+                    call(message)
+                except Exception as error:  # noqa: BLE001 - user code; the task has been sent
+                    fields = {"hook": "after_publish", "task": message.name, "id": message.id}
+                    _log.error("hook failed", extra=fields, exc_info=error)
 
     def send_task(
         self,

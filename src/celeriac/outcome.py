@@ -62,10 +62,12 @@ class ErrorInfo(msgspec.Struct, frozen=True, omit_defaults=True):
         )
 
     @property
-    def kind(self) -> type[BaseException] | None:
+    def kind(self) -> builtins.type[BaseException] | None:
         """The type itself where it is imported here; nothing is imported to find it."""
         module, _, name = self.type.rpartition(".")
-        found = getattr(sys.modules.get(module), "__dict__", {}).get(name)  # no module's __getattr__ is asked
+        found: Any = getattr(sys.modules.get(module), "__dict__", {}).get(
+            name
+        )  # no module's __getattr__ is asked
         return found if isinstance(found, type) and issubclass(found, BaseException) else None
 
     def rebuild(self) -> BaseException:

@@ -77,7 +77,7 @@ class Runner:
             value = run.job.body(*run.args, **run.kwargs)
             outcome = self._success(run, value)
         except BaseException as error:  # noqa: BLE001 - user code may raise anything; all of it is an outcome
-            outcome, value = outcome_of(run, error), error
+            outcome, value = outcome_of(run, error), _shown_to_hooks(error)
         finally:
             run.done = True
         try:
@@ -95,7 +95,7 @@ class Runner:
             value = await (call if run.limits()[0] is None else _steered(run, call))
             outcome = self._success(run, value)
         except BaseException as error:  # noqa: BLE001 - as above; the cancellation of a loop's task too
-            outcome, value = outcome_of(run, error), error
+            outcome, value = outcome_of(run, error), _shown_to_hooks(error)
         finally:
             run.done = True
         try:
@@ -185,7 +185,7 @@ class Runner:
             if inspect.iscoroutine(answer):
                 answer.close()
                 raise TypeError(f"{name} must be a plain function, not async")
-        except Exception as error:  # noqa: BLE001 - user code
+        except BaseException as error:  # noqa: BLE001 - user code; the task has ended, nothing interrupts it
             log.error(
                 "hook failed", extra={"hook": name, "task": run.delivery.name, "id": run.id}, exc_info=error
             )
@@ -236,6 +236,13 @@ def outcome_of(run: Run, error: BaseException) -> Outcome:
             return Failure(_without_our_frames(error))
     job = run.job
     return Failure(_without_our_frames(error), job.policy.wants(error), isinstance(error, job.throws))
+
+
+def _shown_to_hooks(error: BaseException) -> BaseException | None:
+    """Return what hooks get where a success has its result: the error itself, or the one behind a retry."""
+    if isinstance(error, Ignore):
+        return None
+    return error.exc if isinstance(error, Retry) and error.exc is not None else error
 
 
 def _retry_asked(error: Retry) -> RetryAsked:

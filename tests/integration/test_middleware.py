@@ -1,0 +1,249 @@
+"""The application's middleware: each moment, where it is called, and what an error in it does."""
+
+import threading
+
+import msgspec
+import pytest
+
+from celeriac import Middleware
+from celeriac.middleware import MOMENTS
+
+SOON = 10.0
+
+
+class Watcher(Middleware):
+    """Notes every moment in order."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple] = []
+        self.threads: dict[str, int] = {}
+
+    def note(self, moment, *args):
+        self.threads[moment] = threading.get_ident()
+        self.seen.append((moment, *args))
+
+    def before_publish(self, message):
+        self.note("before_publish", message.name)
+        return message
+
+    def after_publish(self, message):
+        self.note("after_publish", message.name)
+
+    def before_run(self, request):
+        self.note("before_run", request.task)
+
+    def after_run(self, request):
+        self.note("after_run", request.task)
+
+    def on_success(self, request, result):
+        self.note("on_success", request.task, result)
+
+    def on_failure(self, request, error):
+        self.note("on_failure", request.task, error.type)
+
+    def on_retry(self, request, error, due):
+        self.note("on_retry", request.task, error.message)
+
+    def on_revoked(self, request):
+        self.note("on_revoked", request.task)
+
+    def on_worker_init(self, worker):
+        self.note("on_worker_init", worker)
+
+    def on_process_init(self, worker):
+        self.note("on_process_init", worker)
+
+    def on_worker_ready(self, worker):
+        self.note("on_worker_ready", worker)
+
+    def on_worker_shutdown(self, worker):
+        self.note("on_worker_shutdown", worker)
+
+    @property
+    def names(self) -> list[str]:
+        return [moment for moment, *_ in self.seen]
+
+
+@pytest.fixture
+def watcher(memory_app) -> Watcher:
+    watcher = Watcher()
+    memory_app.add_middleware(watcher)
+    return watcher
+
+
+def test_the_watcher_of_these_tests_knows_every_moment():
+    assert set(MOMENTS) <= set(vars(Watcher))
+
+
+def test_a_workers_life_has_its_moments(memory_app, watcher):
+    with memory_app.embedded() as worker:
+        name = worker.options.hostname
+        assert watcher.seen == [
+            ("on_worker_init", name),
+            ("on_process_init", name),
+            ("on_worker_ready", name),
+        ]
+
+    assert watcher.seen[3:] == [("on_worker_shutdown", name)]
+
+
+def test_a_success_has_its_moments(app):
+    watcher = Watcher()
+    app.add_middleware(watcher)
+    work = app.task(name="work")(lambda x: x + 1)
+
+    with app.embedded():
+        del watcher.seen[:]
+        work.delay(1).get(timeout=SOON)
+        seen = list(watcher.seen)
+
+    published, run = seen[:2], [moment for moment in seen if "publish" not in moment[0]]
+    assert published[0] == ("before_publish", "work")
+    assert ("after_publish", "work") in seen
+    assert run == [("before_run", "work"), ("on_success", "work", 2), ("after_run", "work")]
+    assert watcher.threads["before_publish"] == threading.get_ident() != watcher.threads["before_run"]
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["def", "async def"])
+def test_failure_and_retry_have_their_moments(memory_app, watcher, is_async):
+    def body(self):
+        if not self.request.retries:
+            raise self.retry(exc=OSError("away"), countdown=0)
+        raise KeyError("x")
+
+    async def coroutine(self):
+        body(self)
+
+    work = memory_app.task(bind=True, name="work")(coroutine if is_async else body)
+
+    with memory_app.embedded():
+        del watcher.seen[:]
+        work.delay().get(timeout=SOON, propagate=False)
+        run = [moment for moment in watcher.seen if "publish" not in moment[0]]
+
+    assert run == [
+        ("before_run", "work"),
+        ("on_retry", "work", "away"),
+        ("after_run", "work"),
+        ("before_run", "work"),
+        ("on_failure", "work", "builtins.KeyError"),
+        ("after_run", "work"),
+    ]
+
+
+def test_a_terminated_task_has_its_moment(memory_app, watcher):
+    running, never = threading.Event(), threading.Event()
+
+    @memory_app.task(name="work")
+    def work():
+        running.set()
+        while not never.wait(0.01):
+            continue
+
+    with memory_app.embedded():
+        result = work.delay()
+        assert running.wait(SOON)
+        result.revoke(terminate=True)
+        list(result.updates(timeout=SOON))
+
+    assert ("on_revoked", "work") in watcher.seen
+    assert watcher.seen[-2] == ("after_run", "work")
+
+
+def test_every_way_of_sending_is_published(memory_app, watcher):
+    import asyncio
+
+    work = memory_app.task(name="work")(lambda: None)
+
+    async def send():
+        await work.adelay()
+        await work.adelay_many([(), ()])
+
+    work.delay()
+    work.delay_many([(), ()])
+    memory_app.send_task("other")
+    asyncio.run(send())
+
+    assert watcher.names.count("before_publish") == watcher.names.count("after_publish") == 7
+
+
+def test_what_before_publish_returns_is_sent(memory_app):
+    class Reroute(Middleware):
+        def before_publish(self, message):
+            return msgspec.structs.replace(message, queue="elsewhere")
+
+    memory_app.add_middleware(Reroute())
+
+    assert memory_app.task(lambda: None).delay().queue == "elsewhere"
+
+
+def test_layers_are_called_in_the_order_of_adding(memory_app):
+    order = []
+
+    def layer(name):
+        class Layer(Middleware):
+            def before_run(self, request):
+                order.append(name)
+
+        return Layer()
+
+    for name in "abc":
+        memory_app.add_middleware(layer(name))
+    with memory_app.embedded():
+        memory_app.task(name="work")(lambda: None)
+    with memory_app.embedded():
+        memory_app.tasks["work"].delay().get(timeout=SOON)
+
+    assert order == ["a", "b", "c"]
+
+
+def test_an_error_before_publishing_is_the_callers(memory_app):
+    class Refuse(Middleware):
+        def before_publish(self, message):
+            raise PermissionError("not from here")
+
+    memory_app.add_middleware(Refuse())
+
+    with pytest.raises(PermissionError):
+        memory_app.task(lambda: None).delay()
+    assert memory_app.broker.queues() == []
+
+
+def test_an_error_before_the_run_fails_the_task(memory_app):
+    class Refuse(Middleware):
+        def before_run(self, request):
+            raise PermissionError("not here")
+
+    ran = []
+    memory_app.add_middleware(Refuse())
+    work = memory_app.task(lambda: ran.append(1))
+
+    with memory_app.embedded(), pytest.raises(PermissionError):
+        work.delay().get(timeout=SOON)
+    assert not ran
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "after_publish",
+        "on_success",
+        "after_run",
+        "on_worker_init",
+        "on_process_init",
+        "on_worker_ready",
+        "on_worker_shutdown",
+    ],
+)
+def test_an_error_in_any_other_moment_is_logged_and_changes_nothing(memory_app, caplog, moment):
+    def fail(self, *args):
+        raise ValueError("in the layer")
+
+    memory_app.add_middleware(type("Layer", (Middleware,), {moment: fail})())
+    work = memory_app.task(lambda: 3)
+
+    with memory_app.embedded():
+        assert work.delay().get(timeout=SOON) == 3
+
+    [record] = [record for record in caplog.records if record.message == "hook failed"]
+    assert record.hook == moment
