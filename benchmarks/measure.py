@@ -26,8 +26,9 @@ from celeriac.states import Verdict
 BATCH = 100
 DEADLINE = 300.0
 SUPERVISE = (
-    "import sys, json; from celeriac.worker.supervisor import Supervisor; "
-    "sys.exit(Supervisor('benchmarks.work:app', json.loads(sys.argv[1])).run())"
+    "import sys, json; from celeriac.brokers import connect; "
+    "from celeriac.worker.supervisor import Supervisor; "
+    "sys.exit(Supervisor('benchmarks.work:app', json.loads(sys.argv[1]), connect=connect).run())"
 )
 
 

@@ -13,10 +13,10 @@ from msgspec.structs import replace
 
 from celeriac.context import Job
 from celeriac.errors import CeleriacError, ConfigurationError
+from celeriac.jobs import TaskJob
 from celeriac.loading import load_app
 from celeriac.message import check_queue_name
 from celeriac.middleware import Moments
-from celeriac.task import TaskJob
 from celeriac.worker.options import DEFAULT_SLOTS, WorkerOptions
 from celeriac.worker.process import Overseer, Worker
 

@@ -6,10 +6,8 @@ messages; it runs nothing itself, except in `apply` and when it is called like a
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import itertools
-import types
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from datetime import datetime, timedelta
@@ -20,20 +18,18 @@ from celeriac.arguments import Arguments
 from celeriac.calling import PLAIN_CALL, CallOptions, Envelope, as_call, envelope_of
 from celeriac.clock import as_timestamp
 from celeriac.context import Executor, Hook, Run, current_run
+from celeriac.current import current_application
 from celeriac.errors import ConfigurationError, Retry
 from celeriac.message import (
     Message,
     Request,
     check_id,
-    check_queue_name,
-    check_task_name,
-    decode_payload,
     encode_payload,
     new_ids,
 )
 from celeriac.outcome import ErrorInfo
 from celeriac.result import AsyncResult, EagerResult
-from celeriac.retry import DEFAULT_DELAY, DEFAULT_MAX_RETRIES, RetryPolicy
+from celeriac.retry import DEFAULT_DELAY, DEFAULT_MAX_RETRIES
 
 if TYPE_CHECKING:
     from typing_extensions import ParamSpec, TypeVar
@@ -572,181 +568,3 @@ def on_a_loop() -> bool:
     except RuntimeError:
         return False
     return True
-
-
-# --- the current application ------------------------------------------------------------------------
-
-_current: list[Any] = []
-shared_tasks: Final[dict[str, Task[Any, Any]]] = {}
-
-
-def current_application() -> Any:
-    """Return the application that was made, or set, last.
-
-    Raises:
-        ConfigurationError: there is none yet.
-    """
-    if not _current:
-        raise ConfigurationError("there is no application yet: make one with Celeriac('name')")
-    return _current[-1]
-
-
-def current_application_or_none() -> Any:
-    """Return the application that was made, or set, last; None when there is none."""
-    return _current[-1] if _current else None
-
-
-def set_current_application(app: Any) -> None:
-    """Make *app* the current one."""
-    _current[:] = [app]
-
-
-# --- from a function or class to a task -------------------------------------------------------------
-
-
-def make_task(
-    function: Callable[..., Any], *, bind: bool, base: type[Task[Any, Any]], options: TaskOptions
-) -> Any:
-    """Make a task of *function*.
-
-    Raises:
-        ConfigurationError: an option is not one, or does not fit the function.
-    """
-    if not callable(function):
-        raise ConfigurationError(f"@app.task makes a task of a function, not of {function!r:.80}")
-    _check_options(options, function)
-    if base is Task and inspect.iscoroutinefunction(function):
-        base = AsyncTask
-    name = getattr(function, "__name__", None) or options.get("name")
-    if not name:
-        raise ConfigurationError(f"{function!r:.80} has no name: write @app.task(name=...)")
-    members: dict[str, Any] = {
-        **options,
-        "run": function if bind else staticmethod(function),
-        "__doc__": function.__doc__,
-        "__module__": function.__module__ or __name__,
-        "__wrapped__": function,
-    }
-    return types.new_class(name, (base,), {"register": False}, lambda body: body.update(members))()
-
-
-def _check_options(options: Mapping[str, Any], function: Any) -> None:
-    for name in options:
-        if name not in OPTIONS:
-            near = difflib.get_close_matches(name, OPTIONS, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ConfigurationError(f"{name!r} is not an option of a task ({_called(function)}){hint}")
-
-
-def _called(function: Any) -> str:
-    return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', function)}"
-
-
-def name_of(function: Any, main: str) -> str:
-    """Return the name that a task made of *function* gets by itself."""
-    module = function.__module__
-    return f"{main if module == '__main__' else module}.{function.__qualname__}"
-
-
-def prepare(task: Task[Any, Any], app: Any, main: str) -> None:
-    """Give *task* its name, and check that a worker will be able to run it.
-
-    Raises:
-        ConfigurationError, InvalidName: it will not.
-    """
-    if getattr(type(task), "run", None) is None:
-        raise ConfigurationError(f"the task class {type(task).__qualname__} has no method run")
-    if not task.name:
-        task.name = name_of(getattr(type(task), "__wrapped__", type(task)), main)
-    check_task_name(task.name)
-    if task.queue is not None:
-        check_queue_name(task.queue)
-    if app is not None:
-        task._app = app  # type: ignore[misc]  # noqa: SLF001 - a task is bound here and nowhere else
-    executor_of(task)
-
-
-def executor_of(task: Task[Any, Any]) -> Executor:
-    """Return where *task* runs.
-
-    Raises:
-        ConfigurationError: its `executor` does not fit its `run`.
-    """
-    is_async = inspect.iscoroutinefunction(task.run)
-    executor: Executor = task.executor or ("loop" if is_async else "thread")
-    if executor not in ("loop", "thread", "process"):
-        raise ConfigurationError(
-            f"the executor of {task.name} must be 'loop', 'thread' or 'process', not {executor!r}"
-        )
-    if executor == "loop" and not is_async:
-        raise ConfigurationError(
-            f"{task.name} is a plain def: its executor can be 'thread' or 'process', not 'loop'"
-        )
-    if executor == "thread" and is_async:
-        raise ConfigurationError(
-            f"{task.name} is an async def: its executor can be 'loop' or 'process', not 'thread'"
-        )
-    return executor
-
-
-class TaskJob:
-    """A task as the worker sees it: everything that a run needs, worked out once."""
-
-    def __init__(self, task: Task[Any, Any], conf: Any) -> None:
-        self.task = task
-        self.name = task.name
-        self.body = _body_of(task)
-        self.executor: Executor = executor_of(task)
-        self.policy = policy_of(task)
-        self.time_limit = conf.task_time_limit if task.time_limit is None else task.time_limit
-        self.soft_time_limit = (
-            conf.task_soft_time_limit if task.soft_time_limit is None else task.soft_time_limit
-        )
-        self.throws = tuple(task.throws)
-        self.ignore_result: bool = (
-            conf.task_ignore_result if task.ignore_result is None else task.ignore_result
-        )
-        self.hooks = frozenset(name for name in HOOKS if getattr(type(task), name) is not getattr(Task, name))
-        self._arguments = task.arguments
-        self._limit: int = conf.result_payload_limit
-
-    def load(self, payload: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Turn a message's bytes into the arguments of a call."""
-        if not payload:
-            self._arguments.check((), {})
-            return (), {}
-        return self._arguments.convert(*decode_payload(payload, what=f"the arguments of {self.name}"))
-
-    def dump(self, result: Any) -> bytes:
-        """Turn what the call returned into bytes."""
-        return codec.encode(result, what=f"the result of {self.name}", limit=self._limit)
-
-    def hook(self, name: Hook) -> Callable[..., Any]:
-        """Return the task's own method *name*."""
-        return cast("Callable[..., Any]", getattr(self.task, name))
-
-
-def _body_of(task: Task[Any, Any]) -> Callable[..., Any]:
-    """Return what a run calls: `run`, or the task itself where its class wraps calls in a `__call__`."""
-    if type(task).__call__ in (Task.__call__, AsyncTask.__call__):
-        return task.run
-    if not inspect.iscoroutinefunction(task.run):
-        return task
-
-    async def body(*args: Any, **kwargs: Any) -> Any:
-        return await task(*args, **kwargs)
-
-    return body
-
-
-def policy_of(task: Task[Any, Any]) -> RetryPolicy:
-    """Return the task's rules for retries."""
-    return RetryPolicy(
-        max_retries=task.max_retries,
-        delay=task.default_retry_delay,
-        autoretry_for=tuple(task.autoretry_for),
-        dont_autoretry_for=tuple(task.dont_autoretry_for),
-        backoff=float(task.retry_backoff),
-        backoff_max=task.retry_backoff_max,
-        jitter=task.retry_jitter,
-    )

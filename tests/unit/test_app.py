@@ -5,8 +5,8 @@ import pytest
 
 from celeriac import AsyncResult, Celeriac, current_app, current_task, shared_task
 from celeriac.app import project_directory
+from celeriac.current import shared_tasks
 from celeriac.errors import ConfigurationError, InvalidName, NotRegistered
-from celeriac.task import shared_tasks
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ import pytest
 
 from celeriac import Celeriac, Task, current_task
 from celeriac.errors import ConfigurationError, InvalidName, Retry
-from celeriac.task import AsyncTask, TaskJob, executor_of
+from celeriac.jobs import TaskJob, executor_of
+from celeriac.task import AsyncTask
 
 
 @pytest.fixture

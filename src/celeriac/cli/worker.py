@@ -107,11 +107,13 @@ def command(
 
 def run(session: Session, reference: str, given: Mapping[str, Any], *, loglevel: str, reload: bool) -> int:
     """Supervise until told to stop; return the exit code."""
+    from celeriac.brokers import connect
     from celeriac.worker.supervisor import Supervisor
 
     supervisor = Supervisor(
         reference,
         given,
+        connect=connect,
         settings=session.settings,
         loglevel=loglevel,
         reload=reload,

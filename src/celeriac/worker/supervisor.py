@@ -18,7 +18,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from celeriac.broker import Beat, Broker
-from celeriac.brokers import connect
 from celeriac.clock import SystemClock
 from celeriac.errors import OperationalError, TimeLimitExceeded, WorkerLostError
 from celeriac.outcome import REVOKED, Settlement, stored
@@ -63,6 +62,7 @@ class Supervisor:
     Args:
         reference: where the processes find the application: `module:attribute`, as `-A` takes it.
         given: options that override the application's settings; see `WorkerOptions`.
+        connect: makes the store of a URL, as `brokers.connect` does.
         settings: settings that override the application's own, such as `broker_url`.
         loglevel: of the processes.
         reload: start the processes anew when a Python file below the current directory changes.
@@ -74,6 +74,7 @@ class Supervisor:
         reference: str | None,
         given: Mapping[str, Any] | None = None,
         *,
+        connect: Callable[..., Broker],
         settings: Mapping[str, Any] | None = None,
         loglevel: str = "WARNING",
         reload: bool = False,
@@ -83,6 +84,7 @@ class Supervisor:
     ) -> None:
         self._reference = reference
         self._given = dict(given or {})
+        self._connect = connect
         self._settings = dict(settings or {})
         self._loglevel = loglevel
         self._reload = reload
@@ -215,7 +217,7 @@ class Supervisor:
                     self._start(index)
 
     def _open_store(self, hello: Mapping[str, Any]) -> None:
-        self._broker = connect(hello["url"], **hello["store"])
+        self._broker = self._connect(hello["url"], **hello["store"])
         self._keeper = Keeper(self._broker, self._clock, workers=self._living, lease=hello["lease"])
 
     def _living(self) -> list[str]:

@@ -90,8 +90,9 @@ local function settle_one(entry, id, verdict, body, due)
     return end_plainly(id, state, body)
   end
   local task = look(id)
-  if not held_by(task, worker) then return end
-  if state then
+  if not held_by(task, worker) then -- somebody has deleted the record
+    entry.ended = entry.ended + 1
+  elseif state then
     finish(task, state, body)
   elseif put_back(task, verdict, due, body) then
     heads[#heads + 1] = task

@@ -40,9 +40,18 @@ local function expire()
   return expired
 end
 
+-- Where somebody has deleted keys by hand, a count may be left over for an empty line.
+local function correct_counts()
+  for _, field in ipairs(call('HKEYS', COUNTS)) do
+    local priority, queue = string.match(field, '^(%d):(.*)$')
+    if priority and call('EXISTS', line_key(queue, priority)) == 0 then call('HDEL', COUNTS, field) end
+  end
+end
+
 local recovered, buried, more = bury()
 local expired = expire()
 local promoted = promote(limit)
 write_all()
+correct_counts()
 more = more or expired == limit or promoted == limit
 return { promoted, recovered, expired, more and '1' or '', unpack(buried) }

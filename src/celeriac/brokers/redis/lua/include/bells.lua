@@ -15,6 +15,11 @@ local function ring_worker(worker, why)
   call('PEXPIRE', bell, BELL_TTL)
 end
 
+-- One that has been silent for half of its lease may be dead: it is rung, but another one too.
+local function is_fresh(seen, lease)
+  return (tonumber(seen) or 0) + (tonumber(lease) or 0) / 2 > now
+end
+
 -- Workers that are busy by now, or gone, are still in the set; they are dropped here.
 local function write_rings()
   for queue, tasks in pairs(rings) do
@@ -22,10 +27,11 @@ local function write_rings()
     while tasks > 0 do
       local worker = call('SPOP', hungry)
       if not worker then break end
-      if call('HGET', worker_key(worker), 'h') == '1' then
+      local known = call('HMGET', worker_key(worker), 'h', 'e', 'l')
+      if known[1] == '1' then
         call('HSET', worker_key(worker), 'h', 'r')
         ring_worker(worker, 'work')
-        tasks = tasks - 1
+        if is_fresh(known[2], known[3]) then tasks = tasks - 1 end
       end
     end
   end

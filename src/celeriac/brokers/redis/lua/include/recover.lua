@@ -10,9 +10,14 @@ end
 
 local function recover(worker, body, revoked)
   local held, heads = {}, {}
-  for _, id in ipairs(call('HKEYS', running_key(worker))) do
-    local task = look(id)
-    if held_by(task, worker) then held[#held + 1] = task end
+  local runs = call('HGETALL', running_key(worker))
+  for at = 1, #runs, 2 do
+    local task, queue = look(runs[at]), string.match(runs[at + 1], '^%d+ (%S+)')
+    if held_by(task, worker) then
+      held[#held + 1] = task
+    elseif queue then -- somebody has deleted the record
+      count('r', queue, -1)
+    end
   end
   table.sort(held, function(one, other) return before(one.id, other.id) end)
   for _, task in ipairs(held) do

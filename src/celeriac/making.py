@@ -1,0 +1,76 @@
+"""From a function or a class to a task: names, options, and what is refused at once."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import types
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from celeriac.errors import ConfigurationError
+from celeriac.jobs import executor_of
+from celeriac.message import check_queue_name, check_task_name
+from celeriac.task import OPTIONS, AsyncTask, Task, TaskOptions
+
+
+def make_task(
+    function: Callable[..., Any], *, bind: bool, base: type[Task[Any, Any]], options: TaskOptions
+) -> Any:
+    """Make a task of *function*.
+
+    Raises:
+        ConfigurationError: an option is not one, or does not fit the function.
+    """
+    if not callable(function):
+        raise ConfigurationError(f"@app.task makes a task of a function, not of {function!r:.80}")
+    _check_options(options, function)
+    if base is Task and inspect.iscoroutinefunction(function):
+        base = AsyncTask
+    name = getattr(function, "__name__", None) or options.get("name")
+    if not name:
+        raise ConfigurationError(f"{function!r:.80} has no name: write @app.task(name=...)")
+    members: dict[str, Any] = {
+        **options,
+        "run": function if bind else staticmethod(function),
+        "__doc__": function.__doc__,
+        "__module__": function.__module__ or __name__,
+        "__wrapped__": function,
+    }
+    return types.new_class(name, (base,), {"register": False}, lambda body: body.update(members))()
+
+
+def _check_options(options: Mapping[str, Any], function: Any) -> None:
+    for name in options:
+        if name not in OPTIONS:
+            near = difflib.get_close_matches(name, OPTIONS, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ConfigurationError(f"{name!r} is not an option of a task ({_called(function)}){hint}")
+
+
+def _called(function: Any) -> str:
+    return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', function)}"
+
+
+def name_of(function: Any, main: str) -> str:
+    """Return the name that a task made of *function* gets by itself."""
+    module = function.__module__
+    return f"{main if module == '__main__' else module}.{function.__qualname__}"
+
+
+def prepare(task: Task[Any, Any], app: Any, main: str) -> None:
+    """Give *task* its name, and check that a worker will be able to run it.
+
+    Raises:
+        ConfigurationError, InvalidName: it will not.
+    """
+    if getattr(type(task), "run", None) is None:
+        raise ConfigurationError(f"the task class {type(task).__qualname__} has no method run")
+    if not task.name:
+        task.name = name_of(getattr(type(task), "__wrapped__", type(task)), main)
+    check_task_name(task.name)
+    if task.queue is not None:
+        check_queue_name(task.queue)
+    if app is not None:
+        task._app = app  # type: ignore[misc]  # noqa: SLF001 - a task is bound here and nowhere else
+    executor_of(task)
