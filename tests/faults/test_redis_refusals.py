@@ -310,6 +310,24 @@ def test_settling_a_task_whose_record_was_deleted_leaves_nothing(broker, server,
     assert server.cli("EXISTS", KEYS.record(first.id), KEYS.record(second.id)) == 0
 
 
+def test_counts_are_right_again_after_records_were_deleted_by_hand(broker, server, clock):
+    sent = messages(4)
+    broker.send([*sent, a_message(expires=clock.now() + 1)], clock.now())
+    worker = Courier(broker, clock)
+    first, second = worker.claim(2)
+    server.cli("DEL", *(KEYS.record(message.id) for message in sent))
+
+    worker.trip(retry(first, clock.now()))
+    assert len(worker.claim_all()) == 1
+    broker.retire([worker.id], clock.now())
+    assert [record for record in broker.get(ids(sent)) if record] == []
+    clock.advance(5)
+    broker.tend(clock.now())
+
+    assert broker.queues() == []
+    assert second.id in ids(sent)
+
+
 def test_a_layout_of_another_version_is_refused(broker, server, clock):
     server.cli("SET", KEYS.schema, "999")
 
