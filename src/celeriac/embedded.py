@@ -98,9 +98,7 @@ class Embedded:
     ) -> None:
         self._app = app
         self.options = options_of(app, queues=queues, slots=concurrency, threads=threads, processes=0)
-        self.options = replace(
-            self.options, max_tasks=None, max_memory_kib=None
-        )  # the process is the caller's
+        self.options = replace(self.options, max_tasks=None, max_memory_kib=None)  # the caller's process
         self.worker: Worker | None = None
         self._thread: threading.Thread | None = None
 
@@ -116,7 +114,11 @@ class Embedded:
         self.worker = build_worker(self._app, self.options)
         self._thread = threading.Thread(target=self._run, name="celeriac-worker", daemon=True)
         self._thread.start()
-        self.worker.wait_ready()
+        try:
+            self.worker.wait_ready()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def _run(self) -> None:

@@ -147,13 +147,24 @@ class Worker:
         try:
             self._begin()
             self.started.set()
-            self._loop.run_forever()
+            self._run_loop()
         except BaseException as error:
             self.failure = error
             raise
         finally:
             self.started.set()
             self._close_loop()
+
+    def _run_loop(self) -> None:
+        """Run the event loop until it is stopped."""
+        while True:
+            try:
+                self._loop.run_forever()
+            except (SystemExit, KeyboardInterrupt) as error:
+                # asyncio lets these two out of the loop when a coroutine that a task started raises them.
+                log.error("a task's own coroutine tried to exit", exc_info=error)
+            else:
+                return
 
     def _begin(self) -> None:
         if self._first:
@@ -202,6 +213,9 @@ class Worker:
 
     def _stop(self) -> None:
         self._courier.stop_claiming()
+        self.started.wait(START_TIMEOUT)
+        if self.failure is not None:
+            return
         self._give_back_backlog()
         self._wait_until_empty(0.0 if self._hurry.is_set() else self.options.grace)
         self._give_back_running()
