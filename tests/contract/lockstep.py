@@ -4,6 +4,7 @@ Times are chosen so that nothing falls due exactly at a moment of the clock: the
 the milliseconds that a server's clock differs. The tests beside this one look at the exact moments.
 """
 
+import random
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from celeriac.message import Delivery, Message, Record
 from celeriac.outcome import Settlement
 from celeriac.states import Verdict
 
-IDS = tuple(f"t:{number}" for number in range(14))
+IDS = tuple(f"t:{number}" for number in range(24))
 WORKERS = ("w:0", "w:1", "w:2", "never-enlisted")
 QUEUES = ("mail", "mail:1", "default")
 NAMES = ("shop.add", "shop.mail", "shop.strange")
@@ -110,63 +111,107 @@ Operation = (
 
 
 def operations() -> st.SearchStrategy[list[Operation]]:
-    """Sequences of operations; the usual ones more often than the rare."""
-    some_ids = st.lists(st.sampled_from(IDS), max_size=5)
-    some_workers = st.lists(st.sampled_from(WORKERS), max_size=3)
-    worker = st.sampled_from(WORKERS)
-    usual_worker = st.sampled_from(WORKERS[:2] * 4 + WORKERS)
-    pick = st.integers(0, 9)
-    body = st.sampled_from([b"", b"1", bytes(range(256))])
-    sent = st.builds(
-        Sent,
-        id=st.sampled_from(IDS),
-        name=st.sampled_from(NAMES[:1] * 3 + NAMES),
-        queue=st.sampled_from(QUEUES),
-        priority=st.sampled_from((0, 0, 1, 9)),
-        eta=st.sampled_from((None, None, None, -1.5, 2.5, 7.5)),
-        expires=st.sampled_from((None, None, None, -1.5, 1.5, 12.5)),
-        crash_limit=st.integers(0, 2),
+    """Sequences of operations, most of them as usual in life.
+
+    Hypothesis draws how many, and a number for each that stands for it: it would draw the parts of operations
+    too evenly for much to happen, but it shortens a list of numbers well.
+    """
+    numbers = st.integers(5, 60).flatmap(
+        lambda length: st.lists(st.integers(0, 2**32), min_size=length, max_size=length)
     )
-    finish = st.builds(
-        Finish,
-        pick=pick,
-        own=st.sampled_from((True, True, True, False)),
-        verdict=st.sampled_from(list(Verdict)),
-        due=st.sampled_from((None, None, -1.5, 2.5, 7.5)),
-        body=body,
+    return numbers.map(lambda drawn: [an_operation(random.Random(number)) for number in drawn])
+
+
+def an_operation(chance: random.Random) -> Operation:
+    """Draw one operation."""
+    [make] = chance.choices([*_MAKERS], [*_MAKERS.values()])
+    return make(chance)
+
+
+def _some(chance: random.Random, things: Sequence[str], most: int) -> list[str]:
+    return [chance.choice(things) for _ in range(chance.randint(1, most))]
+
+
+def _body(chance: random.Random) -> bytes:
+    return chance.choice((b"1", b"2", b"", bytes(range(256))))
+
+
+def _a_sent(chance: random.Random) -> Sent:
+    return Sent(
+        id=chance.choice(IDS),
+        name=chance.choice(NAMES[:1] * 4 + NAMES),
+        queue=chance.choice(QUEUES[:1] * 3 + QUEUES),
+        priority=chance.choice((0, 0, 0, 0, 0, 1, 9)),
+        eta=chance.choice((None,) * 6 + (-1.5, 2.5, 2.5, 7.5)),
+        expires=chance.choice((None,) * 8 + (-1.5, 1.5, 12.5)),
+        crash_limit=chance.choice((0, 1, 1, 2)),
     )
-    send = st.builds(Send, batch=st.lists(sent, max_size=5))
-    trip = st.builds(
-        Trip,
-        worker=usual_worker,
-        want=st.sampled_from((0, 1, 2, 3, 10)),
-        finished=st.lists(finish, max_size=4),
-        number=st.sampled_from((0, 0, 0, 0, -1, -2)),
+
+
+def _finishes(chance: random.Random) -> list[Finish]:
+    """Settlements for one trip; now and then many alike, as at a shutdown."""
+    if chance.random() < 0.3:
+        verdict = chance.choice((Verdict.RELEASE, Verdict.CRASHED, Verdict.RETRY))
+        return [Finish(place, verdict=verdict) for place in range(chance.randint(2, 4))]
+    return [_a_finish(chance) for _ in range(chance.choice((0, 1, 1, 2, 3)))]
+
+
+def _a_finish(chance: random.Random) -> Finish:
+    return Finish(
+        pick=chance.randrange(10),
+        own=chance.random() < 0.85,
+        verdict=chance.choice([*Verdict, Verdict.RETRY, Verdict.RELEASE, Verdict.RELEASE, Verdict.CRASHED]),
+        due=chance.choice((None,) * 5 + (-1.5, 2.5, 2.5, 7.5)),
+        body=_body(chance),
     )
-    known = st.sampled_from((NAMES, NAMES[:1], NAMES[:2], NAMES[2:], ()))
-    served = st.sampled_from((QUEUES, QUEUES[::-1], QUEUES[:1], QUEUES[1:]))
-    lease = st.sampled_from((4.5, 20.5))
-    rare = st.one_of(
-        st.builds(Enlist, worker=st.sampled_from(WORKERS[:3]), names=known, queues=served, lease=lease),
-        st.builds(Heartbeat, workers=some_workers),
-        st.builds(Retire, workers=some_workers),
-        st.builds(
-            Tell,
-            worker=worker,
-            pick=pick,
-            own=st.booleans(),
-            state=st.sampled_from((None, "", "PROGRESS")),
-            meta=st.none() | body,
-            checkpoint=st.none() | body,
-        ),
-        st.builds(Cancel, ids=some_ids, terminate=st.booleans(), error=body),
-        st.builds(Forget, ids=some_ids),
-        st.builds(Purge, queue=st.sampled_from(QUEUES)),
+
+
+def _a_trip(chance: random.Random) -> Trip:
+    return Trip(
+        worker=chance.choices(WORKERS, (8, 5, 2, 1))[0],
+        want=chance.choice((0, 1, 2, 3, 10)),
+        finished=_finishes(chance),
+        number=chance.choice((0,) * 7 + (-1, -1, -2, -2)),
     )
-    time = st.one_of(st.builds(Advance, seconds=st.sampled_from((1, 3, 6, 30))), st.just(Tend()))
-    operation = st.one_of(send, trip, trip, rare, time)
-    # A length of its own: lists without one are short, and what is interesting takes many steps.
-    return st.integers(1, 40).flatmap(lambda length: st.lists(operation, min_size=length, max_size=length))
+
+
+def _an_enlist(chance: random.Random) -> Enlist:
+    return Enlist(
+        worker=chance.choice(WORKERS[:3]),
+        names=chance.choice((NAMES, NAMES, NAMES[:1], NAMES[:1], NAMES[:2], NAMES[2:], ())),
+        queues=chance.choice((QUEUES, QUEUES, QUEUES[::-1], QUEUES[:1], QUEUES[1:])),
+        lease=chance.choice((20.5, 20.5, 4.5)),
+    )
+
+
+def _a_tell(chance: random.Random) -> Tell:
+    return Tell(
+        worker=chance.choice(WORKERS[:2]),
+        pick=chance.choice((0, 0, 1, 2, 5)),
+        own=chance.random() < 0.8,
+        state=chance.choice((None, "", "PROGRESS")),
+        meta=chance.choice((None, _body(chance))),
+        checkpoint=chance.choice((None, _body(chance))),
+    )
+
+
+def _a_cancel(chance: random.Random) -> Cancel:
+    return Cancel(_some(chance, IDS, 4), chance.random() < 0.5, _body(chance))
+
+
+_MAKERS: dict[Callable[[random.Random], Operation], int] = {
+    lambda chance: Send([_a_sent(chance) for _ in range(chance.randint(1, 7))]): 5,
+    _a_trip: 14,
+    _an_enlist: 2,
+    lambda chance: Heartbeat(_some(chance, WORKERS, 2)): 2,
+    lambda chance: Retire(_some(chance, WORKERS, 2)): 1,
+    _a_tell: 2,
+    _a_cancel: 3,
+    lambda chance: Forget(_some(chance, IDS, 8)): 2,
+    lambda chance: Purge(chance.choice(QUEUES)): 1,
+    lambda chance: Tend(): 2,
+    lambda chance: Advance(chance.choice((1, 1, 3, 6, 30))): 3,
+}
 
 
 # --- the differences that are allowed ------------------------------------------------------------
@@ -213,7 +258,8 @@ class Lockstep:
         self.clock = ManualClock()
         self.numbers = dict.fromkeys(WORKERS, 0)
         self.last: dict[str, tuple[list[Settlement], int]] = {}
-        self.claims: list[tuple[str, Delivery]] = []
+        self.claims: list[tuple[str, Delivery]] = []  # all that were ever made
+        self.held: list[tuple[str, Delivery]] = []  # those that their worker has not settled
         for worker in WORKERS[:2]:
             self.do(Enlist(worker))
 
@@ -259,6 +305,8 @@ class Lockstep:
             settlements = [self._settlement(worker, finish) for finish in operation.finished]
             self.last[worker] = [each for each in settlements if each], operation.want
             self.numbers[worker] += 1
+            done = {(worker, each.id, each.fence) for each in self.last[worker][0]}
+            self.held = [(each, task) for each, task in self.held if (each, task.id, task.fence) not in done]
         number = self.numbers[worker] + (0, 0, -1)[-operation.number]
         if number < 1:
             return
@@ -268,15 +316,27 @@ class Lockstep:
             answer = broker.exchange(worker, trip=number, finished=finished, want=want, now=self.clock.now())
             return answer if number == self.numbers[worker] else Exchanged(answer.claims)  # nobody reads it
 
-        self.claims += [(worker, task) for task in self._both(exchange).claims]
+        answer = self._both(exchange)
+        new = [(worker, task) for task in answer.claims if (worker, task) not in self.claims]
+        self.claims += new
+        self.held += new
+        if answer.lost and worker in WORKERS[:2]:  # these two are there most of the time
+            self._enlist(Enlist(worker))
 
     def _settlement(self, worker: str, finish: Finish) -> Settlement | None:
-        claims = [task for holder, task in self.claims if holder == worker or not finish.own]
-        if not claims:
+        task = self._pick(worker, finish.pick, own=finish.own)
+        if task is None:
             return None
-        task = claims[-1 - finish.pick % len(claims)]
         due = self._in(finish.due) or (self.clock.now() if finish.verdict is Verdict.RETRY else 0.0)
         return Settlement(task.id, task.fence, finish.verdict, finish.body, due)
+
+    def _pick(self, worker: str, place: int, *, own: bool) -> Delivery | None:
+        """Return a claim that the worker has not settled yet when *own*, else any that was ever made."""
+        if own:
+            held = [task for holder, task in self.held if holder == worker]
+        else:
+            held = [task for _, task in self.claims]
+        return held[-1 - place % len(held)] if held else None
 
     def _heartbeat(self, operation: Heartbeat) -> None:
         self._both(lambda broker: broker.heartbeat(operation.workers, self.clock.now()))
@@ -285,9 +345,8 @@ class Lockstep:
         self._both(lambda broker: broker.retire(operation.workers, self.clock.now(), b'"gone"'))
 
     def _tell(self, operation: Tell) -> None:
-        claims = [task for holder, task in self.claims if holder == operation.worker or not operation.own]
-        if claims:
-            task = claims[-1 - operation.pick % len(claims)]
+        task = self._pick(operation.worker, operation.pick, own=operation.own)
+        if task is not None:
             report = Report(task.id, task.fence, operation.state, operation.meta, operation.checkpoint)
             self._both(lambda broker: broker.report(operation.worker, [report], self.clock.now()))
 

@@ -67,6 +67,7 @@ def test_an_answer_says_when_the_next_scheduled_task_is_due(broker, clock, enlis
     worker = enlist()
     assert worker.trip().due is None
 
-    broker.send([a_message(eta=clock.now() + 60), a_message(eta=clock.now() + 30)], clock.now())
+    later, sooner = a_message(eta=clock.now() + 60), a_message(eta=clock.now() + 30, queue="foreign")
+    broker.send([later, sooner], clock.now())
 
     assert abs(worker.trip().due - (clock.now() + 30)) < 0.5

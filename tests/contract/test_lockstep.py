@@ -12,7 +12,7 @@ from celeriac.brokers import connect
 from tests.contract.conftest import BETWEEN_PROCESSES
 from tests.contract.lockstep import Lockstep, operations
 
-EXAMPLES = int(os.environ.get("CELERIAC_LOCKSTEP", "120"))
+EXAMPLES = int(os.environ.get("CELERIAC_LOCKSTEP", "200"))
 A_YEAR = 366 * 86_400.0  # nothing is dropped by age: a server would do that by its own clock
 
 

@@ -54,6 +54,26 @@ def test_unparked_tasks_go_to_the_tail_in_the_order_in_which_they_were_parked(br
     assert ids(worker.claim_all()) == [later.id, *ids(strange)]
 
 
+def test_names_are_unparked_one_after_the_other_in_their_order(broker, clock, enlist):
+    sent = [a_message(name=name) for name in ("shop.two", "shop.one", "shop.two", "shop.one")]
+    broker.send(sent, clock.now())
+    enlist("worker-a").claim()
+
+    worker = enlist("worker-b", names=("shop.one", "shop.two"))
+
+    assert ids(worker.claim_all()) == [sent[place].id for place in (1, 3, 0, 2)]
+
+
+def test_an_expired_task_is_cancelled_even_when_nobody_knows_its_name(broker, clock, enlist):
+    strange = a_message(name="shop.strange", expires=clock.now() + 5)
+    broker.send([strange], clock.now())
+    clock.advance(6)
+
+    assert enlist().claim() == []
+
+    assert state_of(broker, strange) is State.CANCELLED
+
+
 def test_enlisting_unparks_only_the_names_that_the_worker_knows(broker, clock, enlist):
     broker.send([a_message(name="shop.one"), a_message(name="shop.two")], clock.now())
     enlist("worker-a").claim()
