@@ -10,10 +10,11 @@ def add(x: int, y: int) -> int:
 """
 
 from celeriac import errors, states
-from celeriac.app import Celeriac, current_app, current_task, shared_task
+from celeriac.app import Celeriac
 from celeriac.errors import Ignore, Reject, Retry
 from celeriac.middleware import Middleware
 from celeriac.result import AsyncResult, EagerResult, Update
+from celeriac.shared import current_app, current_task, shared_task
 from celeriac.task import Task
 from celeriac.version import __version__
 

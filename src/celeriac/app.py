@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import importlib.util
 import logging
@@ -10,8 +9,7 @@ import os
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, Protocol, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, Unpack, cast, overload
 from zoneinfo import ZoneInfo
 
 from celeriac.broker import Broker
@@ -20,16 +18,17 @@ from celeriac.calling import PLAIN_CALL, CallOptions, envelope_of
 from celeriac.clock import Clock, SystemClock
 from celeriac.config import Config
 from celeriac.context import current_run
-from celeriac.current import current_application_or_none, set_current_application, shared_tasks
+from celeriac.current import set_current_application, shared_tasks
+from celeriac.discovery import import_object, project_directory, related_module
 from celeriac.errors import ConfigurationError, NotRegistered
 from celeriac.hub import Hub
 from celeriac.jobs import TaskJob
-from celeriac.making import make_task, prepare
+from celeriac.making import BoundDecorator, PlainDecorator, check_clash, make_task, prepare
 from celeriac.message import Message, check_id, check_task_name, encode_payload, new_ids
 from celeriac.middleware import Middleware, Moments
 from celeriac.result import AsyncResult, EagerResult, Update, aupdates, updates
 from celeriac.submitter import Submitter
-from celeriac.task import AsyncTask, Task, TaskOptions, running_task
+from celeriac.task import AsyncTask, Task, TaskOptions
 
 if TYPE_CHECKING:
     from typing_extensions import ParamSpec, TypeVar
@@ -48,22 +47,6 @@ AnyBase: type[AnyTask] = Task
 _log: Final = logging.getLogger("celeriac")
 
 IMPATIENCE: Final = 0.1  # seconds that a call with `retry=False` gives a store that is away
-
-
-class _PlainDecorator(Protocol):
-    @overload
-    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
-    @overload
-    def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
-
-
-class _BoundDecorator(Protocol):
-    @overload
-    def __call__(
-        self, function: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]], /
-    ) -> AsyncTask[P, R]: ...
-    @overload
-    def __call__(self, function: Callable[Concatenate[Any, P], R], /) -> Task[P, R]: ...
 
 
 class Celeriac:
@@ -127,11 +110,11 @@ class Celeriac:
     @overload
     def task(
         self, *, bind: Literal[True], base: type[AnyTask] = ..., **options: Unpack[TaskOptions]
-    ) -> _BoundDecorator: ...
+    ) -> BoundDecorator: ...
     @overload
     def task(
         self, *, bind: Literal[False] = ..., base: type[AnyTask] = ..., **options: Unpack[TaskOptions]
-    ) -> _PlainDecorator: ...
+    ) -> PlainDecorator: ...
 
     def task(
         self,
@@ -170,7 +153,7 @@ class Celeriac:
 
     def _add(self, task: AnyTask) -> AnyTask:
         prepare(task, self, self.main)
-        _check_clash(self._tasks.get(task.name), task)
+        check_clash(self._tasks.get(task.name), task)
         self._tasks[task.name] = task
         return task
 
@@ -222,7 +205,7 @@ class Celeriac:
             importlib.import_module(name)
         for packages, related in self._autodiscover:
             for package in packages():
-                if module := _related_module(package, related):
+                if module := related_module(package, related):
                     importlib.import_module(module)
 
     # --- configuration ----------------------------------------------------------------------------------
@@ -236,7 +219,7 @@ class Celeriac:
         Raises:
             ConfigurationError: a name or a value is wrong.
         """
-        self.conf.load(_import(source) if isinstance(source, str) else source, namespace)
+        self.conf.load(import_object(source) if isinstance(source, str) else source, namespace)
         self._check_backend()
 
     def _check_backend(self) -> None:
@@ -365,6 +348,8 @@ class Celeriac:
         if self.conf.task_publish_retry if retry is None else retry:
             await self.submitter.send(messages)
         else:
+            import asyncio  # a program without coroutines need not load it
+
             await asyncio.to_thread(self._impatient_broker().send, messages, self.clock.now())
         self._after_publish(messages)
 
@@ -492,132 +477,3 @@ class Celeriac:
         from celeriac.embedded import Embedded
 
         return Embedded(self, queues=queues, concurrency=concurrency, threads=threads)
-
-
-def _import(name: str) -> Any:
-    """Import `module`, or `module:object` and return that object."""
-    module, _, path = name.partition(":")
-    found: Any = importlib.import_module(module)
-    for attribute in filter(None, path.split(".")):
-        found = getattr(found, attribute)
-    return found
-
-
-def _related_module(package: str, related: str) -> str | None:
-    """Return the name of the module *related* of *package*; None when it has none.
-
-    Raises:
-        ModuleNotFoundError: there is no such package.
-    """
-    try:
-        spec = importlib.util.find_spec(package)
-    except ModuleNotFoundError:  # its parent is a module, or is not there either
-        spec = None
-    if not related and spec is not None:
-        return package
-    if spec is None or spec.submodule_search_locations is None:
-        parent = package.rpartition(".")[0]
-        if not parent and spec is None:
-            raise ModuleNotFoundError(
-                f"tasks of {package!r} are to be discovered, but there is no such package"
-            )
-        return _related_module(parent, related) if parent else None
-    name = f"{package}.{related}"
-    return name if importlib.util.find_spec(name) else None
-
-
-def _source(task: Task[Any, Any]) -> str:
-    """Say where *task* was written, so that importing a module twice is not a clash of names."""
-    origin = getattr(type(task), "__wrapped__", type(task))
-    module = "__main__" if origin.__module__ == "__mp_main__" else origin.__module__
-    return f"{module}.{origin.__qualname__}"
-
-
-def _check_clash(known: Task[Any, Any] | None, task: Task[Any, Any]) -> None:
-    if known is not None and _source(known) != _source(task):
-        raise ConfigurationError(
-            f"two tasks are called {task.name!r}: {_source(known)} and {_source(task)}; "
-            "give one of them a name of its own"
-        )
-
-
-_LANDMARKS = ("pyproject.toml", "setup.py", "manage.py", ".git")
-
-
-def project_directory(start: Path | None = None) -> Path:
-    """Return the nearest directory, from *start* or the current one up, that looks like a project's root."""
-    here = (start or Path.cwd()).resolve()
-    for folder in (here, *here.parents):
-        if any((folder / landmark).exists() for landmark in _LANDMARKS):
-            return folder
-    return here
-
-
-@overload
-def shared_task(function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
-@overload
-def shared_task(function: Callable[P, R], /) -> Task[P, R]: ...
-@overload
-def shared_task(
-    *, bind: Literal[True], base: type[AnyTask] = ..., **options: Unpack[TaskOptions]
-) -> _BoundDecorator: ...
-@overload
-def shared_task(
-    *, bind: Literal[False] = ..., base: type[AnyTask] = ..., **options: Unpack[TaskOptions]
-) -> _PlainDecorator: ...
-
-
-def shared_task(
-    function: Callable[..., Any] | None = None,
-    *,
-    bind: bool = False,
-    base: type[AnyTask] = AnyBase,
-    **options: Any,
-) -> Any:
-    """Make a task that belongs to whichever application is current: for libraries and reusable apps.
-
-    Used like `Celeriac.task`.
-    """
-    if function is None:
-        return lambda function: shared_task(function, bind=bind, base=base, **options)  # type: ignore[call-overload]
-    task = make_task(function, bind=bind, base=base, options=cast("TaskOptions", options))
-    prepare(task, None, function.__module__)
-    _check_clash(shared_tasks.get(task.name), task)
-    shared_tasks[task.name] = task
-    return task
-
-
-class _Current:
-    """Stands for whatever is current when it is used; False when nothing is."""
-
-    def __init__(self, find: Callable[[], Any], what: str) -> None:
-        object.__setattr__(self, "_find", find)
-        object.__setattr__(self, "_what", what)
-
-    def _get_current_object(self) -> Any:
-        found = object.__getattribute__(self, "_find")()
-        if found is None:
-            raise RuntimeError(f"there is no current {object.__getattribute__(self, '_what')} here")
-        return found
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._get_current_object(), name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        setattr(self._get_current_object(), name, value)
-
-    def __bool__(self) -> bool:
-        return object.__getattribute__(self, "_find")() is not None
-
-    def __repr__(self) -> str:
-        return f"<current {object.__getattribute__(self, '_what')}>"
-
-    def __eq__(self, other: object) -> bool:
-        return bool(self) and (self._get_current_object() is other)
-
-    def __hash__(self) -> int:
-        return hash(self._get_current_object())
-
-
-current_app = cast("Celeriac", _Current(current_application_or_none, "application"))
-current_task = cast("Task[Any, Any]", _Current(running_task, "task"))

@@ -5,13 +5,39 @@ from __future__ import annotations
 import difflib
 import inspect
 import types
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Coroutine, Mapping
+from typing import TYPE_CHECKING, Any, Concatenate, Protocol, overload
 
 from celeriac.errors import ConfigurationError
 from celeriac.jobs import executor_of
 from celeriac.message import check_queue_name, check_task_name
 from celeriac.task import OPTIONS, AsyncTask, Task, TaskOptions
+
+if TYPE_CHECKING:
+    from typing_extensions import ParamSpec, TypeVar
+
+    P = ParamSpec("P")
+    R = TypeVar("R")
+
+
+class PlainDecorator(Protocol):
+    """What `@app.task(…)` is: it makes a task of a function."""
+
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
+
+
+class BoundDecorator(Protocol):
+    """What `@app.task(bind=True, …)` is: the function's first parameter is the task."""
+
+    @overload
+    def __call__(
+        self, function: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]], /
+    ) -> AsyncTask[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[Concatenate[Any, P], R], /) -> Task[P, R]: ...
 
 
 def make_task(
@@ -74,3 +100,23 @@ def prepare(task: Task[Any, Any], app: Any, main: str) -> None:
     if app is not None:
         task._app = app  # type: ignore[misc]  # noqa: SLF001 - a task is bound here and nowhere else
     executor_of(task)
+
+
+def _source(task: Task[Any, Any]) -> str:
+    """Say where *task* was written, so that importing a module twice is not a clash of names."""
+    origin = getattr(type(task), "__wrapped__", type(task))
+    module = "__main__" if origin.__module__ == "__mp_main__" else origin.__module__
+    return f"{module}.{origin.__qualname__}"
+
+
+def check_clash(known: Task[Any, Any] | None, task: Task[Any, Any]) -> None:
+    """Return unless *known*, which has *task*'s name, is another one.
+
+    Raises:
+        ConfigurationError: it is.
+    """
+    if known is not None and _source(known) != _source(task):
+        raise ConfigurationError(
+            f"two tasks are called {task.name!r}: {_source(known)} and {_source(task)}; "
+            "give one of them a name of its own"
+        )

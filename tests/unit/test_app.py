@@ -4,8 +4,8 @@ import types
 import pytest
 
 from celeriac import AsyncResult, Celeriac, current_app, current_task, shared_task
-from celeriac.app import project_directory
 from celeriac.current import shared_tasks
+from celeriac.discovery import project_directory
 from celeriac.errors import ConfigurationError, InvalidName, NotRegistered
 
 

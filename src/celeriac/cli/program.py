@@ -110,7 +110,7 @@ class Program(click.Group):
                 words, PROGRAM, complete_var, standalone_mode=False, **{"obj": session, **extra}
             )
             sys.stdout.flush()
-        except BrokenPipeError:
+        except (BrokenPipeError, SystemExit):  # click makes the second of the first
             return _gone()
         except click.Abort:
             return _tell(Problem("interrupted", code=Exit.INTERRUPTED), session)

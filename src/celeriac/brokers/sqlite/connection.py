@@ -83,10 +83,19 @@ def prepare(address: Address, until: float) -> None:
     _create(address.path)
     connection = open_connection(address, until)
     try:
-        if not patiently(lambda: (schema.is_current(connection, address.path),), until, address.path)[0]:
+        current, mode = patiently(lambda: _look(connection, address.path), until, address.path)
+        if mode != "wal":  # quite new, or recovered from a dump
+            patiently(_pragma(connection, "journal_mode = wal"), until, address.path)
+        if not current:
             _migrate(connection, address.path, until)
     finally:
         connection.close()
+
+
+def _look(connection: Connection, path: Path) -> tuple[bool, str]:
+    """Return whether the layout is current, and the journal's mode."""
+    current = schema.is_current(connection, path)
+    return current, connection.execute("pragma journal_mode").fetchone()[0]
 
 
 def _create(path: Path) -> None:
@@ -109,7 +118,6 @@ def _cannot_create(path: Path, error: OSError) -> CeleriacError:
 
 
 def _migrate(connection: Connection, path: Path, until: float) -> None:
-    patiently(_pragma(connection, "journal_mode = wal"), until, path)
     patiently(lambda: connection.execute("begin immediate"), until, path)
     try:
         schema.migrate(connection, path)

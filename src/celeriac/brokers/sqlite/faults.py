@@ -99,6 +99,6 @@ def _is_full(path: Path) -> bool:
 def corrupt(path: Path, why: str) -> StoreCorrupt:
     """Say that *path* is damaged, and what saves what can be saved."""
     return StoreCorrupt(
-        f"{path} is damaged or not a SQLite database ({why}). Stop everything that uses it, then save what"
-        f" can be read: sqlite3 {path} .recover | sqlite3 {path}.recovered"
+        f"{path} is damaged or not a SQLite database ({why}). Stop all that uses it, then save what"
+        f" can be read: sqlite3 {path} .recover | sqlite3 {path}.recovered (or .dump, if it has no .recover)"
     )

@@ -42,7 +42,10 @@ def is_current(connection: sqlite3.Connection, path: Path) -> bool:
             " release that wrote it, or use another file"
         )
     if owner != APPLICATION_ID and (owner or version or _has_tables(connection)):
-        raise SchemaError(f"{path} is a SQLite database of something else; give Celeriac a file of its own")
+        raise SchemaError(
+            f"{path} is a SQLite database of something else; give Celeriac a file of its own. If it was"
+            f" recovered: pragma application_id = {APPLICATION_ID}; pragma user_version = {VERSION};"
+        )
     return owner == APPLICATION_ID and version == VERSION
 
 
