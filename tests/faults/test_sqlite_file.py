@@ -1,6 +1,7 @@
 """What befalls a file: locked, full, read-only, damaged, deleted, replaced. No error of sqlite3 gets out."""
 
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 
 from celeriac.broker import WorkerInfo
 from celeriac.brokers.sqlite import SqliteBroker, faults
-from celeriac.errors import BrokerUnavailable, OperationalError, StoreCorrupt, StoreFull
+from celeriac.errors import BrokerUnavailable, OperationalError, SchemaError, StoreCorrupt, StoreFull
 from celeriac.message import Message
 from tests.waiting import wait_until
 
@@ -197,6 +198,22 @@ def test_damaged_pages_are_named_with_the_way_to_recover(path, broker):
 
     with pytest.raises(StoreCorrupt, match="recover"):
         broker.get([f"m{n}-{k}" for n in range(20) for k in range(50)])
+
+
+def test_a_file_that_was_recovered_from_a_dump_works_once_it_says_whose_it_is(path, broker, tmp_path):
+    copy = tmp_path / "recovered.db"
+    with closing(sqlite3.connect(path)) as damaged, closing(sqlite3.connect(copy)) as whole:
+        whole.executescript("\n".join(damaged.iterdump()))
+    recovered = SqliteBroker(f"sqlite:///{copy}")
+    with pytest.raises(SchemaError, match="pragma application_id") as caught:
+        recovered.open()
+
+    with closing(sqlite3.connect(copy)) as whole:
+        whole.executescript(re.search(r"pragma .*;", str(caught.value)).group())
+
+    assert recovered.get(["first"])[0] is not None
+    assert send(recovered, "second") == 1
+    recovered.close()
 
 
 def test_a_layout_in_which_a_table_is_missing_is_named(path, broker):
