@@ -116,6 +116,12 @@ class Config:
     def __setattr__(self, name: str, value: Any) -> None:
         self._set(name, value, "code")
 
+    def __delattr__(self, name: str) -> None:
+        """Set *name* back to its default."""
+        if name not in DEFAULTS:
+            raise _unknown(name, AttributeError)
+        self._set(name, DEFAULTS[name], "default")
+
     __getitem__ = __getattr__
     __setitem__ = __setattr__
 

@@ -293,3 +293,27 @@ def test_without_a_broker_it_is_a_file_in_the_projects_directory(tmp_path, monke
     monkeypatch.chdir(tmp_path / "deep" / "inside")
 
     assert Celeriac("a", set_as_current=False).broker_url == f"sqlite:///{tmp_path}/celeriac.db"
+
+
+def test_a_deleted_setting_has_its_default_again():
+    conf = Config({})
+    conf.task_time_limit = 5
+
+    del conf.task_time_limit
+
+    assert conf.task_time_limit is None
+    assert conf.origin("task_time_limit") == "default"
+    with pytest.raises(AttributeError, match="task_time_limit"):
+        del conf.task_time_limt
+
+
+def test_monkeypatch_can_set_a_setting_for_the_time_of_a_test():
+    conf = Config({})
+    conf.task_time_limit = 5
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(conf, "task_time_limit", 7)
+        assert conf.task_time_limit == 7
+
+    # pytest 9 deletes what it did not find in the object's own dictionary; older ones set it back
+    assert conf.task_time_limit in (5, None)

@@ -107,7 +107,7 @@ def hold():
 def courier(broker, hold, clock):
     made = Courier(broker, hold, clock, worker="w0")
     yield made
-    made._close()
+    made.close()
 
 
 def settlement(task_id: str) -> Settlement:

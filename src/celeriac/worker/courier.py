@@ -170,7 +170,7 @@ class Courier(threading.Thread):
                     break
                 self._rest()
         finally:
-            self._close()
+            self.close()
 
     def _step(self) -> bool:
         """Do what there is to do now; say whether the store could be reached."""
@@ -376,7 +376,8 @@ class Courier(threading.Thread):
         if for_work and not self._wanted():
             bell.pass_on()
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Let go of bell and sockets; a courier that was started does so itself when it ends."""
         if self._bell is not None:
             self._bell.close()
         self._ear.close()

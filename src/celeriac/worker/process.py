@@ -153,6 +153,8 @@ class Worker:
             raise
         finally:
             self.started.set()
+            if self._courier.ident is None:  # it never started, so it cannot close what it holds
+                self._courier.close()
             self._close_loop()
 
     def _run_loop(self) -> None:
