@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
@@ -18,6 +19,9 @@ _CLASSES: Final = {
     "redis+sentinel": ("celeriac.brokers.redis", "RedisBroker"),
     "rediss+sentinel": ("celeriac.brokers.redis", "RedisBroker"),
 }
+
+
+_SECRETS: Final = re.compile(r"([?&;][a-z_]*password=)[^&#]*", re.IGNORECASE)
 
 
 def connect(
@@ -50,7 +54,11 @@ def connect(
 
 
 def masked(url: str) -> str:
-    """Return *url* with its password replaced by `***`, fit for logs and errors."""
+    """Return *url* with every password, those among its options too, replaced by `***`: fit for logs."""
+    return _SECRETS.sub(r"\1***", _without_password(url))
+
+
+def _without_password(url: str) -> str:
     try:
         parts = urlsplit(url)
         if not parts.password:

@@ -30,7 +30,7 @@ def command(session: Session, /, *, names: tuple[str, ...], changed: bool) -> in
     rows = [
         row
         for row in _rows(session)
-        if (not names or row["name"] in names) and (not changed or row["origin"] != "default")
+        if (not names or row["name"] in names) and (not changed or _differs(session, row))
     ]
     if session.json:
         for row in rows:
@@ -56,6 +56,10 @@ def _rows(session: Session) -> list[dict[str, Any]]:
         }
         for name, kind, default, meaning in describe()
     ]
+
+
+def _differs(session: Session, row: dict[str, Any]) -> bool:
+    return bool(session.app.conf[row["name"]] != row["default"])
 
 
 def _value(session: Session, name: str) -> Any:

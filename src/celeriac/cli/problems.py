@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
+
 import click
 
+from celeriac.brokers import masked
 from celeriac.cli.codes import Exit
 from celeriac.cli.output import visible
 from celeriac.errors import (
@@ -58,10 +62,10 @@ _KINDS: tuple[tuple[type[CeleriacError], Exit, tuple[str, ...]], ...] = (
 )
 
 
-def problem_of(error: CeleriacError, *, command: str = "") -> Problem:
-    """Say what *error*, raised in *command*, comes to."""
+def problem_of(error: CeleriacError, *, command: str = "", words: Sequence[str] = ()) -> Problem:
+    """Say what *error* comes to that was raised in *command*; *words* are all that was typed."""
     if isinstance(error, LoadError):
-        return _load_problem(error, command)
+        return _load_problem(error, command, words)
     if isinstance(error, MissingExtra):
         return _extra_problem(error)
     for kind, code, attempt in _KINDS:
@@ -72,12 +76,29 @@ def problem_of(error: CeleriacError, *, command: str = "") -> Problem:
     return Problem(str(error), code=Exit.BUG, attempt=("--version",))
 
 
-def _load_problem(error: LoadError, command: str) -> Problem:
+def _load_problem(error: LoadError, command: str, words: Sequence[str]) -> Problem:
+    """Suggest the same line with another application, where one is near."""
+    line = ""
     if error.suggestion:
-        attempt: tuple[str, ...] = ("-A", error.suggestion, command or "status")
-    else:
-        attempt = (command or "worker", "--help")
-    return Problem(error.reason, code=Exit.APPLICATION, attempt=attempt, details=error.traceback)
+        line = visible(shlex.join(["celeriac", *_with_application(error.suggestion, words or ["status"])]))
+    return Problem(
+        error.reason,
+        code=Exit.APPLICATION,
+        attempt=(command or "worker", "--help"),
+        command=line,
+        details=error.traceback,
+    )
+
+
+def _with_application(reference: str, words: Sequence[str]) -> list[str]:
+    """Return *words* with *reference* in the place of the application that they name; no password is kept."""
+    left = [masked(word) for word in words]
+    for at, word in enumerate(left):
+        if word in ("-A", "--app") and at + 1 < len(left):
+            return [*left[: at + 1], reference, *left[at + 2 :]]
+        if word.startswith("--app="):
+            return [*left[:at], f"--app={reference}", *left[at + 1 :]]
+    return ["-A", reference, *left]
 
 
 def _extra_problem(error: MissingExtra) -> Problem:

@@ -119,7 +119,7 @@ class Program(click.Group):
         except Problem as problem:
             return _tell(problem, session)
         except CeleriacError as error:
-            return _tell(problem_of(error, command=_command_in(words)), session)
+            return _tell(problem_of(error, command=_command_in(words), words=words), session)
         except Exception as error:  # noqa: BLE001 - the edge: whatever is left is ours to report
             traceback.print_exception(error)
             message = f"this is a bug, please report it: {type(error).__name__}: {error}"

@@ -1,0 +1,527 @@
+"""What can be typed: options and their environment, help, problems and what they say to try, completion."""
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from celeriac import Celeriac, __version__, cli
+from celeriac.cli.codes import Exit
+from celeriac.cli.problems import Problem, problem_of, told
+from celeriac.cli.program import COMMANDS, ELSEWHERE, program
+from celeriac.cli.session import Session
+from celeriac.config import DEFAULTS
+from celeriac.errors import MissingExtra, SchemaError, UnknownTask
+from celeriac.errors import TimeoutError as WaitTimeout
+from celeriac.loading import LoadError
+from tests.integration.command_line import (
+    Answer,
+    assert_attempts_parse,
+    environment,
+    invoke,
+    run,
+    terminal,
+)
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "docs" / "reference" / "cli.md"
+GLOBAL_VARIABLES = {"app": "CELERIAC_APP", "broker": "CELERIAC_BROKER_URL", "namespace": "CELERIAC_NAMESPACE"}
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_project(tmp_path, monkeypatch):
+    for name in [name for name in environment.__globals__["os"].environ if name.startswith("CELERIAC_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    yield
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None)).startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+def write_app(folder: Path, name: str = "tasks", **settings: object) -> Path:
+    """Write a module with an application and one task on a SQLite file."""
+    path = folder / f"{name}.py"
+    path.write_text(
+        "from celeriac import Celeriac\n"
+        f"app = Celeriac({name!r}, broker='sqlite:///{folder}/{name}.db', **{settings!r})\n"
+        f"@app.task(name='{name}.add')\n"
+        "def add(x: int, y: int) -> int:\n"
+        "    return x + y\n"
+    )
+    return path
+
+
+def own_parameters() -> list[tuple[str, click.Parameter]]:
+    """Return every parameter with its command's name, without what commands share and what is idle."""
+    context = click.Context(program)
+    found = [("", parameter) for parameter in program.params]
+    for name in COMMANDS:
+        command = program.get_command(context, name)
+        assert command is not None
+        found += [
+            (name, parameter) for parameter in command.params if not getattr(parameter, "hidden", False)
+        ]
+    return found
+
+
+# --- the program ------------------------------------------------------------------------------------
+
+
+def test_without_words_the_help_is_shown():
+    bare, asked, short = invoke(), invoke("--help"), invoke("-h")
+
+    assert bare.code == asked.code == 0
+    assert bare.out == asked.out == short.out
+    assert all(f"  {name} " in bare.out for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_that_names_the_global_options(name):
+    answer = invoke(name, "--help")
+
+    assert answer.code == 0
+    assert answer.out.startswith(f"Usage: celeriac {name} ")
+    assert "--namespace" in answer.out
+
+
+@pytest.mark.parametrize(
+    "command", [["celeriac"], [sys.executable, "-m", "celeriac"]], ids=["script", "module"]
+)
+def test_it_runs_as_a_script_and_as_a_module(command, tmp_path):
+    if command == ["celeriac"]:
+        command = [shutil.which("celeriac", path=str(Path(sys.executable).parent)) or "celeriac"]
+
+    done = subprocess.run([*command, "-V"], capture_output=True, text=True, cwd=tmp_path, env=environment())
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"celeriac {__version__}\n", "")
+
+
+def test_importing_the_command_line_imports_nothing_slow():
+    script = "import sys, celeriac.cli; print(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    slow = {
+        "rich",
+        "redis",
+        "sqlite3",
+        "asyncio",
+        "flask",
+        "celeriac.worker.supervisor",
+        "celeriac.brokers.sqlite",
+    }
+    assert slow & set(done.stdout.split()) == set()
+
+
+def test_a_problem_of_the_programs_own_is_a_bug_and_looks_like_one(monkeypatch):
+    def broken(_session):
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr(Session, "app", property(broken))
+    from click.testing import CliRunner
+
+    result = CliRunner().invoke(program, ["config"])
+
+    assert result.exit_code == Exit.BUG
+    assert "Traceback" in result.stderr
+    assert "this is a bug" in result.stderr
+
+
+# --- wrong usage ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "says", "attempt"),
+    [
+        (["wroker"], "did you mean 'worker'?", "celeriac worker --help"),
+        (["xyzzy"], "there is no command 'xyzzy'", "celeriac --help"),
+        (["\x1b[31m"], "there is no command '\\x1b[31m'", "celeriac --help"),
+        (["--nope"], "No such option '--nope'", "celeriac --help"),
+        (["status", "--nope"], "No such option '--nope'", "celeriac status --help"),
+        (["status", "extra"], "extra", "celeriac status --help"),
+        (["result"], "Missing argument 'ID'", "celeriac result --help"),
+        (["watch"], "Missing argument 'ID...'", "celeriac watch --help"),
+        (["-A"], "requires an argument", "celeriac --help"),
+        (["-A", "no such", "status"], "does not say where the application is", "celeriac --help"),
+        (["-A", "proj:", "status"], "does not say where the application is", "celeriac --help"),
+        (["completion", "tcsh"], "'tcsh'", "celeriac completion --help"),
+        (["config", "brokerurl"], "did you mean 'broker_url'?", "celeriac config broker_url"),
+        (["purge", "-Q", " , "], "names no queue", "celeriac purge --help"),
+        (["purge", "-Q", "a b"], "cannot be a queue name", "celeriac purge --help"),
+        (["result", "x", "--timeout", "1"], "--wait", "celeriac result --help"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_one_command_to_try(words, says, attempt):
+    answer = invoke(*words)
+
+    assert answer.code == (Exit.UNKNOWN if words[0] == "config" else Exit.USAGE)
+    assert answer.out == ""
+    assert len(answer.err.splitlines()) == 2
+    assert answer.err.startswith("celeriac: ")
+    assert says in answer.err
+    assert answer.attempts == [attempt]
+
+
+@pytest.mark.parametrize("word", ELSEWHERE)
+def test_celerys_words_are_answered_with_ours(word):
+    answer = invoke(word, "anything")
+
+    assert answer.code == Exit.USAGE
+    assert f"there is no command {word!r}: " in answer.err
+    assert answer.attempts
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (SchemaError("its layout is newer"), Exit.STORE),
+        (UnknownTask("gone"), Exit.UNKNOWN),
+        (WaitTimeout("late"), Exit.TIMEOUT),
+        (LoadError("no"), Exit.APPLICATION),
+        (MissingExtra("redis:// needs redis-py: pip install 'celeriac[redis]'"), Exit.USAGE),
+    ],
+)
+def test_every_kind_of_error_has_a_code_and_something_to_try(error, code):
+    for command in ("", *COMMANDS):
+        problem = problem_of(error, command=command)
+        line = problem.command or Session().again(*problem.attempt)
+        text = told(problem, line)
+
+        assert problem.code == code
+        assert_attempts_parse(Answer(int(code), "", text))
+        assert len(text.splitlines()) == 2
+
+
+def test_what_is_told_cannot_move_the_cursor():
+    text = told(Problem("a\nb\x1b[2J\u202e", code=Exit.USAGE, details="x\x07\n\ty"), "celeriac status")
+
+    assert text.splitlines()[0] == "celeriac: a\\nb\\x1b[2J\\u202e"
+    assert "\x1b" not in text
+    assert "x\\x07\n\ty" in text
+
+
+def test_every_attempt_that_is_written_in_the_code_parses():
+    found = set()
+    for path in (ROOT / "src" / "celeriac" / "cli").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.keyword) and node.arg == "attempt" and isinstance(node.value, ast.Tuple):
+                words = [
+                    element.value if isinstance(element, ast.Constant) else "x"
+                    for element in node.value.elts
+                    if not isinstance(element, ast.Starred)
+                ]
+                if words[0] != "x":
+                    found.add(" ".join(["celeriac", *words]))
+
+    assert len(found) > 5
+    assert_attempts_parse(Answer(0, "", "".join(f"try: {line}\n" for line in found)))
+
+
+def test_exit_codes_are_in_the_docstring_and_in_the_reference():
+    table = {int(number) for number in re.findall(r"^    (\d+)  ", cli.__doc__, re.MULTILINE)}
+    page = {int(number) for number in re.findall(r"^\| (\d+) \|", REFERENCE.read_text(), re.MULTILINE)}
+
+    assert table == {int(code) for code in Exit}
+    assert page == table
+
+
+# --- the application --------------------------------------------------------------------------------
+
+
+def test_the_application_comes_from_the_option_or_the_environment(tmp_path):
+    write_app(tmp_path)
+
+    by_option = invoke("-A", "tasks", "--json", "config", "broker_url")
+    after = invoke("config", "broker_url", "--json", "-A", "tasks:app")
+    by_environment = invoke("--json", "config", "broker_url", env={"CELERIAC_APP": "tasks"})
+
+    assert by_option.objects == after.objects == by_environment.objects
+    assert by_option.objects[0]["value"] == f"sqlite:///{tmp_path}/tasks.db"
+    assert by_option.objects[0]["origin"] == "code"
+
+
+def test_what_a_module_prints_is_no_part_of_the_answer(tmp_path):
+    path = write_app(tmp_path)
+    path.write_text(path.read_text() + "print('hello')\n")
+
+    answer = invoke("-A", "tasks", "--json", "status")
+
+    assert answer.objects[0]["kind"] == "store"
+    assert answer.err == "hello\n"
+
+
+def test_an_application_that_cannot_be_loaded_is_code_5(tmp_path):
+    write_app(tmp_path)
+
+    answer = invoke("-A", "task", "status")
+
+    assert answer.code == Exit.APPLICATION
+    assert "did you mean 'tasks'?" in answer.err
+    assert answer.attempts == ["celeriac -A tasks status"]
+
+
+@pytest.mark.parametrize(
+    ("words", "attempt"),
+    [
+        (["-A", "task", "call", "a", "two words"], "celeriac -A tasks call a 'two words'"),
+        (["call", "a", "--app=task"], "celeriac call a --app=tasks"),
+        (["result", "an-id", "--app", "task"], "celeriac result an-id --app tasks"),
+        (
+            ["-b", "redis://:secret@h/0", "-A", "task", "watch", "x"],
+            "celeriac -b 'redis://:***@h/0' -A tasks watch x",
+        ),
+    ],
+)
+def test_the_line_to_try_is_the_one_that_was_typed_with_the_near_application(tmp_path, words, attempt):
+    write_app(tmp_path)
+
+    assert invoke(*words).attempts == [attempt]
+    assert invoke("call", "a", env={"CELERIAC_APP": "task"}).attempts == ["celeriac -A tasks call a"]
+
+
+def test_the_users_own_error_is_shown_from_their_first_line(tmp_path):
+    path = tmp_path / "tasks.py"
+    path.write_text("import no_such_library\n")
+
+    answer = invoke("-A", "tasks", "call", "tasks.add")
+
+    assert answer.code == Exit.APPLICATION
+    assert answer.err.startswith("celeriac: the module 'tasks' cannot be imported: ModuleNotFoundError")
+    assert f'  File "{path}", line 1, in <module>' in answer.err
+    assert answer.err.count("File ") == 1
+
+
+def test_with_an_application_a_call_is_checked(tmp_path):
+    write_app(tmp_path)
+
+    unknown, unfit, fits = (
+        invoke("-A", "tasks", "call", *words)
+        for words in (["tasks.ad", "1", "2"], ["tasks.add", "1"], ["tasks.add", "1", "2"])
+    )
+
+    assert unknown.code == Exit.UNKNOWN
+    assert "did you mean 'tasks.add'?" in unknown.err
+    assert unfit.code == Exit.USAGE
+    assert "missing a required argument: 'y'" in unfit.err
+    assert fits.code == 0
+
+
+def test_an_eager_application_runs_the_call_here_and_says_so(tmp_path):
+    write_app(tmp_path, task_always_eager=True)
+
+    answer = invoke("-A", "tasks", "call", "tasks.add", "1", "2")
+
+    assert (answer.code, answer.out) == (0, "3\n")
+    assert "task_always_eager" in answer.err
+
+
+def test_the_store_on_the_command_line_wins_over_the_applications_own(tmp_path):
+    write_app(tmp_path)
+
+    answer = invoke("-A", "tasks", "-b", f"sqlite:///{tmp_path}/other.db", "call", "tasks.add", "1", "2")
+
+    assert answer.code == 0
+    assert (tmp_path / "other.db").exists()
+    assert not (tmp_path / "tasks.db").exists()
+
+
+def test_the_store_in_the_environment_does_not_win_over_the_code(tmp_path):
+    write_app(tmp_path)
+
+    answer = invoke(
+        "-A", "tasks", "--json", "config", "broker_url", env={"CELERIAC_BROKER_URL": "sqlite:///env.db"}
+    )
+
+    assert answer.objects[0]["value"].endswith("tasks.db")
+
+
+def test_without_an_application_the_environment_names_the_store(tmp_path):
+    url = f"sqlite:///{tmp_path}/env.db"
+    with Celeriac("any", broker=url, set_as_current=False) as app:
+        app.broker.open()
+
+    answer = invoke("status", "--json", env={"CELERIAC_BROKER_URL": url})
+
+    assert answer.objects[0]["url"] == url
+
+
+def test_what_is_tried_next_keeps_the_global_options(tmp_path):
+    url = f"sqlite:///{tmp_path}/x y.db"
+    invoke("-b", url, "call", "some.name")
+
+    answer = invoke("-b", url, "--namespace", "shop", "result", "nobody")
+
+    assert answer.attempts == [f"celeriac -b 'sqlite:///{tmp_path}/x y.db' --namespace shop status"]
+
+
+# --- the environment --------------------------------------------------------------------------------
+
+
+def test_every_option_has_a_variable_and_a_line_of_help():
+    for name, parameter in own_parameters():
+        if not isinstance(parameter, click.Option) or parameter.name in ("version", "help"):
+            continue
+        assert parameter.help, f"{name} {parameter.name} has no help"
+        assert parameter.allow_from_autoenv or parameter.envvar == GLOBAL_VARIABLES.get(parameter.name)
+
+
+def test_a_commands_option_comes_from_its_variable(tmp_path):
+    url = f"sqlite:///{tmp_path}/x.db"
+
+    answer = invoke("-b", url, "call", "some.name", env={"CELERIAC_CALL_QUEUE": "mail", "CELERIAC_JSON": "1"})
+    waiting = invoke("-b", url, "status", "--json")
+
+    assert answer.objects[0]["name"] == "some.name"
+    assert waiting.objects[1]["name"] == "mail"
+
+
+# --- config -----------------------------------------------------------------------------------------
+
+
+def test_config_shows_every_setting_with_its_origin(tmp_path):
+    write_app(tmp_path, task_default_queue="mail")
+
+    answer = invoke("-A", "tasks", "--json", "config", env={"CELERIAC_WORKER_LEASE": "30"})
+
+    by_name = {row["name"]: row for row in answer.objects}
+    assert list(by_name) == list(DEFAULTS)
+    assert all(
+        row.keys() == {"name", "value", "default", "origin", "type", "meaning"} for row in answer.objects
+    )
+    assert (by_name["task_default_queue"]["value"], by_name["task_default_queue"]["origin"]) == (
+        "mail",
+        "code",
+    )
+    assert by_name["worker_lease"]["value"] == 30
+    assert by_name["worker_lease"]["origin"] == "environment CELERIAC_WORKER_LEASE"
+    assert by_name["task_time_limit"]["origin"] == "default"
+
+
+def test_config_shows_what_was_asked_for_as_text(tmp_path):
+    write_app(tmp_path)
+
+    answer = invoke("-A", "tasks", "config", "worker_lease", "timezone")
+
+    assert [line.split() for line in answer.out.splitlines()] == [
+        ["name", "value", "origin"],
+        ["timezone", '"UTC"', "default"],
+        ["worker_lease", "10.0", "default"],
+    ]
+
+
+def test_config_can_show_only_what_is_not_the_default(tmp_path):
+    answer = invoke("-b", f"sqlite:///{tmp_path}/x.db", "--json", "config", "--changed")
+
+    assert [(row["name"], row["origin"]) for row in answer.objects] == [("broker_url", "command line")]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://user:secret@127.0.0.1:1/0",
+        "redis://127.0.0.1:1/0?password=secret",
+        "unix:///tmp/x.sock?password=secret",
+        "rediss+sentinel://:secret@127.0.0.1:1/name?sentinel_password=secret",
+    ],
+)
+def test_no_password_is_ever_shown(url):
+    for words in (["config"], ["config", "--json"], ["status"], ["result", "nobody"]):
+        answer = invoke("-b", url, *words)
+
+        assert "secret" not in answer.out + answer.err
+        assert "***" in answer.out + answer.err
+
+
+def test_a_wrong_setting_in_the_environment_is_told():
+    answer = invoke("config", env={"CELERIAC_WORKER_LEASE": "soon"})
+
+    assert answer.code == Exit.USAGE
+    assert "'worker_lease' must be" in answer.err
+
+
+# --- completion and colours ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_completion_script_of_a_shell_is_printed(shell, tmp_path):
+    answer = run("completion", shell, cwd=tmp_path)
+
+    assert answer.code == 0
+    assert "_CELERIAC_COMPLETE" in answer.out
+    assert "celeriac" in answer.out
+
+
+def test_the_completion_in_bash_completes_commands_and_options(tmp_path):
+    def complete(line: str) -> list[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "celeriac"],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=environment(
+                _CELERIAC_COMPLETE="bash_complete", COMP_WORDS=line, COMP_CWORD=str(len(line.split(" ")) - 1)
+            ),
+        )
+        return [entry.partition(",")[2] for entry in done.stdout.splitlines()]
+
+    assert complete("celeriac wo") == ["worker"]
+    assert "--traceback" in complete("celeriac result --tr")
+    assert complete("celeriac completion b") == ["bash"]
+
+
+def test_the_script_for_bash_is_valid(tmp_path):
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("bash is not installed")
+    answer = run("completion", "bash", cwd=tmp_path)
+
+    done = subprocess.run([bash, "-n"], input=answer.out, capture_output=True, text=True)
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_encoding_without_the_character_is_no_failure(tmp_path):
+    url = f"sqlite:///{tmp_path}/x.db"
+
+    answer = run("-b", url, "call", "näme", cwd=tmp_path, PYTHONIOENCODING="ascii")
+    wrong = run("-b", url, "call", "né me", cwd=tmp_path, PYTHONIOENCODING="ascii")
+
+    assert answer.code == 0
+    assert wrong.code == Exit.USAGE
+
+
+def test_help_fits_a_terminal(tmp_path):
+    with terminal("--help", cwd=tmp_path) as screen:
+        assert screen.end() == 0
+
+    assert "Usage: celeriac" in screen.shown
+
+
+# --- the reference ----------------------------------------------------------------------------------
+
+
+def test_the_reference_has_every_command_and_every_option():
+    page = REFERENCE.read_text()
+    for name in COMMANDS:
+        assert f"\n## `celeriac {name}" in page, f"{name} has no section"
+    sections = {
+        name: page.partition(f"\n## `celeriac {name}")[2].partition("\n## ")[0] for name in COMMANDS
+    } | {"": page.partition("\n## `celeriac ")[0]}
+    context = click.Context(program)
+    for name, parameter in own_parameters():
+        if isinstance(parameter, click.Option):
+            for word in parameter.opts:
+                assert f"`{word}" in sections[name] or f", {word}" in sections[name], (
+                    f"{name or 'celeriac'} {word}"
+                )
+    for parameter in program.get_command(context, "worker").params:
+        if parameter.hidden and parameter.name not in {p.name for p in program.params}:
+            assert f"`{parameter.opts[-1]}" in sections["worker"], parameter.opts
