@@ -6,8 +6,10 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -137,18 +139,23 @@ def test_work_goes_on_when_there_is_room_again(path, broker):
     assert broker.send(big, NOW) == 1
 
 
+@pytest.fixture
+def public_place():
+    """A directory that everybody may look into."""
+    place = Path(tempfile.mkdtemp(prefix="celeriac-test-"))
+    place.chmod(0o755)
+    yield place
+    shutil.rmtree(place)
+
+
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root, to become nobody")
 @pytest.mark.parametrize("verb", ["send", "open a new one"])
-def test_a_directory_without_write_permission_is_named(tmp_path, verb):
-    place = tmp_path / "place"
-    place.mkdir()
+def test_a_directory_without_write_permission_is_named(public_place, verb):
+    place = public_place
     if verb == "send":
         with closing(SqliteBroker(f"sqlite:///{place}/shop.db")) as broker:
             send(broker, "first")
         (place / "shop.db").chmod(0o444)
-    for parent in (place, *place.parents):
-        if parent.stat().st_uid == os.getuid() and str(parent).startswith(str(tmp_path.parents[1])):
-            parent.chmod(0o755)
     script = f"""
 import sys
 sys.path[:0] = {sys.path!r}

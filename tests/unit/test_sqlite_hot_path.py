@@ -174,3 +174,44 @@ def test_a_bell_that_died_does_not_swallow_the_ring_for_another(broker):
     assert second.heard()
     for bell in bells:
         bell.close()
+
+
+def test_a_ring_that_a_worker_did_not_live_to_follow_goes_to_another(broker):
+    bells = {}
+    for name in "vw":
+        broker.enlist(WorkerInfo(name, name, names=frozenset({"shop.add"})), NOW)
+        bells[name] = broker.bell(name)
+        broker.exchange(name, trip=1, want=1, now=NOW)
+    broker.send([Message("a", "shop.add")], NOW)
+    [rung] = [name for name, bell in bells.items() if bell.heard()]
+    [other] = bells.keys() - {rung}
+
+    broker.retire([rung], NOW)
+
+    assert bells[other].heard()
+    for bell in bells.values():
+        bell.close()
+
+
+def test_a_worker_that_was_buried_elsewhere_may_begin_anew_under_its_id(path, broker):
+    broker.exchange("w", trip=7, want=1, now=NOW)
+    broker.exchange("w", trip=8, want=1, now=NOW)
+    other = SqliteBroker(f"sqlite:///{path}")
+    other.retire(["w"], NOW)
+    other.close()
+
+    broker.enlist(WorkerInfo("w", "w", names=frozenset({"shop.add"})), NOW)
+    broker.send([Message("a", "shop.add")], NOW)
+
+    assert len(broker.exchange("w", trip=1, want=1, now=NOW).claims) == 1
+
+
+def test_a_worker_whose_queues_are_damaged_does_not_stop_those_who_send(broker):
+    broker.bell("w").close()
+    broker.exchange("w", trip=1, want=1, now=NOW)
+    broker._store.write(
+        lambda within: within._cursor.execute("update workers set queues = 'oops', address = 'w'")
+    )
+
+    assert broker.send([Message("a", "shop.add")], NOW) == 1
+    assert broker.workers(NOW)[0].queues == ()

@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 
-from celeriac import codec
 from celeriac.broker import (
     DEFAULT_DEADLINE,
     DEFAULT_RETENTION,
@@ -31,7 +30,7 @@ from celeriac.brokers.sqlite.bell import SqliteBell
 from celeriac.brokers.sqlite.listener import SqliteListener
 from celeriac.brokers.sqlite.rows import record
 from celeriac.brokers.sqlite.store import Store
-from celeriac.brokers.sqlite.transaction import Transaction, as_json
+from celeriac.brokers.sqlite.transaction import Transaction, as_json, from_json
 from celeriac.message import Message, Record
 from celeriac.outcome import LEASE_LOST, REVOKED, Settlement
 from celeriac.states import State
@@ -91,9 +90,15 @@ class SqliteBroker(Broker):
     ) -> Exchanged:
         """Settle and claim in one step; see `Broker.exchange`."""
         known = self._known.get(worker) or self._ask(worker)
-        if known is None:
-            return Exchanged(lost=True)
-        if not finished and (idle := self._idle(worker, trip, want, now)) is not None:
+        answer = self._trip(known, trip, finished, want, now) if known else Exchanged(lost=True)
+        if answer.lost:
+            self._forget(worker)
+        return answer
+
+    def _trip(
+        self, known: trips.Known, trip: int, finished: Sequence[Settlement], want: int, now: float
+    ) -> Exchanged:
+        if not finished and (idle := self._idle(known.id, trip, want, now)) is not None:
             return idle
         make = self._store.write
         try:
@@ -120,8 +125,8 @@ class SqliteBroker(Broker):
         row = self._store.read(Transaction.one, "worker_known", worker)
         if row is None:
             return None
-        queues = codec.decode(row[0].encode(), tuple[str, ...])
-        known = trips.Known(worker, queues, codec.decode(row[1].encode(), frozenset[str]), {})
+        queues, names = map(from_json, row)
+        known = trips.Known(worker, tuple(queues), frozenset(names), {})
         self._known[worker] = known
         return known
 
@@ -129,7 +134,8 @@ class SqliteBroker(Broker):
 
     def enlist(self, worker: WorkerInfo, now: float) -> None:
         """Make *worker* known; see `Broker.enlist`."""
-        self._store.write(workers.enlist, worker, now, boot_id())
+        if self._store.write(workers.enlist, worker, now, boot_id()):
+            self._forget(worker.id)
         self._known[worker.id] = trips.Known(worker.id, worker.queues, worker.names, {})
 
     def heartbeat(self, workers_: Sequence[str], now: float) -> Beat:
@@ -145,8 +151,11 @@ class SqliteBroker(Broker):
     def _bury(self, dead: Sequence[str]) -> None:
         self._proofs.drop(dead)
         for worker in dead:
-            self._known.pop(worker, None)
-            self._unwritten.pop(worker, None)
+            self._forget(worker)
+
+    def _forget(self, worker: str) -> None:
+        self._known.pop(worker, None)
+        self._unwritten.pop(worker, None)
 
     def report(self, worker: str, reports: Sequence[Report], now: float) -> list[str]:  # noqa: ARG002
         """Keep progress; see `Broker.report`."""
@@ -162,7 +171,7 @@ class SqliteBroker(Broker):
 
     def bell(self, worker: str) -> Bell:
         """Return the bell of *worker*; see `Broker.bell`."""
-        bell = SqliteBell(self._store.place, worker, lambda: self._store.write(_pass_on, worker))
+        bell = SqliteBell(self._store.place, worker, lambda: self._store.write(workers.pass_on, worker))
         if bell.fileno() >= 0:
             self._store.write(Transaction.run, "bell_set", worker, worker)
         return bell
@@ -232,13 +241,4 @@ class SqliteBroker(Broker):
 
 def _worker(row: tuple[Any, ...]) -> WorkerInfo:
     identifier, name, host, pid, queues, *rest = row
-    claims_from = codec.decode(queues.encode(), tuple[str, ...])
-    return WorkerInfo(identifier, name, host, pid, claims_from, frozenset(), *rest)
-
-
-def _pass_on(transaction: Transaction, worker: str) -> None:
-    """Ring for others where work is ready that *worker* was rung for and cannot take."""
-    transaction.run("bell_rung", worker)
-    row = transaction.one("worker_known", worker)
-    for queue in codec.decode(row[0].encode(), list[str]) if row else ():
-        transaction.ready(queue, transaction.value("bell_ready", queue))
+    return WorkerInfo(identifier, name, host, pid, tuple(from_json(queues)), frozenset(), *rest)

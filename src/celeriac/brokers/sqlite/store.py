@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import threading
@@ -9,15 +10,15 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
-from celeriac import codec
 from celeriac.brokers.sqlite import faults
 from celeriac.brokers.sqlite.address import Address
 from celeriac.brokers.sqlite.bell import NEWS, WORK, Ringer
 from celeriac.brokers.sqlite.patience import patiently
 from celeriac.brokers.sqlite.place import Place, Turnstile
 from celeriac.brokers.sqlite.pool import Pool
-from celeriac.brokers.sqlite.transaction import Ring, Transaction
+from celeriac.brokers.sqlite.transaction import Ring, Transaction, from_json
 from celeriac.clock import SystemClock
+from celeriac.errors import OperationalError
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -192,18 +193,18 @@ class Store:
 
     def _choose_workers(self, transaction: Transaction, wanted: dict[str, int]) -> None:
         for worker, queues, address in transaction.all("bell_hungry") if wanted else ():
-            names: list[str] = codec.decode(queues.encode(), list[str])
-            queue = next((name for name in names if wanted.get(name, 0) > 0), None)
+            queue = next((name for name in from_json(queues) if wanted.get(name, 0) > 0), None)
             if queue is not None:
                 wanted[queue] -= 1
                 transaction.run("bell_rung", worker)
                 transaction.rings.append(Ring(address, WORK, queue))
 
     def _ring(self, rings: Sequence[Ring]) -> None:
-        """Ring; where a worker's bell is gone, another's instead."""
+        """Ring; where a worker's bell is gone, another's instead. What was committed stands in any case."""
         gone = [ring for ring in rings if not self._ringer.ring(ring.address, ring.what)]
         if lost := [ring for ring in gone if ring.what == WORK]:
-            self.write(_ring_others, lost)
+            with contextlib.suppress(OperationalError):
+                self.write(_ring_others, lost)
 
 
 def _let_go(lock: Any) -> None:

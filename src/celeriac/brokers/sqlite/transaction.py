@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from celeriac import codec
 from celeriac.brokers.sqlite.statements import sql, sql_with_rows
+from celeriac.errors import DecodeError
 
 Row = tuple[Any, ...]
 
@@ -98,3 +99,12 @@ class Transaction:
 def as_json(values: Iterable[str | int]) -> str:
     """Write a list for `json_each`."""
     return codec.encode(list(values)).decode()
+
+
+def from_json(text: str) -> list[str]:
+    """Read a list of names; damaged ones are none."""
+    try:
+        names: list[str] = codec.decode(text.encode(), list[str]) or []
+    except DecodeError:
+        return []
+    return names

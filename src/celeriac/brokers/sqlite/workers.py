@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from celeriac.broker import Beat, Report, WorkerInfo
 from celeriac.brokers.sqlite import moves
 from celeriac.brokers.sqlite.lines import Lines
-from celeriac.brokers.sqlite.transaction import Transaction, as_json
+from celeriac.brokers.sqlite.transaction import Transaction, as_json, from_json
 from celeriac.outcome import Settlement
 from celeriac.states import Verdict
 
 
-def enlist(transaction: Transaction, worker: WorkerInfo, now: float, boot: str) -> None:
-    """Make *worker* known; see `Broker.enlist`."""
+def enlist(transaction: Transaction, worker: WorkerInfo, now: float, boot: str) -> bool:
+    """Make *worker* known; say whether it was not known before. See `Broker.enlist`."""
+    new = transaction.one("worker_known", worker.id) is None
     names, queues = as_json(sorted(worker.names)), as_json(worker.queues)
     transaction.run(
         "enlist",
@@ -26,6 +27,7 @@ def enlist(transaction: Transaction, worker: WorkerInfo, now: float, boot: str) 
     transaction.many("unpark", [(lines.tail(queue, priority), seq) for seq, queue, priority in parked])
     for _, queue, _ in parked:
         transaction.ready(queue)
+    return new
 
 
 def heartbeat(transaction: Transaction, workers: Sequence[str], now: float) -> Beat:
@@ -44,6 +46,7 @@ def retire(transaction: Transaction, workers: Sequence[str], now: float, error: 
     """Forget dead workers; see `Broker.retire`."""
     count = 0
     for worker in workers:
+        pass_on(transaction, worker)  # it may have been rung and not have come any more
         if not transaction.run("retire_worker", worker):
             continue
         transaction.run("retire_names", worker)
@@ -52,6 +55,14 @@ def retire(transaction: Transaction, workers: Sequence[str], now: float, error: 
         count += len(crashes)
         moves.settle(transaction, held, crashes, now)
     return count
+
+
+def pass_on(transaction: Transaction, worker: str) -> None:
+    """Ring for others where work is ready that *worker* may have been rung for, and cannot take."""
+    transaction.run("bell_rung", worker)
+    row = transaction.one("worker_known", worker)
+    for queue in from_json(row[0]) if row else ():
+        transaction.ready(queue, transaction.value("bell_ready", queue))
 
 
 def report(transaction: Transaction, worker: str, reports: Sequence[Report]) -> list[str]:
