@@ -8,6 +8,7 @@ import pytest
 
 from celeriac import Celeriac
 from celeriac.errors import BrokerUnavailable, CeleriacError
+from tests.waiting import wait_until
 
 SOON = 10.0
 
@@ -199,8 +200,9 @@ def test_it_claims_only_what_it_can_start(app):
     with app.embedded(concurrency=2):
         for _ in range(2):
             assert running.acquire(timeout=SOON)
-        [queue] = app.broker.queues()
-        assert (queue.running, queue.queued) == (2, 4)
+        wait_until(
+            lambda: [(q.running, q.queued) for q in app.broker.queues()] == [(2, 4)], what="2 of 6 claimed"
+        )
         may_end.set()
         for result in results:
             result.get(timeout=SOON)
