@@ -13,7 +13,7 @@ OpenSite = Callable[..., Site]
 
 @pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.redis)])
 def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty store, once for each kind."""
+    """The URL of an empty store of each kind. Ask for it before ``open_site``, so that it ends later."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'celeriac.db'}"
     return str(request.getfixturevalue("start_redis")().url)

@@ -65,7 +65,7 @@ def forgive_broken_connections(page: Page, sign: str = "net::ERR_") -> None:
 # --- watching ------------------------------------------------------------------------------------
 
 
-def test_three_bars_move_at_the_same_time_until_the_results_appear(open_site, any_store, page):
+def test_three_bars_move_at_the_same_time_until_the_results_appear(any_store, open_site, page):
     site = open_site(any_store)
     page.goto(site.url)
 
@@ -86,8 +86,8 @@ def test_all_bars_are_fed_by_one_stream_which_ends_with_the_last_task(open_site,
     polls: list[str] = []
     page.on("request", lambda it: "/events" in it.url and streams.add(it))
     page.on("request", lambda it: "/status/" in it.url and polls.append(it.url))
-    page.on("requestfinished", streams.discard)
-    page.on("requestfailed", streams.discard)
+    page.on("requestfinished", lambda it: streams.discard(it))
+    page.on("requestfailed", lambda it: streams.discard(it))
     page.goto(site.url)
 
     start(page, "classic", "classic", "classic")
@@ -99,7 +99,7 @@ def test_all_bars_are_fed_by_one_stream_which_ends_with_the_last_task(open_site,
     assert not polls
 
 
-def test_a_failed_task_shows_its_error_where_its_bar_stopped(open_site, any_store, page):
+def test_a_failed_task_shows_its_error_where_its_bar_stopped(any_store, open_site, page):
     site = open_site(any_store)
     page.goto(site.url)
 
@@ -111,7 +111,7 @@ def test_a_failed_task_shows_its_error_where_its_bar_stopped(open_site, any_stor
     assert 30 <= percent(page) <= 60
 
 
-def test_a_cancelled_task_is_stopped_and_says_so(open_site, any_store, page):
+def test_a_cancelled_task_is_stopped_and_says_so(any_store, open_site, page):
     site = open_site(any_store, task_seconds=60)
     page.goto(site.url)
     start(page, "classic", "async")
@@ -140,7 +140,7 @@ def test_a_task_that_waits_can_be_cancelled_before_it_runs(open_site, page):
 # --- breaking things -----------------------------------------------------------------------------
 
 
-def test_a_reload_brings_the_bars_back_where_they_were(open_site, any_store, page):
+def test_a_reload_brings_the_bars_back_where_they_were(any_store, open_site, page):
     site = open_site(any_store, task_seconds=6)
     page.goto(site.url)
     start(page, "async", "classic")
@@ -158,7 +158,7 @@ def test_a_reload_brings_the_bars_back_where_they_were(open_site, any_store, pag
     expect(card(page, "done").locator(".outcome")).to_have_count(2, timeout=SOON)
 
 
-def test_the_bars_go_on_when_the_web_process_comes_back(open_site, any_store, page):
+def test_the_bars_go_on_when_the_web_process_comes_back(any_store, open_site, page):
     site = open_site(any_store, task_seconds=10)
     page.goto(site.url)
     start(page, "classic")
@@ -176,7 +176,7 @@ def test_the_bars_go_on_when_the_web_process_comes_back(open_site, any_store, pa
     forgive_broken_connections(page)
 
 
-def test_a_task_whose_worker_is_killed_is_finished_by_the_next_worker(open_site, any_store, page):
+def test_a_task_whose_worker_is_killed_is_finished_by_the_next_worker(any_store, open_site, page):
     site = open_site(any_store)
     page.goto(site.url)
     start(page, "classic")
@@ -189,7 +189,7 @@ def test_a_task_whose_worker_is_killed_is_finished_by_the_next_worker(open_site,
 
 
 @pytest.mark.redis
-def test_a_store_that_does_not_answer_is_told_to_the_visitor(open_site, start_redis, page):
+def test_a_store_that_does_not_answer_is_told_to_the_visitor(start_redis, open_site, page):
     store = start_redis()
     site = open_site(store.url, task_seconds=20)
     page.goto(site.url)
@@ -273,7 +273,7 @@ def test_the_event_stream_refuses_a_list_without_end_or_content(open_site):
         assert site.ask("GET", f"/events?ids={ids}").code == 400
 
 
-def test_a_page_made_for_the_well_known_tutorial_works_unchanged(open_site, any_store, page):
+def test_a_page_made_for_the_well_known_tutorial_works_unchanged(any_store, open_site, page):
     site = open_site(any_store)
     page.route(
         f"{site.url}/polling",
