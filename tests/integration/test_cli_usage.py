@@ -214,11 +214,10 @@ def test_every_attempt_that_is_written_in_the_code_parses():
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.keyword) and node.arg == "attempt" and isinstance(node.value, ast.Tuple):
                 words = [
-                    element.value if isinstance(element, ast.Constant) else "x"
-                    for element in node.value.elts
-                    if not isinstance(element, ast.Starred)
+                    element.value if isinstance(element, ast.Constant) else "x" for element in node.value.elts
                 ]
-                if words[0] != "x":
+                whole = not any(isinstance(element, ast.Starred) for element in node.value.elts)
+                if whole and words[0] != "x":
                     found.add(" ".join(["celeriac", *words]))
 
     assert len(found) > 5
@@ -525,3 +524,14 @@ def test_the_reference_has_every_command_and_every_option():
     for parameter in program.get_command(context, "worker").params:
         if parameter.hidden and parameter.name not in {p.name for p in program.params}:
             assert f"`{parameter.opts[-1]}" in sections["worker"], parameter.opts
+
+
+COMMAND_IN_A_PAGE = re.compile(r"^\$ (?:[A-Z_]+=\S+ )*celeriac ([^|>#\n]*)", re.MULTILINE)
+PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_that_a_page_shows_parses(page):
+    for words in COMMAND_IN_A_PAGE.findall(page.read_text()):
+        line = f"celeriac {words.strip()}"
+        assert_attempts_parse(Answer(0, "", f"try: {line}"))
