@@ -307,7 +307,9 @@ def running(folder: Path, port: int, *, task_seconds: float) -> Iterator[tuple[s
     try:
         yield run, log
     finally:
-        run.kill()
+        left = psutil.Process(run.pid).children(recursive=True) if run.poll() is None else []
+        for process in (run, *left):
+            process.kill()
         run.wait()
 
 
@@ -315,7 +317,7 @@ def wait_for_line(file: Path, pattern: str) -> re.Match[str]:
     return wait_until(lambda: re.search(pattern, file.read_text()), timeout=30, what=f"a line like {pattern}")
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
 def test_run_starts_worker_and_page_takes_another_port_and_stops_both(page, tmp_path, sign):
     with (
         socket.create_server(("127.0.0.1", free_port())) as taken,
