@@ -1,6 +1,6 @@
 """What a browser is told about a task: the JSON of ``/status`` and of the event stream. Pure."""
 
-import math
+import sys
 from typing import Any
 
 from celeriac import Update
@@ -63,5 +63,6 @@ def succeeded(result: Any) -> dict[str, Any]:
 
 def number(value: Any) -> float:
     """Return *value* if it is a number that can be drawn, else 0."""
-    usable = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return max(value, 0) if usable else 0
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return 0
+    return value if 0 < value <= sys.float_info.max else 0
