@@ -33,7 +33,7 @@ def main() -> int:
     port = free_port(options.port)
     server = make_server(HOST, port, web, threaded=True)
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # no line for each request
-    for sign in (signal.SIGTERM, signal.SIGHUP):
+    for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(sign, signal.default_int_handler)
     worker = Worker(on_hopeless=server.shutdown)
     with suppress(KeyboardInterrupt):
