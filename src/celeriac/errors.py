@@ -13,6 +13,7 @@ CeleriacError
 ├── UnknownTask                 the store has no record of this id
 ├── OperationalError            the store cannot do it now
 │   ├── BrokerUnavailable       it cannot be reached, or did not answer within the deadline
+│   ├── AccessDenied            it refuses the credentials (also a ConfigurationError)
 │   ├── StoreFull               no room left (disk, maxmemory)
 │   ├── StoreReadOnly           it refuses writes
 │   ├── StoreCorrupt            its bytes are broken
@@ -94,6 +95,10 @@ class OperationalError(CeleriacError):
 
 class BrokerUnavailable(OperationalError):
     """The store cannot be reached, or did not answer within the deadline."""
+
+
+class AccessDenied(OperationalError, ConfigurationError):
+    """The store refuses the credentials, or its rules let them do too little; trying again does not help."""
 
 
 class StoreFull(OperationalError):

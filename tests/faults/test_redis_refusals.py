@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from celeriac.brokers.redis import RedisBroker
-from celeriac.brokers.redis.faults import AccessDenied
 from celeriac.brokers.redis.keys import Keys
 from celeriac.clock import ManualClock
 from celeriac.errors import (
+    AccessDenied,
     BrokerUnavailable,
     ConfigurationError,
     OperationalError,

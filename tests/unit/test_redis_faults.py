@@ -6,8 +6,9 @@ import sys
 import pytest
 from redis import exceptions
 
-from celeriac.brokers.redis.faults import AccessDenied, fault_of
+from celeriac.brokers.redis.faults import fault_of
 from celeriac.errors import (
+    AccessDenied,
     BrokerUnavailable,
     MissingExtra,
     OperationalError,

@@ -8,17 +8,13 @@ from typing import Final
 from redis import exceptions
 
 from celeriac.errors import (
+    AccessDenied,
     BrokerUnavailable,
-    ConfigurationError,
     OperationalError,
     StoreCorrupt,
     StoreFull,
     StoreReadOnly,
 )
-
-
-class AccessDenied(OperationalError, ConfigurationError):
-    """The server does not let us in, or not do what must be done; trying again cannot help."""
 
 
 class Fault(Exception):
