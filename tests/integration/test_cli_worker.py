@@ -297,7 +297,7 @@ def test_a_setting_in_the_environment_is_left_to_the_application(handed):
         (["--loglevel", "loud"], "'loud' is not one of"),
         (["-Q", "a b"], "cannot be a queue name"),
         (["-Q", ""], "names no queue"),
-        (["-n", "no name"], "cannot be"),
+        (["-n", "no name"], "cannot be a worker's name"),
         (["--max-tasks-per-child", "-1"], "-1 is not in the range"),
         (["extra"], "extra"),
     ],

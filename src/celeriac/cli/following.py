@@ -16,6 +16,7 @@ from celeriac.cli.output import short, span, visible
 from celeriac.cli.problems import Problem
 from celeriac.cli.session import Session, wants_color
 from celeriac.cli.views import of_update
+from celeriac.errors import OperationalError
 from celeriac.errors import TimeoutError as WaitTimeout
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 TICK = 0.5  # seconds after which bars are drawn again without a change
 STEP = 0.1  # share of the way after which a line tells of progress
+QUIET = 5.0  # seconds without news after which somebody looks whether the store is there
 PAUSE = 10.0  # seconds after which a line tells of progress, however small
 MOST = 200  # characters of a result on one line
 
@@ -162,7 +164,7 @@ def follow(
     with ExitStack() as stack:
         screen: Screen = Nowhere() if silent else screen_for(session, stack, stream=stream)
         try:
-            _show_all(app, app.updates(ids, timeout=timeout, tick=TICK), screen, last)
+            _show_all(session, app.updates(ids, timeout=timeout, tick=TICK), screen, last)
         except WaitTimeout as error:
             raise _left(ids, last, str(error), Exit.TIMEOUT) from error
         except KeyboardInterrupt:
@@ -171,15 +173,34 @@ def follow(
 
 
 def _show_all(
-    app: Celeriac, updates: Iterable[Update | None], screen: Screen, last: dict[str, Update]
+    session: Session, updates: Iterable[Update | None], screen: Screen, last: dict[str, Update]
 ) -> None:
+    app = session.app
+    quiet_since, away = app.clock.monotonic(), False
     for update in updates:
         now = app.clock.monotonic()
-        if update is None:
-            screen.tick(now)
-        else:
+        if update is not None:
             last[update.id] = update
             screen.show(update, now)
+            quiet_since, away = now, False
+            continue
+        screen.tick(now)
+        if now - quiet_since > QUIET:
+            away = _tell_if_away(session, app, told=away)
+            quiet_since = app.clock.monotonic()
+
+
+def _tell_if_away(session: Session, app: Celeriac, *, told: bool) -> bool:
+    """Say whether the store is away, and tell it, and its return, once."""
+    try:
+        app.broker.ping()
+    except OperationalError as error:
+        if not told:
+            session.note(f"waiting for the store: {error}")
+        return True
+    if told:
+        session.note("the store is back")
+    return False
 
 
 def _left(ids: Sequence[str], last: dict[str, Update], message: str, code: Exit) -> Problem:

@@ -15,6 +15,7 @@ from celeriac.cli.options import command as make_command
 from celeriac.cli.output import count, visible
 from celeriac.cli.problems import Problem
 from celeriac.cli.session import Session
+from celeriac.errors import InvalidName
 from celeriac.message import check_id
 
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -101,7 +102,7 @@ def command(
     if queues:
         given["queues"] = flattened(queues)
     if hostname:
-        given["name"] = check_id(hostname.replace("%h", socket.gethostname()))
+        given["name"] = _name(hostname)
     return run(session, reference, given, loglevel=loglevel.upper(), reload=reload)
 
 
@@ -133,6 +134,17 @@ def _reference(session: Session) -> str:
         code=Exit.USAGE,
         attempt=("-A", guess() or "tasks", "worker"),
     )
+
+
+def _name(hostname: str) -> str:
+    """Return the worker's name; it shall fit into one word of a table."""
+    try:
+        return check_id(hostname.replace("%h", socket.gethostname()))
+    except InvalidName:
+        raise click.BadParameter(
+            f"{hostname!r} cannot be a worker's name: use 1 to 128 letters, digits or any of _.:@+=~-",
+            param_hint="'-n' / '--hostname'",
+        ) from None
 
 
 def _given(context: click.Context, options: Mapping[str, Any]) -> dict[str, Any]:
