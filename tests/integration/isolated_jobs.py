@@ -12,6 +12,8 @@ from typing import Any
 from celeriac import Celeriac, Ignore, Reject, Task, current_task
 from celeriac.errors import SoftTimeLimitExceeded
 
+time.sleep(float(os.environ.get("SLOW_IMPORT", "0")))  # as a large application would
+
 app = Celeriac("isolated", broker="memory://", set_as_current=False)
 isolated = app.task(executor="process")
 
@@ -73,6 +75,19 @@ def walk(self: Task, upto: int) -> list[int]:
         if step == 1 and not self.request.crashes:
             os._exit(9)
     return seen
+
+
+@app.task(executor="process", bind=True)
+async def walk_async(self: Task) -> list[int]:
+    """Hand one checkpoint over and wait for the next; report from a thread meanwhile."""
+    if self.cursor is None:
+        for step in range(20):
+            self.checkpoint(step)
+            await asyncio.gather(
+                self.acheckpoint([step]), *[asyncio.to_thread(self.progress, n, 20) for n in range(5)]
+            )
+        os._exit(9)
+    return self.cursor
 
 
 @app.task(executor="process", bind=True)

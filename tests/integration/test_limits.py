@@ -244,7 +244,7 @@ def test_limits_come_from_the_call_the_task_or_the_application(memory_app):
         assert own.delay(20).get(timeout=SOON) == "in time"
         with pytest.raises(TimeLimitExceeded, match=r"0.05 s"):
             own.apply_async((6000,), time_limit=0.05).get(timeout=SOON)
-        with pytest.raises(SoftTimeLimitExceeded, match=r"0.05 s"):
+        with pytest.raises(SoftTimeLimitExceeded):
             own.apply_async((6000,), soft_time_limit=0.05, time_limit=0).get(timeout=SOON)
 
 

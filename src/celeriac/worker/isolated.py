@@ -11,9 +11,11 @@ import asyncio
 import contextlib
 import multiprocessing
 import os
+import queue
 import signal
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any, Final
 
@@ -25,7 +27,7 @@ from celeriac.context import Job, Run
 from celeriac.errors import OperationalError, SoftTimeLimitExceeded
 from celeriac.message import Delivery
 from celeriac.middleware import Moments
-from celeriac.outcome import ChildLost, Settlement
+from celeriac.outcome import ChildLost, ErrorInfo, Settlement
 from celeriac.worker.log import log
 from celeriac.worker.pools import Done, ThreadPool
 from celeriac.worker.runner import Runner, outcome_of
@@ -34,6 +36,7 @@ Loader = Callable[[], tuple[Mapping[str, Job], Moments]]
 
 SOFT_SIGNAL: Final = signal.SIGUSR1
 ANSWER_TIMEOUT: Final = 30.0
+READY_TIMEOUT: Final = 60.0
 
 
 class _Order(msgspec.Struct, tag=True):
@@ -63,9 +66,23 @@ class _Ended(msgspec.Struct, tag=True):
     settlement: Settlement
 
 
+class _Ready(msgspec.Struct, tag=True):
+    """Send me orders."""
+
+
+class _Unfit(msgspec.Struct, tag=True):
+    """I cannot run it, for this reason."""
+
+    reason: str
+
+
+class _Lost(Exception):
+    """The child cannot run it, or did not get ready."""
+
+
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode_order: Final = msgspec.msgpack.Decoder(_Order | _Stored).decode
-_decode_news: Final = msgspec.msgpack.Decoder(_Progress | _Ended).decode
+_decode_news: Final = msgspec.msgpack.Decoder(_Ready | _Unfit | _Progress | _Ended).decode
 
 
 # --- the parent's side ----------------------------------------------------------------------------
@@ -82,20 +99,24 @@ class _Child:
         )
         self.process.start()
         theirs.close()
+        self.ready = False
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal; SIGKILL goes to everything that the task has started too."""
-        with contextlib.suppress(ProcessLookupError, PermissionError, TypeError):
-            if number is signal.SIGKILL:
-                os.killpg(self.process.pid or 0, number) if self.process.pid else None
-            elif self.process.pid:
+        """Send a signal to it alone."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if self.process.pid:
                 os.kill(self.process.pid, number)
+
+    def kill(self) -> None:
+        """Kill it, and everything that its tasks have started."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if self.process.pid:
+                os.killpg(self.process.pid, signal.SIGKILL)
+        self.signal(signal.SIGKILL)  # it may not have a group of its own yet
 
     def end(self) -> str:
         """Make sure that it is dead, and say how it died."""
-        self.signal(signal.SIGKILL)
-        with contextlib.suppress(AttributeError, ValueError):
-            self.process.kill()
+        self.kill()
         self.process.join(5.0)
         self.pipe.close()
         code = self.process.exitcode
@@ -120,18 +141,20 @@ class IsolatedPool(ThreadPool):
 
     def run_one(self, run: Run) -> Settlement:
         """Have a child run *run*, and wait for how it ends."""
-        self._runner.begin(run)
         try:
             child = self._take(run)
         except OSError as error:
-            return self._runner.settle(run, ChildLost(f"no process could be started for it: {error}"))
+            return self._runner.lose(run, ChildLost(f"no process could be started for it: {error}"))
         try:
+            self._wait_until_ready(run, child)
+            self._runner.begin(run)
             settlement = self._converse(run, child)
-        except (EOFError, OSError, msgspec.MsgspecError):
+        except (EOFError, OSError, msgspec.MsgspecError, _Lost) as error:
             with self._children:
                 self._busy.pop(run.id, None)
-            reason = child.end()
-            return self._runner.settle(run, run.verdict or ChildLost(reason))
+            how = child.end()
+            reason = str(error) if isinstance(error, _Lost) else how
+            return self._runner.lose(run, run.verdict or ChildLost(reason))
         self._give_back(run, child)
         return settlement
 
@@ -155,15 +178,30 @@ class IsolatedPool(ThreadPool):
         if not reusable:  # a signal may still be on its way to it
             child.end()
 
+    def _wait_until_ready(self, run: Run, child: _Child) -> None:
+        """Wait until a fresh child has loaded the application; no limit of the task counts meanwhile."""
+        if not child.ready:
+            if not child.pipe.poll(READY_TIMEOUT):
+                raise _Lost(f"a fresh process had not loaded the application after {READY_TIMEOUT:g} s")
+            news = _decode_news(child.pipe.recv_bytes())
+            if isinstance(news, _Unfit):
+                raise _Lost(news.reason)
+            child.ready = True
+        if run.verdict is not None:
+            raise _Lost("it was ended before its process was ready")
+
     def _converse(self, run: Run, child: _Child) -> Settlement:
         child.pipe.send_bytes(_encode(_Order(run.delivery, run.hostname, run.started)))
         while True:
             news = _decode_news(child.pipe.recv_bytes())
             if isinstance(news, _Ended):
                 return news.settlement
-            answer = self._pass_on(run, news)
-            if news.answer:
-                child.pipe.send_bytes(_encode(answer))
+            if isinstance(news, _Unfit):
+                raise _Lost(news.reason)
+            if isinstance(news, _Progress):
+                answer = self._pass_on(run, news)
+                if news.answer:
+                    child.pipe.send_bytes(_encode(answer))
 
     def _pass_on(self, run: Run, news: _Progress) -> _Stored:
         report = news.report
@@ -182,29 +220,50 @@ class IsolatedPool(ThreadPool):
             if child is None or run.done:
                 return False
             run.interrupted = error
-            child.signal(SOFT_SIGNAL if isinstance(error, SoftTimeLimitExceeded) else signal.SIGKILL)
+            if isinstance(error, SoftTimeLimitExceeded):
+                child.signal(SOFT_SIGNAL)
+            else:
+                child.kill()
             return True
 
     def close(self) -> None:
         """Kill every child."""
         super().close()
         with self._children:
-            children = self._free + list(self._busy.values())
-            self._free = []
-        for child in children:
-            child.signal(signal.SIGKILL)
+            free, self._free = self._free, []
+            for child in self._busy.values():  # whoever waits for it does the rest
+                child.kill()
+        for child in free:
+            child.end()
 
 
 # --- the child's side -----------------------------------------------------------------------------
 
 
 class _PipeReporter:
-    """Sends a run's progress to the parent."""
+    """The child's mouth: sends what it has to tell, one message at a time, whatever thread tells it."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
-        self.answered = threading.Semaphore(0)
-        self.error = ""
+        self._sending = threading.Lock()
+        self._changed = threading.Condition()
+        self._asked = self._answered = 0
+        self._errors: dict[int, str] = {}
+        self.main_sends = False
+        self.postponed: BaseException | None = None  # came while the main thread was sending
+
+    def send(self, news: _Ready | _Unfit | _Progress | _Ended) -> None:
+        """Send one message whole."""
+        in_main = threading.current_thread() is threading.main_thread()
+        with self._sending:
+            self.main_sends = in_main
+            try:
+                self._pipe.send_bytes(_encode(news))
+            finally:
+                self.main_sends = False
+        if in_main and self.postponed is not None:
+            error, self.postponed = self.postponed, None
+            raise error
 
     def report(
         self,
@@ -216,12 +275,26 @@ class _PipeReporter:
     ) -> Callable[[float], None]:
         waits = checkpoint is not None
         report = Report(run.delivery.id, run.delivery.fence, state, meta, checkpoint)
-        self._pipe.send_bytes(_encode(_Progress(report, waits)))
-        return self._wait if waits else lambda _timeout: None
+        with self._changed:  # answers come in the order of asking
+            self._asked += waits
+            number = self._asked
+            self.send(_Progress(report, waits))
+        return partial(self._wait, number) if waits else lambda _timeout: None
 
-    def _wait(self, timeout: float) -> None:
-        if not self.answered.acquire(timeout=timeout) or self.error:
-            raise OperationalError(self.error or f"the checkpoint could not be stored within {timeout:g} s")
+    def _wait(self, number: int, timeout: float) -> None:
+        with self._changed:
+            done = self._changed.wait_for(lambda: self._answered >= number, timeout)
+            error = self._errors.pop(number, "")
+        if not done or error:
+            raise OperationalError(error or f"the checkpoint could not be stored within {timeout:g} s")
+
+    def answer(self, stored: _Stored) -> None:
+        """Take the parent's answer to the oldest report that waits for one."""
+        with self._changed:
+            self._answered += 1
+            if stored.error:
+                self._errors[self._answered] = stored.error
+            self._changed.notify_all()
 
 
 def serve(loader: Loader, pipe: Connection) -> None:
@@ -230,43 +303,66 @@ def serve(loader: Loader, pipe: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     current: list[Run] = []
-    signal.signal(SOFT_SIGNAL, lambda *_: _soft_limit(current))
     reporter = _PipeReporter(pipe)
-    orders: list[_Order] = []
-    arrived = threading.Semaphore(0)
-    threading.Thread(target=_listen, args=(pipe, reporter, orders, arrived), daemon=True).start()
-    jobs, moments = loader()
+    signal.signal(SOFT_SIGNAL, lambda *_: _soft_limit(current, reporter))
+    orders: queue.SimpleQueue[_Order] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(pipe, reporter, orders), daemon=True).start()
+    try:
+        jobs, moments = loader()
+    except BaseException as error:  # noqa: BLE001 - user code: modules that are imported here
+        info = ErrorInfo.of(error)
+        reporter.send(_Unfit(f"a fresh process could not load the application: {info.type}: {info.message}"))
+        return
     runner = Runner(moments, SystemClock())
+    reporter.send(_Ready())
     while True:
-        arrived.acquire()
-        order = orders.pop()
-        run = Run(jobs[order.delivery.name], order.delivery, reporter, order.hostname)
+        order = orders.get()
+        job = jobs.get(order.delivery.name)
+        if job is None:
+            reporter.send(
+                _Unfit("a fresh process does not know it: it must be defined where a module is imported")
+            )
+            continue
+        run = Run(job, order.delivery, reporter, order.hostname)
         run.started = order.started
         current[:] = [run]
         settlement = _run(runner, run)
         current.clear()
-        pipe.send_bytes(_encode(_Ended(settlement)))
+        reporter.postponed = None
+        reporter.send(_Ended(settlement))
 
 
 def _run(runner: Runner, run: Run) -> Settlement:
     try:
         if asyncio.iscoroutinefunction(run.job.body):
-            return asyncio.run(runner.run_async(run))
+            return asyncio.run(_run_on_loop(runner, run))
         return runner.run_here(run)
-    except SoftTimeLimitExceeded as error:  # it came just after the task's code
+    except SoftTimeLimitExceeded as error:  # it came just before, or just after, the task's code
         log.debug("soft limit came late", extra={"id": run.id})
-
         return runner.settle(run, outcome_of(run, error))
 
 
-def _soft_limit(current: list[Run]) -> None:
-    if current and not current[0].done:
-        raise SoftTimeLimitExceeded(f"ran longer than its soft limit of {current[0].limits()[0]:g} s")
+async def _run_on_loop(runner: Runner, run: Run) -> Settlement:
+    run.coroutine = asyncio.current_task()
+    return await runner.run_async(run)
 
 
-def _listen(
-    pipe: Connection, reporter: _PipeReporter, orders: list[_Order], arrived: threading.Semaphore
-) -> None:
+def _soft_limit(current: list[Run], reporter: _PipeReporter) -> None:
+    """Handle the signal: raise in a `def`, but not in the middle of a message; cancel an `async def`."""
+    if not current or current[0].done:
+        return
+    run = current[0]
+    error = SoftTimeLimitExceeded(f"ran longer than its soft limit of {run.limits()[0]:g} s")
+    if run.coroutine is not None:
+        run.interrupted = error
+        run.coroutine.get_loop().call_soon_threadsafe(run.coroutine.cancel)
+    elif reporter.main_sends:
+        reporter.postponed = error
+    else:
+        raise error
+
+
+def _listen(pipe: Connection, reporter: _PipeReporter, orders: queue.SimpleQueue[_Order]) -> None:
     """Sort what comes from the parent; end the process when the parent is gone."""
     while True:
         try:
@@ -276,8 +372,6 @@ def _listen(
             os.killpg(0, signal.SIGKILL)
             return
         if isinstance(news, _Order):
-            orders.append(news)
-            arrived.release()
+            orders.put(news)
         else:
-            reporter.error = news.error
-            reporter.answered.release()
+            reporter.answer(news)

@@ -7,6 +7,7 @@ of an `async def`; they differ in one `await`. Nothing here touches a store.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import random
 import types
@@ -131,6 +132,22 @@ class Runner:
         if self._watched or run.job.hooks:
             self._tell_hooks(run, settlement, value)
             self._tell_moments(run, settlement, value)
+        return settlement
+
+    def lose(self, run: Run, outcome: Outcome) -> Settlement:
+        """Say what becomes of *run*, whose code was ended from outside, and tell those who want to know."""
+        settlement = self.settle(run, outcome)
+        if not self._watched and not run.job.hooks:
+            return settlement
+        token = set_current(run)
+        try:
+            with contextlib.suppress(Exception):  # broken arguments, perhaps what it was ended for
+                run.args, run.kwargs = run.job.load(run.delivery.payload)
+            error = decode_error(settlement.body).rebuild() if settlement.body else None
+            self._tell_hooks(run, settlement, error)
+            self._tell_moments(run, settlement, error)
+        finally:
+            reset_current(token)
         return settlement
 
     def settle(self, run: Run, outcome: Outcome) -> Settlement:
