@@ -185,6 +185,26 @@ def test_a_thread_that_is_interrupted_anywhere_in_a_verb_blocks_nobody(broker):
     broker._store._writing.release()
 
 
+def test_the_write_ahead_log_is_cut_when_it_has_grown_long(path, broker, monkeypatch):
+    monkeypatch.setattr("celeriac.brokers.sqlite.store._ENDLESS_LOG", 1_000_000)
+    log = path.with_name("shop.db-wal")
+    with closing(sqlite3.connect(path)) as reader:
+        reader.execute("begin")
+        reader.execute("select count(*) from tasks").fetchone()  # as long as it reads, nobody can
+        for n in range(40):
+            broker.send([Message(f"t{n}", "shop.add", payload=b"x" * 100_000)], NOW)
+        assert log.stat().st_size > 3_000_000
+        reader.execute("commit")
+
+    numbers = iter(range(100, 100_000))
+    wait_until(
+        lambda: broker.send([Message(f"t{next(numbers)}", "x")], NOW) and log.stat().st_size < 1_000_000,
+        what="a short log",
+    )
+
+    assert None not in broker.get([f"t{n}" for n in range(40)])
+
+
 # --- killed ---------------------------------------------------------------------------------------
 
 

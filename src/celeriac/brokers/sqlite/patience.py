@@ -16,6 +16,7 @@ T = TypeVar("T")
 
 _FIRST_PAUSE: Final = 0.0001
 _LONGEST_PAUSE: Final = 0.001
+_GROWTH: Final = 1.1
 
 
 def patiently(attempt: Callable[[], T | None], until: float, path: Path) -> T:
@@ -39,4 +40,4 @@ def patiently(attempt: Callable[[], T | None], until: float, path: Path) -> T:
         if SystemClock.monotonic() >= until:
             raise faults.busy(path) from reason
         time.sleep(pause * uniform(0.5, 1.0))
-        pause = min(pause * 1.5, _LONGEST_PAUSE)
+        pause = min(pause * _GROWTH, _LONGEST_PAUSE)

@@ -23,8 +23,10 @@ from celeriac.errors import OperationalError
 T = TypeVar("T")
 P = ParamSpec("P")
 
-_LONG_WAL: Final = 4 * 1024 * 1024
-_ENDLESS_WAL: Final = 64 * 1024 * 1024
+_LONG_LOG: Final = 4 * 1024 * 1024
+_ENDLESS_LOG: Final = 64 * 1024 * 1024
+_MEASURE_EVERY: Final = 1.0
+_TRUNCATE_WITHIN: Final = 0.02
 
 _all: weakref.WeakSet[Store] = weakref.WeakSet()
 
@@ -42,6 +44,7 @@ class Store:
         self._waiting = threading.RLock()  # the turnstile among the threads of this process
         self._writing = threading.RLock()
         self._told = 0
+        self._measured = 0.0
         _all.add(self)
 
     def open(self) -> None:
@@ -61,29 +64,40 @@ class Store:
             if not self._ringer.reaches(address):
                 self.write(Transaction.run, "listener_drop", address)
                 self.place.bell(address).unlink(missing_ok=True)
-        size = self._wal_size()
-        if size > _LONG_WAL:
-            self.checkpoint("truncate" if size > _ENDLESS_WAL else "passive")
+        if self._log_is_longer_than(_LONG_LOG):
+            self._checkpoint("passive", SystemClock.monotonic())
 
-    def checkpoint(self, how: str) -> None:
-        """Move what the write-ahead log holds into the file, as far as nobody is in the way."""
+    def _log_is_longer_than(self, size: int) -> bool:
         try:
-            connection = self._pool.take(SystemClock.monotonic())
-            try:
-                connection.quick.execute(f"pragma wal_checkpoint({how})").fetchall()
-            except BaseException as error:
-                self._pool.undo(connection, error)
-                raise
-            self._pool.give(connection)
-        except sqlite3.Error as error:
-            if not faults.is_busy(error):
-                raise faults.translated(error, self.path) from error
-
-    def _wal_size(self) -> int:
-        try:
-            return self.path.with_name(f"{self.path.name}-wal").stat().st_size
+            return self.path.with_name(f"{self.path.name}-wal").stat().st_size > size
         except OSError:
-            return 0
+            return False
+
+    def _checkpoint(self, how: str, until: float) -> None:
+        """Move what the write-ahead log holds into the file; give up at *until* if others are in the way."""
+        connection = self._pool.take(SystemClock.monotonic())
+        pragma = f"pragma wal_checkpoint({how})"
+        try:
+            patiently(lambda: connection.quick.execute(pragma).fetchone()[0] == 0 or None, until, self.path)
+        except (sqlite3.Error, OperationalError) as error:  # what is broken will show elsewhere
+            self._pool.undo(connection, error)
+            return
+        self._pool.give(connection)
+
+    def _truncate_log(self) -> None:
+        """Make the write-ahead log short again; SQLite cannot find the time for it if writers never pause."""
+        moment = SystemClock.monotonic()
+        try:
+            self._take_turn(moment + self._deadline)
+            try:
+                self._pass_turnstile(moment)
+                self._checkpoint("truncate", SystemClock.monotonic() + _TRUNCATE_WITHIN)
+            finally:
+                self._turnstile.leave()
+        except OperationalError:  # too busy for that
+            return
+        finally:
+            _let_go(self._writing)
 
     def after_fork(self) -> None:
         """Share nothing with the parent process."""
@@ -151,6 +165,12 @@ class Store:
             _let_go(self._writing)
         if transaction.rings:
             self._ring(transaction.rings)
+        if (
+            moment - self._measured > _MEASURE_EVERY
+        ):  # writers that never pause keep SQLite from shortening it
+            self._measured = moment
+            if self._log_is_longer_than(_ENDLESS_LOG):
+                self._truncate_log()
         return answer
 
     # --- turns ------------------------------------------------------------------------------------
@@ -166,11 +186,14 @@ class Store:
         finally:
             _let_go(self._waiting)
 
+    def _pass_turnstile(self, moment: float) -> None:
+        if not self._turnstile.enter(moment):
+            patiently(lambda: self._turnstile.enter(moment) or None, moment + self._deadline, self.path)
+
     def _begin(self, cursor: sqlite3.Cursor, moment: float) -> None:
         """Begin to write, once those who came before have begun."""
         try:
-            if not self._turnstile.enter(moment):
-                patiently(lambda: self._turnstile.enter(moment) or None, moment + self._deadline, self.path)
+            self._pass_turnstile(moment)
             cursor.execute("begin immediate")
         except sqlite3.OperationalError as error:
             if not faults.is_busy(error):
