@@ -54,6 +54,26 @@ def test_a_worker_starts_before_its_store(shop, server, tmp_path):
         worker.kill()
 
 
+def test_an_outage_longer_than_the_lease_costs_nobody_his_lease(shop, start_worker, server, tmp_path):
+    workers = [start_worker("--processes", "1", SHOP_LEASE="1") for _ in range(2)]
+    until_workers(shop, 2)
+    results = [tasks.wait_for.delay("go") for _ in range(8)]
+    until_marked(tmp_path, "start", count=8)
+
+    server.kill()
+    wait_until(
+        lambda: all("store is away" in worker.log for worker in workers), what="both to notice the outage"
+    )
+    away = time.monotonic()
+    wait_until(lambda: time.monotonic() - away > 3.0, what="all leases to run out")
+    server.start()
+
+    until_workers(shop, 2)
+    (tmp_path / "go").touch()
+    assert [result.get(30) for result in results] == ["go"] * 8
+    assert len([line for line in marks(tmp_path) if line.startswith("start")]) == 8
+
+
 def test_a_call_to_a_store_that_is_away_raises_within_its_deadline(shop, server):
     server.kill()
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from celeriac.broker import Beat, Broker
 from celeriac.clock import Clock
-from celeriac.errors import WorkerLostError
+from celeriac.errors import OperationalError, WorkerLostError
 from celeriac.outcome import stored
 from celeriac.worker.log import log
 
@@ -21,6 +21,9 @@ KERNEL_SAYS = stored(WorkerLostError("the worker process that ran it died"))
 
 class Keeper:
     """Renews leases and tends the store.
+
+    While a store is away nobody can renew his lease. So at the start, and when a store is back, everybody
+    gets the time of two heartbeats before leases that have run out are taken for deaths.
 
     Args:
         workers: returns the ids whose leases are to be renewed.
@@ -35,7 +38,8 @@ class Keeper:
         self._workers = workers
         self._beat_period = min(TEND_PERIOD, lease / 5)
         self._next_beat = 0.0
-        self._next_tend = 0.0
+        self._patience = max(TEND_PERIOD, 2 * self._beat_period)
+        self._next_tend = clock.monotonic() + self._patience
 
     def keep(self) -> Beat:
         """Do what is due; return what the heartbeat told, empty when none was due.
@@ -43,7 +47,14 @@ class Keeper:
         Raises:
             OperationalError: the store is away; call again later.
         """
-        moment = self._clock.monotonic()
+        try:
+            return self._keep(self._clock.monotonic())
+        except OperationalError:
+            self._next_beat = 0.0
+            self._next_tend = self._clock.monotonic() + self._patience
+            raise
+
+    def _keep(self, moment: float) -> Beat:
         beat = Beat()
         if moment >= self._next_beat:
             self._next_beat = moment + self._beat_period
