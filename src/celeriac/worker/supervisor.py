@@ -313,7 +313,7 @@ class Supervisor:
                 held = self._broker.retire(ids, self._clock.now(), error)
             except OperationalError as away:
                 self._store_is_away(away)
-                return not self._stopping or time.monotonic() < (self._stop_by or 0.0)
+                return not self._stopping  # their leases will run out
             if held:
                 log.warning("tasks recovered", extra={"tasks": held, "how": how})
             self._unburied.pop(0)
