@@ -175,6 +175,12 @@ def rings(bell: Bell, timeout: float = DEADLINE) -> bool:
     return bool(select.select([bell.fileno()], [], [], timeout)[0])
 
 
+def rung_among(bells: Iterable[Bell]) -> list[Bell]:
+    """Wait until some of *bells* is rung; return all that are rung a moment later."""
+    assert select.select([bell.fileno() for bell in bells], [], [], DEADLINE)[0], "no bell was rung"
+    return [bell for bell in bells if not is_silent(bell)]
+
+
 def is_silent(bell: Bell) -> bool:
     """Say whether *bell* stays unrung for a moment."""
     return not rings(bell, QUIET)
