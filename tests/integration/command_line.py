@@ -21,6 +21,9 @@ from click.testing import CliRunner
 from celeriac.cli.program import program
 
 DEADLINE = 30.0
+UPDATE_KEYS = {
+    *("id", "state", "ready", "current", "total", "status", "meta", "result", "error", "error_type"),
+}
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -153,3 +156,47 @@ def terminal(*words: str, cwd: Path, **env: str) -> Iterator[Terminal]:
             process.kill()
         process.wait(DEADLINE)
         os.close(master)
+
+
+class Reader:
+    """A program whose output is read line by line while it runs."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.process = process
+        self.lines: list[str] = []
+
+    def wait_for(self, text: str) -> None:
+        """Read until a line with *text* has come."""
+        while not any(text in line for line in self.lines):
+            line = self.process.stdout.readline()
+            assert line, f"{text!r} never came: {self.lines}"
+            self.lines.append(line.rstrip("\n"))
+
+    def end(self) -> int:
+        """Read the rest; return the exit code."""
+        self.lines += self.process.stdout.read().splitlines()
+        return self.process.wait(DEADLINE)
+
+
+@contextmanager
+def reading(*words: str, cwd: Path) -> Iterator[Reader]:
+    """Run the program as a process of its own, and look on."""
+    command = [sys.executable, "-m", "celeriac", *words]
+    with subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, text=True, env=environment()) as process:
+        try:
+            yield Reader(process)
+        finally:
+            process.kill()
+
+
+def write_app(folder: Path, name: str = "tasks", **settings: object) -> Path:
+    """Write a module with an application and one task on a SQLite file."""
+    path = folder / f"{name}.py"
+    path.write_text(
+        "from celeriac import Celeriac\n"
+        f"app = Celeriac({name!r}, broker='sqlite:///{folder}/{name}.db', **{settings!r})\n"
+        f"@app.task(name='{name}.add')\n"
+        "def add(x: int, y: int) -> int:\n"
+        "    return x + y\n"
+    )
+    return path

@@ -121,7 +121,8 @@ class Session:
             )
 
     def _is_missing_file(self, app: Celeriac) -> bool:
-        if self.reference is not None or not app.broker_url.startswith("sqlite:"):
+        own = self.reference is not None and self.broker is None  # the application's, made when it is used
+        if own or not app.broker_url.startswith("sqlite:"):
             return False
         from celeriac.brokers.sqlite.address import parse
 

@@ -1,0 +1,125 @@
+"""`watch` against real stores: lines, JSON, bars in a terminal, and the exit codes."""
+
+import json
+import signal
+
+from tests.integration.command_line import UPDATE_KEYS, reading, terminal
+
+pytest_plugins = ["tests.integration.shop"]
+
+
+def test_watch_writes_lines_until_all_have_ended(working):
+    done, running = working.add.delay(1, 2), working.long.delay()
+    assert working.reached.wait(20)
+    done.get(20)
+
+    with reading(*working.where, "watch", done.id, running.id, done.id, cwd=working.folder) as watch:
+        watch.wait_for("PROGRESS")
+        working.go_on.set()
+        code = watch.end()
+
+    assert code == 0
+    assert sorted(watch.lines[:2]) == [
+        f"{done.id}  SUCCESS  3",
+        f"{running.id}  PROGRESS  3/4  three \\x1b[31m of four",
+    ]
+    assert watch.lines[-1] == f"{running.id}  SUCCESS  done"
+
+
+def test_watch_in_json_writes_each_update(working):
+    sent = working.long.delay()
+    assert working.reached.wait(20)
+
+    with reading(*working.where, "watch", sent.id, "--json", cwd=working.folder) as watch:
+        watch.wait_for("PROGRESS")
+        working.go_on.set()
+        code = watch.end()
+
+    updates = [json.loads(line) for line in watch.lines]
+    assert code == 0
+    assert all(update.keys() == UPDATE_KEYS for update in updates)
+    first, last = updates[0], updates[-1]
+    assert (first["state"], first["current"], first["total"], first["ready"]) == ("PROGRESS", 3, 4, False)
+    assert (last["state"], last["result"], last["ready"]) == ("SUCCESS", "done", True)
+
+
+def test_watch_reads_ids_from_standard_input(working):
+    ids = [working.add.delay(number).id for number in range(3)]
+
+    answer = working.cli("watch", "-", "--json", stdin="\n".join(ids))
+
+    assert {line["id"] for line in answer.objects} == set(ids)
+    assert working.cli("watch", "-", stdin="").code == 2
+
+
+def test_the_exit_code_tells_the_worst_outcome(working):
+    good, bad = working.add.delay(1), working.fail.delay("x")
+    revoked = working.add.apply_async((1,), countdown=3600)
+    revoked.revoke()
+    bad.get(20, propagate=False)
+
+    assert working.cli("watch", good.id).code == 0
+    assert working.cli("watch", good.id, revoked.id).code == 6
+    assert working.cli("watch", good.id, revoked.id, bad.id).code == 1
+    assert working.cli("watch", good.id, revoked.id, bad.id, "nobody").code == 4
+
+
+def test_watch_gives_up_in_time(shop):
+    ids = [shop.add.delay(1).id, shop.add.delay(2).id]
+
+    answer = shop.cli("watch", *ids, "--timeout", "0.1")
+
+    assert answer.code == 124
+    assert "the 2 tasks have not ended within 0.1 s" in answer.err
+    assert answer.attempts[0].endswith(f"watch {ids[0]} {ids[1]}")
+
+
+def test_watch_draws_bars_in_a_terminal(working):
+    sent = working.long.delay()
+    assert working.reached.wait(20)
+
+    with terminal(*working.where, "watch", sent.id, cwd=working.folder) as screen:
+        screen.wait_for("3/4")
+        working.go_on.set()
+        code = screen.end()
+
+    assert code == 0
+    assert "━" in screen.shown
+    assert "\\x1b[31m of four" in screen.shown
+    assert "SUCCESS" in screen.shown
+
+
+def test_bars_can_do_without_colours(working):
+    sent = working.add.delay(1)
+
+    with terminal("--no-color", *working.where, "watch", sent.id, cwd=working.folder) as screen:
+        assert screen.end() == 0
+
+    assert "SUCCESS" in screen.shown
+    assert "\x1b[3" not in screen.shown
+
+
+def test_a_terminal_without_abilities_gets_lines(working):
+    sent = working.add.delay(1)
+
+    with terminal(*working.where, "watch", sent.id, cwd=working.folder) as screen:
+        assert screen.end() == 0
+        assert "\x1b[" in screen.shown
+    with terminal(*working.where, "watch", sent.id, cwd=working.folder, NO_COLOR="1") as screen:
+        assert screen.end() == 0
+
+
+def test_an_interrupted_watch_leaves_the_tasks_alone(working):
+    sent = working.long.delay()
+    assert working.reached.wait(20)
+
+    with terminal(*working.where, "watch", sent.id, cwd=working.folder) as screen:
+        screen.wait_for("3/4")
+        screen.process.send_signal(signal.SIGINT)
+        code = screen.end()
+
+    assert code == 130
+    assert "the tasks run on" in screen.shown
+    assert f"watch {sent.id}" in screen.shown
+    working.go_on.set()
+    assert sent.get(20) == "done"
