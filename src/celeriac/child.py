@@ -19,7 +19,7 @@ import msgspec
 
 from celeriac.embedded import build_worker, options_of
 from celeriac.errors import BrokerUnavailable, CeleriacError, ConfigurationError, OperationalError
-from celeriac.loading import load_app, override, reference_of
+from celeriac.loading import import_tasks, load_app, override, reference_of
 from celeriac.worker.channel import Channel
 from celeriac.worker.keeper import PERIOD, Keeper
 from celeriac.worker.log import log, set_up_logging
@@ -73,7 +73,7 @@ def _fail(channel: Channel, error: CeleriacError, code: int) -> int:
 
 def _work(order: dict[str, Any], channel: Channel) -> int:
     app = override(load_app(order["reference"]), order["settings"])
-    app.import_modules()
+    import_tasks(app)
     if app.conf.worker_hijack_root_logger:
         set_up_logging(order["loglevel"])
     options = options_of(app, **order["given"])

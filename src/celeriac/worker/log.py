@@ -35,7 +35,12 @@ class EventFormatter(logging.Formatter):
         text = super().formatMessage(record)
         if fields:
             text = f"{text}  {' '.join(f'{name}={_shown(value)}' for name, value in fields.items())}"
-        return f"{text}\n{traceback.rstrip()}" if traceback else text
+        return f"{text}\n{_harmless(traceback.rstrip())}" if traceback else text
+
+
+def _harmless(text: str) -> str:
+    """Write control characters as escapes: a task's error must not steer the operator's terminal."""
+    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
 
 
 def _shown(value: Any) -> str:
