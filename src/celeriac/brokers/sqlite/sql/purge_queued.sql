@@ -1,5 +1,8 @@
 -- purge: In: queue, limit.  Out: seq of its queued tasks, parked ones too.
-select seq from tasks where state = 2 and parked = '' and queue = ?1
-union all
-select seq from tasks where state = 2 and parked <> '' and queue = ?1
-limit ?2
+select seq from (
+    with given (name) as (values (?))
+    select seq from tasks where state = 2 and parked = '' and queue = (select name from given)
+    union all
+    select seq from tasks where state = 2 and parked <> '' and queue = (select name from given)
+)
+limit ?

@@ -3,11 +3,17 @@
 -- which marked news are old.
 -- Out: whether a worker's lease has run out, a task has expired, one is due, a finished one is old enough,
 -- there are news that want a mark, marked news are old enough.
-select
-    exists (select 1 from workers where lease_ends <= ?1),
-    exists (select 1 from tasks where state <= 2 and expires is not null and expires <= ?1),
-    exists (select 1 from tasks where state = 1 and due <= ?1),
-    exists (select 1 from tasks where state >= 4 and finished <= ?2),
-    exists (select 1 from news where seq > (select coalesce(max(seq), 0) from news_marks))
-        and not exists (select 1 from news_marks where at > ?3),
-    exists (select 1 from news_marks where at <= ?4)
+select * from (
+    with given (now, old, mark_old, news_old) as (values (?, ?, ?, ?))
+    select
+        exists (select 1 from workers where lease_ends <= (select now from given)),
+        exists (
+            select 1 from tasks
+            where state <= 2 and expires is not null and expires <= (select now from given)
+        ),
+        exists (select 1 from tasks where state = 1 and due <= (select now from given)),
+        exists (select 1 from tasks where state >= 4 and finished <= (select old from given)),
+        exists (select 1 from news where seq > (select coalesce(max(seq), 0) from news_marks))
+            and not exists (select 1 from news_marks where at > (select mark_old from given)),
+        exists (select 1 from news_marks where at <= (select news_old from given))
+)
