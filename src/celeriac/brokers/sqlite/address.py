@@ -45,9 +45,10 @@ def parse(url: str) -> Address:
     Raises:
         ConfigurationError: it names no file, or an option that does not exist.
     """
-    scheme, place, options = url[: len(_SCHEME)], *url[len(_SCHEME) :].partition("?")[::2]
+    place, _, options = url[len(_SCHEME) :].partition("?")
     name = unquote(place.removeprefix("/"))
-    if scheme.lower() != _SCHEME or not place.startswith("/") or name in ("", "/", ":memory:"):
+    named = place.startswith("/") and name not in ("", "/", ":memory:")
+    if not (url.lower().startswith(_SCHEME) and named):
         raise ConfigurationError(
             f"{url!r} names no SQLite file: write sqlite:///celeriac.db (in the current directory)"
             " or sqlite:////var/lib/shop/celeriac.db; for a store in memory write memory://"
