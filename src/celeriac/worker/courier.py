@@ -319,11 +319,18 @@ class Courier(threading.Thread):
         if self._pause:
             self._sleep(self._pause, bell=False)
         elif self._cargo.backlog():
-            self._sleep(PACE, bell=False)
+            self._pace()
             self._cargo.nudge()
             self._next_look = 0.0 if self._wanted() else self._next_look
         else:
             self._sleep_until_rung()
+
+    def _pace(self) -> None:
+        """Let claimed work start; the end of a task ends the pause, unless tasks end by the thousand."""
+        self._asleep = not self.short_tasks
+        if not (self._asleep and self._finished):
+            self._sleep(PACE, bell=False)
+        self._asleep = False
 
     def _sleep_until_rung(self) -> None:
         room = self._claiming and self._cargo.room() > 0
