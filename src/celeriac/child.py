@@ -53,6 +53,7 @@ class _Supervised:
 def main(argv: Sequence[str]) -> int:
     """Run the order in *argv*; return the exit code."""
     order = msgspec.json.decode(argv[0])
+    os.set_inheritable(order["descriptor"], False)  # programs that tasks start have no part in it
     channel = Channel(socket.socket(fileno=order["descriptor"]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the supervisor decides
     try:

@@ -148,3 +148,12 @@ def grow(mebibytes: int) -> int:
     global _ballast
     _ballast = bytearray(os.urandom(1024)) * (mebibytes * 1024)
     return os.getpid()
+
+
+@app.task(crash_limit=0)
+def fork_and_die() -> None:
+    """Die, and leave behind a process that has inherited whatever was open."""
+    if os.fork() == 0:
+        time.sleep(30)
+        os._exit(0)
+    os.kill(os.getpid(), signal.SIGKILL)

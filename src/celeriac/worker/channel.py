@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import threading
 from collections.abc import Iterator
@@ -55,6 +56,12 @@ class Channel:
         if len(self._rest) > MOST:
             return None
         return [msgspec.json.decode(line) for line in lines if line]
+
+    def readable(self) -> bool:
+        """Say whether `receive` would return at once."""
+        poll = select.poll()
+        poll.register(self._end, select.POLLIN)
+        return bool(poll.poll(0))
 
     def messages(self) -> Iterator[dict[str, Any]]:
         """Iterate over messages until the other end is gone."""

@@ -277,7 +277,8 @@ class Supervisor:
             code = child.process.poll()
             if code is None:
                 continue
-            while child.connected:  # its last words
+            # Its last words, without waiting for the end: what it has forked may hold the line open.
+            while child.connected and child.channel.readable():
                 self._hear(child)
             self._children.remove(child)
             child.channel.close()
