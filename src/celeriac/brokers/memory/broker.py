@@ -7,11 +7,9 @@ here is fast for its own sake, and nothing outlives the process.
 from __future__ import annotations
 
 import itertools
-import socket
 import threading
 from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
@@ -30,7 +28,9 @@ from celeriac.broker import (
     Tended,
     WorkerInfo,
 )
-from celeriac.message import Delivery, Message, Record
+from celeriac.brokers.memory.ears import MemoryBell, MemoryListener
+from celeriac.brokers.memory.records import Holder, Task
+from celeriac.message import Message, Record
 from celeriac.outcome import EXPIRED, LEASE_LOST, PURGED, REVOKED, Settlement
 from celeriac.states import State, Verdict
 
@@ -39,59 +39,6 @@ _FINAL = {
     Verdict.FAILED: State.FAILED,
     Verdict.CANCELLED: State.CANCELLED,
 }
-
-
-class _Task(msgspec.Struct):
-    """A record that may be written to."""
-
-    message: Message
-    state: State = State.QUEUED
-    custom: str = ""
-    due: float | None = None
-    started: float | None = None
-    finished: float | None = None
-    worker: str = ""
-    fence: int = 0
-    retries: int = 0
-    crashes: int = 0
-    cancelled: bool = False
-    meta: bytes = b""
-    result: bytes = b""
-    error: bytes = b""
-    checkpoint: bytes = b""
-    parked: bool = False
-
-    def record(self) -> Record:
-        return Record(**{name: getattr(self, name) for name in Record.__struct_fields__})
-
-    def delivery(self) -> Delivery:
-        sent = self.message
-        return Delivery(
-            id=sent.id,
-            name=sent.name,
-            queue=sent.queue,
-            priority=sent.priority,
-            payload=sent.payload,
-            options=sent.options,
-            fence=self.fence,
-            retries=self.retries,
-            crashes=self.crashes,
-            crash_limit=sent.crash_limit,
-            checkpoint=self.checkpoint,
-        )
-
-
-class _Worker(msgspec.Struct):
-    """A worker, what it holds, and what it was last told."""
-
-    info: WorkerInfo
-    lease_ends: float
-    running: dict[str, int] = {}
-    stops: dict[str, float] = {}
-    trip: int = 0
-    answered: dict[str, int] = {}
-    hungry: bool = False
-    bell: Any = None
 
 
 class MemoryBroker(Broker):
@@ -113,11 +60,11 @@ class MemoryBroker(Broker):
         self.url = url
         self._retention = retention
         self._lock = threading.RLock()
-        self._tasks: dict[str, _Task] = {}
+        self._tasks: dict[str, Task] = {}
         self._ready: defaultdict[tuple[str, int], deque[str]] = defaultdict(deque)
         self._parked: defaultdict[str, deque[str]] = defaultdict(deque)
-        self._workers: dict[str, _Worker] = {}
-        self._watched: defaultdict[str, set[_MemoryListener]] = defaultdict(set)
+        self._workers: dict[str, Holder] = {}
+        self._watched: defaultdict[str, set[MemoryListener]] = defaultdict(set)
 
     def open(self) -> None:
         """Nothing to open."""
@@ -135,11 +82,11 @@ class MemoryBroker(Broker):
         with self._lock:
             new = [message for message in _first_of_each(messages) if message.id not in self._tasks]
             for message in new:
-                self._tasks[message.id] = task = _Task(message)
+                self._tasks[message.id] = task = Task(message)
                 self._schedule(task, message.eta or 0.0, now)
             return len(new)
 
-    def _schedule(self, task: _Task, due: float, now: float) -> None:
+    def _schedule(self, task: Task, due: float, now: float) -> None:
         """Queue *task* at the tail, or schedule it for *due* when that is later than *now*."""
         if due <= now:
             self._queue(task)
@@ -154,27 +101,27 @@ class MemoryBroker(Broker):
         if first is None or due < first:  # whoever sleeps until `first` must sleep shorter
             self._ring(task.message.queue)
 
-    def _queue(self, task: _Task, *, head: bool = False) -> None:
+    def _queue(self, task: Task, *, head: bool = False) -> None:
         task.state, task.due, task.parked = State.QUEUED, None, False
         line = self._ready[task.message.queue, task.message.priority]
         (line.appendleft if head else line.append)(task.message.id)
         self._ring(task.message.queue)
 
-    def _finish(self, task: _Task, state: State, body: bytes, now: float) -> None:
+    def _finish(self, task: Task, state: State, body: bytes, now: float) -> None:
         self._leave_line(task)
         task.state, task.finished, task.due, task.parked = state, now, None, False
         task.result = body if state is State.SUCCEEDED else b""
         task.error = b"" if state is State.SUCCEEDED else body
         self._tell(task)
 
-    def _leave_line(self, task: _Task) -> None:
+    def _leave_line(self, task: Task) -> None:
         if task.state is State.QUEUED:
             sent = task.message
             line = self._parked[sent.name] if task.parked else self._ready[sent.queue, sent.priority]
             if sent.id in line:
                 line.remove(sent.id)
 
-    def _tell(self, task: _Task) -> None:
+    def _tell(self, task: Task) -> None:
         for listener in self._watched.get(task.message.id, ()):
             listener.hear(task.message.id)
         if task.state.final:
@@ -194,7 +141,7 @@ class MemoryBroker(Broker):
         """Make *worker* known; see `Broker.enlist`."""
         with self._lock:
             info = msgspec.structs.replace(worker, started=now, seen=now)
-            holder = self._workers.setdefault(worker.id, _Worker(info, 0.0))
+            holder = self._workers.setdefault(worker.id, Holder(info, 0.0))
             holder.info, holder.lease_ends = info, now + worker.lease
             for name in sorted(worker.names & self._parked.keys()):
                 for task_id in self._parked.pop(name):
@@ -230,7 +177,7 @@ class MemoryBroker(Broker):
                 ),
             )
 
-    def _settle(self, holder: _Worker, finished: Sequence[Settlement], now: float) -> list[str]:
+    def _settle(self, holder: Holder, finished: Sequence[Settlement], now: float) -> list[str]:
         refused = []
         heads = []
         for settlement in finished:
@@ -244,12 +191,12 @@ class MemoryBroker(Broker):
             self._queue(task, head=True)
         return refused
 
-    def _let_go(self, holder: _Worker, task_id: str) -> _Task:
+    def _let_go(self, holder: Holder, task_id: str) -> Task:
         del holder.running[task_id]
         holder.stops.pop(task_id, None)
         return self._tasks[task_id]
 
-    def _settle_one(self, task: _Task, settlement: Settlement, now: float) -> bool:
+    def _settle_one(self, task: Task, settlement: Settlement, now: float) -> bool:
         """Move *task*; say whether it goes to the head of its queue (the caller keeps their order)."""
         verdict, body = settlement.verdict, settlement.body
         if verdict in _FINAL:
@@ -269,7 +216,7 @@ class MemoryBroker(Broker):
             self._tell(task)
         return False
 
-    def _crash(self, task: _Task, error: bytes, now: float) -> bool:
+    def _crash(self, task: Task, error: bytes, now: float) -> bool:
         """Count a crash of *task*; say whether it goes to the head of its queue."""
         task.crashes += 1
         if task.crashes > task.message.crash_limit:
@@ -285,11 +232,11 @@ class MemoryBroker(Broker):
             self._queue(task)
         return len(due[:limit])
 
-    def _in(self, state: State) -> Iterable[_Task]:
+    def _in(self, state: State) -> Iterable[Task]:
         return [task for task in self._tasks.values() if task.state is state]
 
-    def _claim(self, holder: _Worker, want: int, now: float) -> list[_Task]:
-        claims: list[_Task] = []
+    def _claim(self, holder: Holder, want: int, now: float) -> list[Task]:
+        claims: list[Task] = []
         looks = want + TEND_LIMIT
         for queue in holder.info.queues:
             for priority in range(9, -1, -1):
@@ -301,7 +248,7 @@ class MemoryBroker(Broker):
                         claims.append(task)
         return claims
 
-    def _start(self, holder: _Worker, task: _Task, now: float) -> bool:
+    def _start(self, holder: Holder, task: Task, now: float) -> bool:
         """Give *task*, just taken from its line, to *holder*; say whether it may be run."""
         sent = task.message
         if sent.expires is not None and sent.expires <= now:
@@ -341,7 +288,7 @@ class MemoryBroker(Broker):
                     held += self._recover(holder, error, now)
             return held
 
-    def _recover(self, holder: _Worker, error: bytes, now: float) -> int:
+    def _recover(self, holder: Holder, error: bytes, now: float) -> int:
         heads = []
         held = sorted(holder.running)
         for task_id in held:
@@ -364,7 +311,7 @@ class MemoryBroker(Broker):
                     self._keep(self._tasks[report.id], report)
             return refused
 
-    def _keep(self, task: _Task, report: Report) -> None:
+    def _keep(self, task: Task, report: Report) -> None:
         if report.state is not None:
             task.custom = report.state
         if report.meta is not None:
@@ -382,7 +329,7 @@ class MemoryBroker(Broker):
         with self._lock:
             return [self._cancel(self._tasks.get(task_id), now, terminate, error) for task_id in ids]
 
-    def _cancel(self, task: _Task | None, now: float, terminate: bool, error: bytes) -> Cancelled:
+    def _cancel(self, task: Task | None, now: float, terminate: bool, error: bytes) -> Cancelled:
         if task is None:
             return "unknown"
         if task.state.final:
@@ -433,7 +380,7 @@ class MemoryBroker(Broker):
             return Tended(promoted, recovered, expired, dropped, dead, more)
 
     def _expire(self, now: float, limit: int) -> int:
-        def over(task: _Task) -> bool:
+        def over(task: Task) -> bool:
             expires = task.message.expires
             return expires is not None and expires <= now and task.state in (State.QUEUED, State.SCHEDULED)
 
@@ -443,7 +390,7 @@ class MemoryBroker(Broker):
         return len(doomed)
 
     def _drop(self, now: float, limit: int) -> int:
-        def old(task: _Task) -> bool:
+        def old(task: Task) -> bool:
             return task.finished is not None and task.state.final and task.finished + self._retention <= now
 
         return self.forget(
@@ -475,9 +422,9 @@ class MemoryBroker(Broker):
 
     def listener(self) -> Listener:
         """Return a new ear; see `Backend.listener`."""
-        return _MemoryListener(self.watch, self._unwatch)
+        return MemoryListener(self.watch, self._unwatch)
 
-    def watch(self, listener: _MemoryListener, ids: Sequence[str]) -> list[Record | None]:
+    def watch(self, listener: MemoryListener, ids: Sequence[str]) -> list[Record | None]:
         """Return the records and let *listener* hear of their changes."""
         with self._lock:
             for task_id in ids:
@@ -486,7 +433,7 @@ class MemoryBroker(Broker):
                     self._watched[task_id].add(listener)
             return self.get(ids)
 
-    def _unwatch(self, listener: _MemoryListener) -> None:
+    def _unwatch(self, listener: MemoryListener) -> None:
         with self._lock:
             for listeners in self._watched.values():
                 listeners.discard(listener)
@@ -495,7 +442,7 @@ class MemoryBroker(Broker):
         """Return the bell of *worker*; see `Broker.bell`."""
         with self._lock:
             holder = self._workers[worker]
-            holder.bell = _MemoryBell(lambda: self._pass_on(worker))
+            holder.bell = MemoryBell(lambda: self._pass_on(worker))
             return holder.bell  # type: ignore[no-any-return]
 
     def _pass_on(self, worker: str) -> None:
@@ -515,77 +462,3 @@ def _first_of_each(messages: Sequence[Message]) -> Iterable[Message]:
     for message in messages:
         first.setdefault(message.id, message)
     return first.values()
-
-
-class _MemoryBell(Bell):
-    """A pair of sockets: rung by writing a byte into one, heard by reading the other."""
-
-    def __init__(self, pass_on: Callable[[], None]) -> None:
-        self._ear, self._mouth = socket.socketpair()
-        self._ear.setblocking(False)
-        self._mouth.setblocking(False)
-        self._pass_on = pass_on
-
-    def ring(self, *, work: bool) -> None:
-        """Wake the owner, for new work or for a stop request."""
-        try:
-            self._mouth.send(b"w" if work else b"s")
-        except (BlockingIOError, OSError):  # full: it rings already; closed: nobody is there
-            return
-
-    def fileno(self) -> int:
-        return self._ear.fileno()
-
-    def arm(self, hungry: bool) -> None:
-        """Nothing to do: the exchange has noted who is hungry."""
-
-    def heard(self) -> bool:
-        try:
-            return b"w" in self._ear.recv(4096)
-        except (BlockingIOError, OSError):
-            return False
-
-    def pass_on(self) -> None:
-        self._pass_on()
-
-    def close(self) -> None:
-        self._ear.close()
-        self._mouth.close()
-
-
-class _MemoryListener(Listener):
-    """A set of changed ids under a condition."""
-
-    def __init__(
-        self,
-        watch: Callable[[_MemoryListener, Sequence[str]], list[Record | None]],
-        unwatch: Callable[[_MemoryListener], None],
-    ) -> None:
-        self._watch, self._unwatch = watch, unwatch
-        self._changed: set[str] = set()
-        self._woken = False
-        self._condition = threading.Condition()
-
-    def hear(self, task_id: str) -> None:
-        """Note that *task_id* changed."""
-        with self._condition:
-            self._changed.add(task_id)
-            self._condition.notify_all()
-
-    def watch(self, ids: Sequence[str]) -> list[Record | None]:
-        return self._watch(self, ids)
-
-    def wait(self, timeout: float) -> set[str] | None:
-        with self._condition:
-            self._condition.wait_for(lambda: self._changed or self._woken, timeout)
-            changed, self._changed, self._woken = self._changed, set(), False
-            return changed
-
-    def wake(self) -> None:
-        with self._condition:
-            self._woken = True
-            self._condition.notify_all()
-
-    def close(self) -> None:
-        self._unwatch(self)
-        self.wake()

@@ -1,0 +1,66 @@
+"""What the memory store keeps of a task and of a worker: records that may be written to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from celeriac.broker import WorkerInfo
+from celeriac.message import Delivery, Message, Record
+from celeriac.states import State
+
+
+class Task(msgspec.Struct):
+    """A record that may be written to."""
+
+    message: Message
+    state: State = State.QUEUED
+    custom: str = ""
+    due: float | None = None
+    started: float | None = None
+    finished: float | None = None
+    worker: str = ""
+    fence: int = 0
+    retries: int = 0
+    crashes: int = 0
+    cancelled: bool = False
+    meta: bytes = b""
+    result: bytes = b""
+    error: bytes = b""
+    checkpoint: bytes = b""
+    parked: bool = False
+
+    def record(self) -> Record:
+        """Return what others may see of it."""
+        return Record(**{name: getattr(self, name) for name in Record.__struct_fields__})
+
+    def delivery(self) -> Delivery:
+        """Return what a worker gets to see of it."""
+        sent = self.message
+        return Delivery(
+            id=sent.id,
+            name=sent.name,
+            queue=sent.queue,
+            priority=sent.priority,
+            payload=sent.payload,
+            options=sent.options,
+            fence=self.fence,
+            retries=self.retries,
+            crashes=self.crashes,
+            crash_limit=sent.crash_limit,
+            checkpoint=self.checkpoint,
+        )
+
+
+class Holder(msgspec.Struct):
+    """A worker, what it holds, and what it was last told."""
+
+    info: WorkerInfo
+    lease_ends: float
+    running: dict[str, int] = {}
+    stops: dict[str, float] = {}
+    trip: int = 0
+    answered: dict[str, int] = {}
+    hungry: bool = False
+    bell: Any = None
