@@ -362,8 +362,6 @@ class Worker:
             if run is not None and run.delivery.fence == settlement.fence:
                 del self._held[settlement.id]
         self._ended_tasks += len(settlements)
-        if self._announced:
-            self._tell_ended(settlements)
         if not self._held:
             with self._emptied:
                 self._emptied.notify_all()
@@ -375,6 +373,7 @@ class Worker:
         """Give up all that runs, because others have it now; enlist under a new id."""
         runs = list(self._held.values())
         self._held.clear()
+        self._announced.clear()
         for pool in self._pools.values():
             pool.take_back()
         for run in runs:
@@ -396,6 +395,9 @@ class Worker:
     def _settle(self, run: Run, settlement: Settlement) -> None:
         run.settled = True
         self._courier.settle(settlement)
+        if run.id in self._announced:  # told now, not when it is stored: that may take an outage longer
+            self._announced.discard(run.id)
+            self._overseer.ended([run.id])
         if settlement.verdict is not Verdict.SUCCEEDED or log.isEnabledFor(logging.INFO):
             self._log(run, settlement)
 
@@ -430,12 +432,6 @@ class Worker:
     def _announce_limit(self, run: Run, deadline: float) -> None:
         self._announced.add(run.id)
         self._overseer.limited(run.id, run.delivery.fence, deadline)
-
-    def _tell_ended(self, settlements: Sequence[Settlement]) -> None:
-        ended = [settlement.id for settlement in settlements if settlement.id in self._announced]
-        if ended:
-            self._announced.difference_update(ended)
-            self._overseer.ended(ended)
 
     # --- reports and duties -------------------------------------------------------------------------------
 

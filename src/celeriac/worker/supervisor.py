@@ -343,10 +343,18 @@ class Supervisor:
         now = time.monotonic()
         for child in self._children:
             overdue = [task_id for task_id, (_, deadline) in child.limits.items() if now > deadline + OVERDUE]
-            for task_id in overdue:
-                fence, _ = child.limits.pop(task_id)
-                error = stored(TimeLimitExceeded("it ran into its hard limit and held up its process"))
-                self._kill_for(child, task_id, fence, Settlement(task_id, fence, Verdict.FAILED, error))
+            for task_id in overdue if not self._away else ():
+                try:
+                    self._kill_overdue(child, task_id)
+                except OperationalError as error:  # to be seen to when it is back
+                    self._store_is_away(error)
+                    return
+
+    def _kill_overdue(self, child: _Child, task_id: str) -> None:
+        fence, _ = child.limits[task_id]
+        error = stored(TimeLimitExceeded("it ran into its hard limit and held up its process"))
+        self._kill_for(child, task_id, fence, Settlement(task_id, fence, Verdict.FAILED, error))
+        del child.limits[task_id]
 
     def _kill_deaf(self, beat: Beat) -> None:
         """Kill processes that were told to terminate a task and did not."""
