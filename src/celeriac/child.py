@@ -90,7 +90,8 @@ def _work(order: dict[str, Any], channel: Channel) -> int:
         first=order["first"],
         reference=reference_of(app, order["reference"]),
     )
-    signal.signal(signal.SIGTERM, lambda *_: _stop(worker, hurry=False))
+    signal.signal(signal.SIGTERM, lambda *_: worker.stop())
+    threading.Thread(target=_end, args=(worker, stopped), name="celeriac-end", daemon=True).start()
     channel.send(
         "hello",
         url=app.broker_url,
@@ -104,9 +105,7 @@ def _work(order: dict[str, Any], channel: Channel) -> int:
         name=options.hostname,
         shown_url=app.broker.url,
     )
-    threading.Thread(
-        target=_obey, args=(app, channel, worker, stopped), name="celeriac-channel", daemon=True
-    ).start()
+    threading.Thread(target=_obey, args=(app, channel, worker), name="celeriac-channel", daemon=True).start()
     if not _wait_for_store(app, stopped):
         return 0
     worker.run()
@@ -131,22 +130,14 @@ def _wait_for_store(app: Any, stopped: threading.Event) -> bool:
     return False
 
 
-def _obey(app: Any, channel: Channel, worker: Worker, stopped: threading.Event) -> None:
+def _obey(app: Any, channel: Channel, worker: Worker) -> None:
     """Do what the supervisor says; when it is gone, stop, and renew the lease until the end."""
     for message in channel.messages():
         if message["kind"] == "stop":
-            stopped.set()
-            _stop(worker, hurry=message["hurry"])
+            worker.stop(hurry=message["hurry"])
     log.warning("supervisor is gone", extra={"worker": worker.id})
-    stopped.set()
-    _stop(worker, hurry=False)
+    worker.stop()
     _renew(app, worker)
-
-
-def _stop(worker: Worker, *, hurry: bool) -> None:
-    """Stop *worker*, and end the process with it."""
-    worker.stop(hurry=hurry)
-    threading.Thread(target=_end, args=(worker,), name="celeriac-end", daemon=True).start()
 
 
 def _renew(app: Any, worker: Worker) -> None:
@@ -158,8 +149,10 @@ def _renew(app: Any, worker: Worker) -> None:
             log.warning("lease not renewed", extra={"reason": str(error)})
 
 
-def _end(worker: Worker) -> None:
-    """End the process when the worker has stopped, even if a task blocks its event loop."""
+def _end(worker: Worker, stopped: threading.Event) -> None:
+    """End the process when the worker has stopped or retired, even if a task blocks its event loop."""
+    worker.wait_for_stop()
+    stopped.set()
     while not worker.join(PERIOD):
         continue
     threading.Event().wait(LAST_SECONDS)

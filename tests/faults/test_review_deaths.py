@@ -7,6 +7,7 @@ import pytest
 from celeriac.errors import WorkerLostError
 from tests.faults import shop as tasks
 from tests.faults.workers import until_workers
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.serial
 
@@ -19,4 +20,16 @@ def test_a_process_whose_fork_outlives_it_is_replaced_at_once(shop, start_worker
 
     with pytest.raises(WorkerLostError):
         lost.get(8)
+    assert tasks.add.delay(1, 2).get(8) == 3
+
+
+def test_a_process_whose_loop_is_blocked_past_a_hard_limit_is_replaced_and_ends(shop, start_worker):
+    worker = start_worker("--processes", "1", CELERIAC_WORKER_SOFT_SHUTDOWN_TIMEOUT="1")
+    until_workers(shop, 1)
+    [blocked] = worker.children()
+
+    late = tasks.block_the_loop.apply_async((60,), time_limit=0.5)
+
+    assert type(late.get(10, propagate=False)).__name__ == "TimeLimitExceeded"
+    wait_until(lambda: blocked not in worker.children(), what="the blocked process to end")
     assert tasks.add.delay(1, 2).get(8) == 3

@@ -108,7 +108,7 @@ class Worker:
         self._stopping = threading.Event()
         self._hurry = threading.Event()
         self._stopper: threading.Thread | None = None
-        self._guard = threading.Lock()
+        self._guard = threading.RLock()  # a signal handler may stop it in the middle of a stop
         self._choked = False
         self._announced: set[str] = set()
         self._ended_tasks = 0
@@ -203,9 +203,15 @@ class Worker:
             with self._emptied:
                 self._emptied.notify_all()
         self._stopping.set()
-        if self._stopper is None:
-            self._stopper = threading.Thread(target=self._stop, name="celeriac-stop", daemon=True)
-            self._stopper.start()
+        with self._guard:
+            if self._stopper is None:
+                stopper = threading.Thread(target=self._stop, name="celeriac-stop", daemon=True)
+                stopper.start()
+                self._stopper = stopper
+
+    def wait_for_stop(self) -> None:
+        """Wait until somebody begins to stop it, or it retires."""
+        self._stopping.wait()
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait until a stop that has begun is complete; say whether it is."""
