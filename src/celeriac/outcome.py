@@ -29,6 +29,7 @@ TRACEBACK_LIMIT: Final = 64 * 1024
 MESSAGE_LIMIT: Final = 16 * 1024
 REJECT_PAUSE: Final = 1.0
 _RETRY: Final = f"{Retry.__module__}.{Retry.__qualname__}"
+_MUTE: Final = "<its __str__ raised"
 _PLAIN: Final = (str, int, float, bool, type(None))
 
 
@@ -77,7 +78,7 @@ class ErrorInfo(msgspec.Struct, frozen=True, omit_defaults=True):
         and no constructor but a builtin's is called.
         """
         error = _rebuilt(self)
-        if error is None or _text_of(error) != self.message:
+        if error is None or _text_of(error) != self.message or self.message.startswith(_MUTE):
             error = TaskFailed(self.message, self.type, self.traceback)
         if self.traceback:
             error.add_note(f"\nThe traceback in the worker:\n{self.traceback.rstrip()}")
@@ -88,7 +89,7 @@ def _text_of(error: BaseException) -> str:
     try:
         return _storable(str(error)[:MESSAGE_LIMIT], most=MESSAGE_LIMIT)
     except BaseException as failure:  # noqa: BLE001 - user code: a __str__ may raise anything
-        return f"<its __str__ raised {type(failure).__name__}>"
+        return f"{_MUTE} {type(failure).__name__}>"
 
 
 def _storable(text: str, most: int | None = None) -> str:
