@@ -19,7 +19,7 @@ from typing import Protocol
 from celeriac.context import Run
 from celeriac.outcome import Settlement
 from celeriac.worker.log import log
-from celeriac.worker.runner import Runner, outcome_of
+from celeriac.worker.runner import Runner
 
 Done = Callable[[Run, Settlement], None]
 
@@ -72,7 +72,10 @@ class _Thread(threading.Thread):
         self.parked.acquire()
 
     def run(self) -> None:
-        self.pool.serve(self)
+        try:
+            self.pool.serve(self)
+        finally:
+            self.pool.left(self)
 
     def interrupt(self, run: Run, error: BaseException) -> bool:
         """Raise *error* in *run*'s code if this thread is in it; say whether it was."""
@@ -162,7 +165,7 @@ class ThreadPool:
         """Write off the thread of *run*, which does not react; another may take its place."""
         thread = run.thread
         with self._lock:
-            if isinstance(thread, _Thread) and thread in self._threads:
+            if isinstance(thread, _Thread) and thread.current is run and thread in self._threads:
                 thread.abandoned = True
                 self._threads.discard(thread)
 
@@ -184,9 +187,23 @@ class ThreadPool:
                 self._idle.pop().parked.release()
             for _ in range(count):
                 self._count += 1
-                thread = _Thread(self, self._count)
-                self._threads.add(thread)
-                thread.start()
+                if not self._add_thread(_Thread(self, self._count)):
+                    return
+
+    def _add_thread(self, thread: _Thread) -> bool:
+        self._threads.add(thread)
+        try:
+            thread.start()
+        except RuntimeError as error:  # what it should have run waits for another one, or is given back
+            self._threads.discard(thread)
+            log.error("no thread can be started", extra={"reason": str(error)})
+            return False
+        return True
+
+    def left(self, thread: _Thread) -> None:
+        """Forget *thread*, which ends."""
+        with self._lock:
+            self._threads.discard(thread)
 
     def serve(self, thread: _Thread) -> None:
         """Run what there is; then wait for more, until the pool is closed."""
@@ -209,7 +226,6 @@ class ThreadPool:
             if self._backlog:
                 return True
             if self._closed:
-                self._threads.discard(thread)
                 return False
             self._idle.append(thread)
         thread.parked.acquire()
@@ -219,11 +235,13 @@ class ThreadPool:
         try:
             with thread.guard:
                 thread.current, run.thread = run, thread
-            settlement = self.run_one(run)
+            # Whoever ends a run notes why before it interrupts: either it finds the thread, or that is found.
+            verdict = run.verdict
+            settlement = self.run_one(run) if verdict is None else self._runner.settle(run, verdict)
             self._leave(thread, run)
         except BaseException as error:  # noqa: BLE001 - an interruption that came just after the task's code
             self._leave(thread, run)
-            settlement = self._runner.settle(run, outcome_of(run, error))
+            settlement = self._runner.settle_error(run, error)
         self._done(run, settlement)
 
     def _leave(self, thread: _Thread, run: Run) -> None:
@@ -315,9 +333,12 @@ class LoopPool:
 
     async def _serve(self, run: Run) -> None:
         try:
-            settlement = await self._runner.run_async(run)
+            verdict = run.verdict  # it may have been ended between the backlog and here
+            settlement = (
+                await self._runner.run_async(run) if verdict is None else self._runner.settle(run, verdict)
+            )
         except BaseException as error:  # noqa: BLE001 - a cancellation that came just after the task's code
-            settlement = self._runner.settle(run, outcome_of(run, error))
+            settlement = self._runner.settle_error(run, error)
         self.active -= 1
         if run.coroutine is not None:
             self._tasks.discard(run.coroutine)

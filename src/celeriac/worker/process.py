@@ -415,7 +415,7 @@ class Worker:
             log.info("task succeeded", extra=fields)
         elif settlement.verdict is Verdict.FAILED:
             error = decode_error(settlement.body)
-            expected = error.kind is not None and issubclass(error.kind, run.job.throws)
+            expected = _is_expected(error.kind, run.job.throws)
             fields |= {
                 "error": f"{error.type}: {error.message}",
                 "traceback": "" if expected else error.traceback,
@@ -477,6 +477,13 @@ class Worker:
 
 class _Shutdown(TaskRevokedError):
     """Raised in a task that did not finish within the grace period; it is run again by another worker."""
+
+
+def _is_expected(kind: type[BaseException] | None, throws: tuple[type[BaseException], ...]) -> bool:
+    try:
+        return kind is not None and issubclass(kind, throws)
+    except TypeError:  # `throws` holds what is no type; that is what the task has failed with
+        return False
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

@@ -19,7 +19,15 @@ import msgspec
 
 from celeriac.clock import Clock, as_timestamp
 from celeriac.context import Hook, Run, reset_current, set_current
-from celeriac.errors import Ignore, InvalidArguments, InvalidMessage, Reject, Retry, SoftTimeLimitExceeded
+from celeriac.errors import (
+    DecodeError,
+    Ignore,
+    InvalidArguments,
+    InvalidMessage,
+    Reject,
+    Retry,
+    SoftTimeLimitExceeded,
+)
 from celeriac.middleware import Moments
 from celeriac.outcome import (
     ErrorInfo,
@@ -154,9 +162,17 @@ class Runner:
         """Decide what becomes of *run*'s task after *outcome*."""
         if type(outcome) is Success:  # the common case, before the table of all cases
             return Settlement(run.delivery.id, run.delivery.fence, Verdict.SUCCEEDED, outcome.result)
-        limit = run.load_options().max_retries if run.delivery.options else None
         now, chance = self._clock.now(), self._chance()
-        return decide(run.delivery, outcome, policy=run.job.policy, now=now, chance=chance, limit=limit)
+        return decide(
+            run.delivery, outcome, policy=run.job.policy, now=now, chance=chance, limit=_retry_limit(run)
+        )
+
+    def settle_error(self, run: Run, error: BaseException) -> Settlement:
+        """Decide what becomes of *run*'s task after an *error* around its code; its rules may be broken."""
+        try:
+            return self.settle(run, outcome_of(run, error))
+        except Exception as broken:  # noqa: BLE001 - user code: `throws` may hold what is no type
+            return self.settle(run, Failure(ErrorInfo.of(broken)))
 
     # --- telling others ---------------------------------------------------------------------------
 
@@ -233,6 +249,16 @@ def _soft_limit_of(run: Run) -> BaseException | None:
     if (task := asyncio.current_task()) is not None:
         task.uncancel()
     return error
+
+
+def _retry_limit(run: Run) -> int | None:
+    """Return the message's own `max_retries`; None where it has none, or cannot be read."""
+    if not run.delivery.options:
+        return None
+    try:
+        return run.load_options().max_retries
+    except DecodeError:  # what failed the run must not keep it from being settled
+        return None
 
 
 # --- naming the outcome ---------------------------------------------------------------------------
