@@ -17,7 +17,9 @@ from celeriac.clock import Clock
 from celeriac.context import Run
 from celeriac.errors import SoftTimeLimitExceeded, TaskRevokedError, TimeLimitExceeded
 from celeriac.outcome import Outcome, Revoked, TimedOut
+from celeriac.worker.log import log
 
+LONGEST_SLEEP: Final = 3_600.0  # an infinite limit is one, but no wait can be that long
 LAST_CHANCE: Final = 1.0  # seconds between interrupting a run and writing it off
 
 
@@ -106,7 +108,10 @@ class Limits:
     def _watch(self) -> None:
         while (step := self._next()) is not None:
             run, then = step
-            then(run)
+            try:
+                then(run)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the limits of others must not go with it
+                log.error("limit failed", extra={"task": run.delivery.name, "id": run.id}, exc_info=error)
 
     def _next(self) -> tuple[Run, Callable[[Run], None]] | None:
         """Wait for the next moment; None when closed."""
@@ -116,7 +121,7 @@ class Limits:
                 if self._due and self._due[0][0] <= now:
                     _, _, run, then = heapq.heappop(self._due)
                     return run, then
-                self._changed.wait(self._due[0][0] - now if self._due else None)
+                self._changed.wait(min(LONGEST_SLEEP, self._due[0][0] - now) if self._due else None)
             return None
 
     def close(self) -> None:
