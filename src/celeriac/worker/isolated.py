@@ -30,7 +30,7 @@ from celeriac.middleware import Moments
 from celeriac.outcome import ChildLost, ErrorInfo, Settlement
 from celeriac.worker.log import log
 from celeriac.worker.pools import Done, ThreadPool
-from celeriac.worker.runner import Runner, outcome_of
+from celeriac.worker.runner import Runner
 
 Loader = Callable[[], tuple[Mapping[str, Job], Moments]]
 
@@ -150,11 +150,12 @@ class IsolatedPool(ThreadPool):
             self._runner.begin(run)
             settlement = self._converse(run, child)
         except (EOFError, OSError, msgspec.MsgspecError, _Lost) as error:
-            with self._children:
-                self._busy.pop(run.id, None)
-            how = child.end()
+            how = self._drop(run, child)
             reason = str(error) if isinstance(error, _Lost) else how
             return self._runner.lose(run, run.verdict or ChildLost(reason))
+        except BaseException:  # its options are broken, or it has reported for a lease that is lost
+            self._drop(run, child)
+            raise
         self._give_back(run, child)
         return settlement
 
@@ -169,9 +170,19 @@ class IsolatedPool(ThreadPool):
             self._busy[run.id] = child
         return child
 
+    def _drop(self, run: Run, child: _Child) -> str:
+        """Make sure that *child* is dead and forgotten; say how it died."""
+        with self._children:
+            self._leave_child(run, child)
+        return child.end()
+
+    def _leave_child(self, run: Run, child: _Child) -> None:
+        if self._busy.get(run.id) is child:  # after a lost lease the task may have come back, to another
+            del self._busy[run.id]
+
     def _give_back(self, run: Run, child: _Child) -> None:
         with self._children:
-            self._busy.pop(run.id, None)
+            self._leave_child(run, child)
             reusable = run.interrupted is None and not self._closed
             if reusable:
                 self._free.append(child)
@@ -339,7 +350,7 @@ def _run(runner: Runner, run: Run) -> Settlement:
         return runner.run_here(run)
     except SoftTimeLimitExceeded as error:  # it came just before, or just after, the task's code
         log.debug("soft limit came late", extra={"id": run.id})
-        return runner.settle(run, outcome_of(run, error))
+        return runner.settle_error(run, error)
 
 
 async def _run_on_loop(runner: Runner, run: Run) -> Settlement:
