@@ -96,7 +96,11 @@ def test_a_known_task_called_wrongly_by_a_stranger_fails_with_the_signature(app,
 
 
 @both
-@pytest.mark.parametrize("value", [object(), float("nan"), [float("inf")], {"x": 1j}, lambda: 0], ids=str)
+@pytest.mark.parametrize(
+    "value",
+    [object(), float("nan"), [float("inf")], {"x": 1j}, lambda: 0],
+    ids=["object", "nan", "inf", "complex", "function"],
+)
 def test_a_result_without_json_form_fails_the_task(memory_app, is_async, value):
     work = make(memory_app, is_async, lambda: value)
 
