@@ -32,6 +32,7 @@ AHEAD: Final = 0.010  # seconds of work that may be claimed before there is room
 MOST_AHEAD: Final = 1_000  # tasks, at most, in one trip
 STALE: Final = 0.050  # seconds after which a claim that could not start goes back
 SHORT_RATE: Final = 5_000.0  # tasks per second above which they count as short
+AFTER_FAILURE: Final = 1.0  # seconds of rest after a failure that nobody foresaw
 PACE: Final = 0.001  # seconds between trips while claimed work is still waiting for room
 
 
@@ -185,7 +186,7 @@ class Courier(threading.Thread):
             return False
         except Exception as error:  # noqa: BLE001 - whatever it is, a worker must not fall silent over it
             log.error("trip failed", extra={"worker": self._worker}, exc_info=error)
-            self._pause = 1.0
+            self._pause = AFTER_FAILURE
             return False
         return True
 
@@ -193,9 +194,7 @@ class Courier(threading.Thread):
         if not self._pause:
             log.warning("store is away", extra={"worker": self._worker, "reason": str(error)})
         self._pause = min(1.0, self._pause * 2 or 0.05)
-        if self._bell is not None:
-            self._bell.close()
-            self._bell = None
+        self._hang_up()
 
     def _do_duty(self) -> None:
         now = self._clock.monotonic()
@@ -300,9 +299,7 @@ class Courier(threading.Thread):
     def _start_anew(self) -> None:
         """The lease is lost: others have the tasks. Drop what was finished, and go on under a new id."""
         log.warning("lease lost", extra={"worker": self._worker})
-        if self._bell is not None:
-            self._bell.close()
-            self._bell = None
+        self._hang_up()
         self._worker = self._cargo.lost()
         self._finished.clear()
         self._carried, self._on_the_way = [], False
@@ -315,7 +312,17 @@ class Courier(threading.Thread):
     # --- rest ---------------------------------------------------------------------------------------
 
     def _rest(self) -> None:
-        """Sleep until there is something to do."""
+        """Sleep until there is something to do; a bell that fails is hung up, and another one made."""
+        try:
+            self._sleep_as_needed()
+        except Exception as error:  # noqa: BLE001 - as in `_step`: a worker must not fall silent over it
+            self._asleep = False
+            known = isinstance(error, CeleriacError)
+            log.warning("bell failed", extra={"reason": str(error)}, exc_info=None if known else error)
+            self._hang_up()
+            self._sleep(AFTER_FAILURE, bell=False)
+
+    def _sleep_as_needed(self) -> None:
         if self._pause:
             self._sleep(self._pause, bell=False)
         elif self._cargo.backlog():
@@ -377,6 +384,12 @@ class Courier(threading.Thread):
             log.debug("no bell", extra={"reason": str(error)})
         return self._bell
 
+    def _hang_up(self) -> None:
+        bell, self._bell = self._bell, None
+        if bell is not None:
+            with contextlib.suppress(OSError):  # its file is where nothing can be deleted any more
+                bell.close()
+
     def _answer_bell(self, bell: Bell) -> None:
         for_work = bell.heard()
         self._next_look = 0.0
@@ -385,8 +398,7 @@ class Courier(threading.Thread):
 
     def close(self) -> None:
         """Let go of bell and sockets; a courier that was started does so itself when it ends."""
-        if self._bell is not None:
-            self._bell.close()
+        self._hang_up()
         self._ear.close()
         self._mouth.close()
 
