@@ -115,12 +115,20 @@ class Hub:
                     self._read(self._followed())
             except CeleriacError as error:
                 _log.debug("news cannot be heard now", extra={"reason": str(error)})
-                self._disconnect(listener)
+                self._pause(listener)
                 listener = None
-                threading.Event().wait(PAUSE)
+            except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must not wait for ever
+                _log.error("news could not be passed on", exc_info=error)
+                self._pause(listener)
+                listener = None
             if self._followers:
                 last_needed = self._now()
         self._disconnect(listener)
+
+    def _pause(self, listener: Listener | None) -> None:
+        """Let go of *listener*, and leave the store alone for a moment."""
+        self._disconnect(listener)
+        threading.Event().wait(PAUSE)
 
     def _may_end(self, last_needed: float) -> bool:
         with self._lock:
@@ -139,7 +147,8 @@ class Hub:
 
     def _disconnect(self, listener: Listener | None) -> None:
         with self._lock:
-            self._listener = None
+            if self._listener is listener:  # else the next thread has its own already
+                self._listener = None
         if listener is not None:
             listener.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from datetime import datetime
@@ -250,12 +251,17 @@ class AsyncResult(Generic[R]):
             present = await asyncio.to_thread(self._record)
             if present is None or not present.state.final:
                 self._may_wait(present, disable_sync_subtasks)
+        if timeout is not None and timeout <= 0:  # no time to hear of it: ask once, as `get` does
+            import asyncio
+
+            await asyncio.to_thread(self._record)
         if self._final is not None:
             return self._outcome(self._final, propagate)
-        async for record in _afollow(self._home, [self.id], timeout, None):
-            _, found = cast("tuple[str, Record | None]", record)
-            if found is None or found.state.final:
-                return self._outcome(self._known(self._kept(found)), propagate)
+        async for news in _afollow(self._home, [self.id], timeout, None):
+            if news is None:  # woken a moment too early, as uvloop's timers may
+                continue
+            if news[1] is None or news[1].state.final:
+                return self._outcome(self._known(self._kept(news[1])), propagate)
         raise AssertionError("a task that is followed ends, or the wait times out")  # pragma: no cover
 
     def __await__(self) -> Generator[Any, None, R]:
@@ -278,10 +284,11 @@ class AsyncResult(Generic[R]):
         return record
 
     def _wait(self, timeout: float | None) -> Record:
-        for found in _follow(self._home, [self.id], timeout, None):
-            _, record = cast("tuple[str, Record | None]", found)
-            if record is None or record.state.final:
-                return self._known(self._kept(record))
+        for news in _follow(self._home, [self.id], timeout, None):
+            if news is None:  # woken a moment too early
+                continue
+            if news[1] is None or news[1].state.final:
+                return self._known(self._kept(news[1]))
         raise AssertionError("a task that is followed ends, or the wait times out")  # pragma: no cover
 
     def _outcome(self, record: Record, propagate: bool) -> R:
@@ -446,7 +453,7 @@ async def _afollow(
     deadline = _Deadline(home.clock, timeout, tick, len(left))
 
     def hear(task_id: str, record: Record | None) -> None:
-        if not loop.is_closed():
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits there any more
             loop.call_soon_threadsafe(news.put_nowait, (task_id, record))
 
     with home.hub.follow(ids, hear):

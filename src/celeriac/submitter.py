@@ -6,6 +6,7 @@ more callers, the larger the batches, and no event loop ever waits for the store
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -108,7 +109,7 @@ def _answer(parcels: Sequence[_Parcel], error: BaseException | None) -> None:
     for parcel in parcels:
         by_loop[parcel.loop].append(parcel.future)
     for loop, futures in by_loop.items():
-        if not loop.is_closed():
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits there any more
             loop.call_soon_threadsafe(_resolve, futures, error)
 
 
