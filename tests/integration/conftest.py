@@ -73,6 +73,7 @@ def isolated(url_of: Callable[[str], str]) -> Iterator[Callable[..., AbstractCon
     @contextmanager
     def isolated(kind: str = "memory", **options) -> Iterator[Celeriac]:
         app = isolated_jobs.app
+        app.close()  # a result of the test before may have opened its store again
         app.conf.update(broker_url=url_of(kind), namespace=f"isolated-{next(_numbers)}")
         try:
             with app.embedded(**options):
