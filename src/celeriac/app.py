@@ -20,7 +20,7 @@ from celeriac.config import Config
 from celeriac.context import current_run
 from celeriac.current import set_current_application, shared_tasks
 from celeriac.discovery import import_object, project_directory, related_module
-from celeriac.errors import ConfigurationError, NotRegistered
+from celeriac.errors import BrokerUnavailable, ConfigurationError, NotRegistered
 from celeriac.hub import Hub
 from celeriac.jobs import TaskJob
 from celeriac.making import BoundDecorator, PlainDecorator, check_clash, make_task, prepare
@@ -91,6 +91,7 @@ class Celeriac:
         self._lock = threading.RLock()
         self._pid = 0
         self._broker: Broker | None = None
+        self._cut_off = ""
         self._impatient: Broker | None = None
         self._hub: Hub | None = None
         self._submitter: Submitter | None = None
@@ -278,6 +279,8 @@ class Celeriac:
 
     def _connect(self, **options: Any) -> Broker:
         self._check_backend()
+        if self._cut_off:
+            raise BrokerUnavailable(self._cut_off)
         return connect(self.broker_url, **{**self.store_options, **options})
 
     def _impatient_broker(self) -> Broker:
@@ -315,6 +318,10 @@ class Celeriac:
             if self._submitter is None:
                 self._submitter = Submitter(broker, self.clock.now)
             return self._submitter
+
+    def cut_off(self, reason: str) -> None:
+        """Refuse every use of the store, in a process that cannot reach the one that is meant."""
+        self._cut_off = reason
 
     def close(self) -> None:
         """Let go of threads, connections and files; the next use opens them again."""

@@ -141,6 +141,10 @@ class Config:
         """Say where the value of *name* came from: "default", "environment …" or "code"."""
         return str(self.__dict__["_origins"].get(name, "default"))
 
+    def changed(self) -> dict[str, Any]:
+        """Return the settings that code has set, for a process that shall have the same."""
+        return {name: self[name] for name in self if self.origin(name) == "code"}
+
     def update(self, *others: Mapping[str, Any], **settings: Any) -> None:
         """Set many at once; all or none.
 

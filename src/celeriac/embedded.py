@@ -26,13 +26,6 @@ def jobs_of(app: Any) -> dict[str, Job]:
     return {name: TaskJob(task, app.conf) for name, task in app.tasks.items()}
 
 
-def load_table(reference: str) -> tuple[Mapping[str, Job], Moments]:
-    """Make the table of tasks in a fresh process; *reference* is `module:attribute` of the application."""
-    app = load_app(reference)
-    app.import_modules()
-    return jobs_of(app), app.moments
-
-
 def reference_of(app: Any) -> str | None:
     """Return `module:attribute` under which a fresh process finds *app*; None when no module has it."""
     for name, module in list(sys.modules.items()):
@@ -42,13 +35,26 @@ def reference_of(app: Any) -> str | None:
     return None
 
 
-def _load(app_reference: str | None, main: str) -> tuple[Mapping[str, Job], Moments]:
-    if app_reference is None:
+def load_table(
+    reference: str | None, main: str, settings: Mapping[str, Any]
+) -> tuple[Mapping[str, Job], Moments]:
+    """Make the table of tasks in a fresh process, where nothing but modules was imported yet.
+
+    Args:
+        reference: `module:attribute` of the application; None when no module has it.
+        settings: what code has set in the parent, perhaps after the modules were imported.
+    """
+    if reference is None:
         raise ConfigurationError(
             f"a task with executor='process' runs in a fresh process, which must find the application "
             f"{main!r}: make it a global name of a module"
         )
-    return load_table(app_reference)
+    app = load_app(reference)
+    app.import_modules()
+    app.conf.update(settings)
+    if app.broker_url.startswith("memory:"):
+        app.cut_off("a memory:// store is one process's own: a task with executor='process' cannot reach it")
+    return jobs_of(app), app.moments
 
 
 def options_of(app: Any, **given: Any) -> WorkerOptions:
@@ -84,7 +90,7 @@ def build_worker(
         moments=app.moments,
         clock=app.clock,
         options=options,
-        loader=partial(_load, reference or reference_of(app), app.main),
+        loader=partial(load_table, reference or reference_of(app), app.main, app.conf.changed()),
         overseer=overseer,
         first=first,
     )

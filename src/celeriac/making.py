@@ -80,8 +80,14 @@ def _called(function: Any) -> str:
 
 def name_of(function: Any, main: str) -> str:
     """Return the name that a task made of *function* gets by itself."""
-    module = function.__module__
+    module = _module_of(function)
     return f"{main if module == '__main__' else module}.{function.__qualname__}"
+
+
+def _module_of(function: Any) -> str:
+    """Return the name of *function*'s module; a spawned process knows a script under another one."""
+    module: str = function.__module__
+    return "__main__" if module == "__mp_main__" else module
 
 
 def prepare(task: Task[Any, Any], app: Any, main: str) -> None:
@@ -105,8 +111,7 @@ def prepare(task: Task[Any, Any], app: Any, main: str) -> None:
 def _source(task: Task[Any, Any]) -> str:
     """Say where *task* was written, so that importing a module twice is not a clash of names."""
     origin = getattr(type(task), "__wrapped__", type(task))
-    module = "__main__" if origin.__module__ == "__mp_main__" else origin.__module__
-    return f"{module}.{origin.__qualname__}"
+    return f"{_module_of(origin)}.{origin.__qualname__}"
 
 
 def check_clash(known: Task[Any, Any] | None, task: Task[Any, Any]) -> None:

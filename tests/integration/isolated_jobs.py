@@ -4,7 +4,6 @@ import asyncio
 import ctypes
 import os
 import signal
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -161,8 +160,10 @@ async def clean_up_async(path: str) -> str:
 
 
 @isolated
-def modules() -> bool:
-    return "tests.integration.isolated_jobs" in sys.modules
+def send_another() -> tuple[str, str | None]:
+    """Send a task from inside an isolated process."""
+    result = where.delay()
+    return result.id, result.queue
 
 
 @isolated

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import subprocess
 import sys
 import time
 
@@ -10,6 +11,7 @@ import pytest
 
 from celeriac import Middleware
 from celeriac.errors import (
+    BrokerUnavailable,
     EncodeError,
     Rejected,
     TaskFailed,
@@ -52,6 +54,41 @@ def test_request_current_task_and_progress_are_there(isolated, tmp_path, kind):
         assert (update.current, update.total, update.status) == (1, 2, "half")
         (tmp_path / "go").touch()
         assert result.get(timeout=SOON) == "done"
+
+
+@pytest.mark.parametrize("kind", STORES[1:])
+def test_what_it_sends_goes_to_the_store_that_the_parent_was_given(isolated, kind):
+    with isolated(kind, concurrency=2) as app:
+        task_id, queue = jobs.send_another.delay().get(timeout=SOON)
+        child = app.AsyncResult(task_id)
+        assert child.get(timeout=SOON)
+        assert queue == child.queue
+
+
+def test_on_a_store_of_one_process_it_cannot_send(isolated):
+    with isolated("memory"), pytest.raises(BrokerUnavailable, match="memory://"):
+        jobs.send_another.delay().get(timeout=SOON)
+
+
+def test_a_script_can_have_isolated_tasks(tmp_path):
+    (tmp_path / "script.py").write_text(
+        "import os\n"
+        "from celeriac import Celeriac\n"
+        "app = Celeriac('proj', broker='memory://')\n"
+        "@app.task(executor='process', crash_limit=0)\n"
+        "def work():\n"
+        "    return os.getpid()\n"
+        "if __name__ == '__main__':\n"
+        "    with app.embedded():\n"
+        "        assert work.delay().get(timeout=30) != os.getpid()\n"
+        "    print(work.name)\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+
+    assert (done.stdout, done.returncode) == ("proj.work\n", 0), done.stderr
 
 
 def test_control_retries_and_errors_work(isolated):
