@@ -115,3 +115,23 @@ def test_what_one_step_does_not_finish_is_tended_at_once(store, keeper, clock, m
     keeper.keep()
 
     assert answers == []
+
+
+def test_much_to_tend_does_not_keep_leases_from_being_renewed(store, keeper, clock):
+    clock.advance(TEND_PERIOD)
+    keeper.keep()
+    slow = 40
+
+    def tend(now, limit=1000):
+        nonlocal slow
+        slow -= 1
+        clock.advance(0.5)
+        return Tended(dropped=limit, more=slow > 0)
+
+    store.tend = tend
+    while slow:
+        clock.advance(0.1)
+        keeper.keep()
+
+    assert store.beats >= 10
+    assert [worker.id for worker in store.workers(clock.now()) if worker.id == "ours"] == ["ours"]

@@ -74,9 +74,12 @@ class Keeper:
             log.warning("workers died", extra={"workers": len(dead), "tasks": held})
 
     def _tend(self) -> None:
+        """Tend until all is done, or leases are due again: a day's old records must not cost them."""
         more = True
         while more:
             done = self._broker.tend(self._clock.now())
-            more = done.more
+            more = done.more and self._clock.monotonic() < self._next_beat
             if done.buried:
                 log.warning("leases ran out", extra={"workers": len(done.buried), "tasks": done.recovered})
+        if done.more:
+            self._next_tend = 0.0
