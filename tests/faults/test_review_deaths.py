@@ -33,3 +33,30 @@ def test_a_process_whose_loop_is_blocked_past_a_hard_limit_is_replaced_and_ends(
     assert type(late.get(10, propagate=False)).__name__ == "TimeLimitExceeded"
     wait_until(lambda: blocked not in worker.children(), what="the blocked process to end")
     assert tasks.add.delay(1, 2).get(8) == 3
+
+
+APPLICATION = """
+from celeriac import Celeriac
+app = Celeriac("shop")
+@app.task(name="tests.faults.shop.add")
+def add(x, y):
+    return x + y
+"""
+
+
+def test_a_deploy_that_breaks_the_import_for_a_moment_does_not_end_a_running_worker(
+    shop, start_worker, tmp_path
+):
+    module = tmp_path / "deployed.py"
+    module.write_text(APPLICATION)
+    worker = start_worker("--processes", "1", app="deployed:app", cwd=str(tmp_path))
+    until_workers(shop, 1)
+    [child] = worker.children()
+
+    module.write_text("<<<<<<< half a deploy")
+    worker.kill_child(child.pid)
+    wait_until(lambda: worker.log.count("process died") > 1, 20, what="the import to fail")
+    module.write_text(APPLICATION)
+
+    assert tasks.add.delay(1, 2).get(30) == 3
+    assert worker.process.poll() is None

@@ -29,6 +29,7 @@ from celeriac.worker.log import log, set_up_logging
 OVERDUE: Final = 3.0  # seconds after a hard limit, or a stop request, at which a process is taken to hang
 QUICK_DEATH: Final = 3.0  # a process that lived for less is replaced after a pause
 LONGEST_PAUSE: Final = 30.0
+AFTER_FAILURE: Final = 2.0
 LAST_TRIP: Final = 1 << 40  # the number of a trip that is made for a process that is dead
 KILL_AFTER: Final = 6.0  # seconds after the grace period at which a process that does not end is killed
 
@@ -106,6 +107,7 @@ class Supervisor:
         self._code = EXIT_OK
         self._away = False
         self._started = False
+        self._worked = False  # once one has, what keeps the next from starting is taken to pass
 
     # --- life ---------------------------------------------------------------------------------------
 
@@ -224,6 +226,7 @@ class Supervisor:
         return [child.worker for child in self._children if child.worker is not None]
 
     def _on_enlisted(self, child: _Child, worker: str) -> None:
+        self._worked = True
         child.ids.append(worker)
         del child.ids[:-8]
 
@@ -256,10 +259,19 @@ class Supervisor:
             "loglevel": self._loglevel,
             "descriptor": theirs.fileno(),
         }
-        process = subprocess.Popen(  # noqa: S603 - our own module, by our own interpreter
-            [*self._command, json.dumps(order)], pass_fds=[theirs.fileno()], env=self._environment
-        )
-        theirs.close()
+        try:
+            process = subprocess.Popen(  # noqa: S603 - our own module, by our own interpreter
+                [*self._command, json.dumps(order)], pass_fds=[theirs.fileno()], env=self._environment
+            )
+        except OSError as error:  # no process or no memory is left: later, perhaps
+            ours.close()
+            if not self._started:
+                raise
+            log.error("no process can be started", extra={"index": index, "reason": str(error)})
+            self._starts.append((time.monotonic() + AFTER_FAILURE, index))
+            return
+        finally:
+            theirs.close()
         self._started = True
         self._children.append(_Child(index, process, Channel(ours)))
 
@@ -288,7 +300,7 @@ class Supervisor:
     def _bury(self, child: _Child, code: int) -> None:
         if child.ids:
             self._unburied.append((child.ids, _how(code)))
-        if child.exit_code is not None and not child.ids:
+        if child.exit_code is not None and not self._worked:
             self._code = child.exit_code
             self.stop()
         elif not child.retiring and not self._stopping:

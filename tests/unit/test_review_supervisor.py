@@ -1,0 +1,36 @@
+"""The supervisor's own failures: it goes on when the machine has no process left for it."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from celeriac.brokers.memory import MemoryBroker
+from celeriac.worker.supervisor import Supervisor
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise BlockingIOError(11, "Resource temporarily unavailable")
+
+
+def a_supervisor() -> Supervisor:
+    return Supervisor("proj:app", connect=lambda *_: MemoryBroker())
+
+
+def test_a_replacement_that_cannot_be_started_is_tried_again_later(monkeypatch):
+    supervisor = a_supervisor()
+    supervisor._started = True
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+
+    supervisor._start(3)
+
+    assert supervisor._children == []
+    assert [index for _, index in supervisor._starts] == [3]
+
+
+def test_a_worker_whose_first_process_cannot_be_started_says_so(monkeypatch):
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+
+    with pytest.raises(BlockingIOError):
+        a_supervisor()._start(0)
