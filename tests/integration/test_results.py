@@ -437,3 +437,16 @@ def test_results_are_equal_by_their_ids(memory_app):
     assert result == memory_app.AsyncResult(result.id) == AsyncResult(result.id, Celeriac("other"))
     assert result != result.id
     assert repr(result) == f"<AsyncResult: {result.id}>"
+
+
+def test_waiting_asks_the_store_nothing_while_nothing_happens(app, monkeypatch):
+    task = app.task(lambda: 1)
+    results = [task.delay() for _ in range(100)]
+    asked = []
+    get = app.broker.get
+    monkeypatch.setattr(app.broker, "get", lambda ids: asked.append(len(ids)) or get(ids))
+
+    with pytest.raises(WaitTimeout):
+        list(app.updates(results, timeout=1.5))
+
+    assert len(asked) <= 1
