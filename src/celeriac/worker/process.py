@@ -202,6 +202,7 @@ class Worker:
             self._hurry.set()
             with self._emptied:
                 self._emptied.notify_all()
+        self._courier.stop_claiming()  # first: what is claimed from here on would only be given back
         self._stopping.set()
         with self._guard:
             if self._stopper is None:
@@ -220,7 +221,6 @@ class Worker:
         return self._stopper is not None and not self._stopper.is_alive()
 
     def _stop(self) -> None:
-        self._courier.stop_claiming()
         self.started.wait(START_TIMEOUT)
         if self.failure is not None:
             return
