@@ -49,7 +49,10 @@ class Middleware:
         """Worker *worker* starts: told once, in its first process, before that one's `on_process_init`."""
 
     def on_process_init(self, worker: str) -> None:
-        """A worker process has started; runs in it, before the first claim."""
+        """A process that runs tasks has started; runs in it, before the first of them.
+
+        That is each worker process, and each isolated one (`executor="process"`).
+        """
 
     def on_worker_ready(self, worker: str) -> None:
         """A worker process is about to claim."""

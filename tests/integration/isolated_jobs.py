@@ -8,13 +8,24 @@ import time
 from pathlib import Path
 from typing import Any
 
-from celeriac import Celeriac, Ignore, Reject, Task, current_task
+from celeriac import Celeriac, Ignore, Middleware, Reject, Task, current_task
 from celeriac.errors import SoftTimeLimitExceeded
 
 time.sleep(float(os.environ.get("SLOW_IMPORT", "0")))  # as a large application would
 
 app = Celeriac("isolated", broker="memory://", set_as_current=False)
 isolated = app.task(executor="process")
+
+
+begun_as: list[str] = []
+
+
+class Watcher(Middleware):
+    def on_process_init(self, worker: str) -> None:
+        begun_as.append(worker)
+
+
+app.add_middleware(Watcher())
 
 
 class OddError(BaseException):
@@ -35,6 +46,11 @@ def wait_long(path: str) -> None:
 @isolated
 def where() -> int:
     return os.getpid()
+
+
+@isolated
+def begun() -> list[str]:
+    return begun_as
 
 
 @isolated

@@ -56,6 +56,13 @@ def test_request_current_task_and_progress_are_there(isolated, tmp_path, kind):
         assert result.get(timeout=SOON) == "done"
 
 
+def test_its_process_tells_middleware_that_it_has_begun(isolated):
+    with isolated(concurrency=1):
+        result = jobs.begun.delay()
+        hostname = jobs.begun.delay().get(timeout=SOON)
+        assert result.get(timeout=SOON) == hostname == [jobs.app.broker.workers(0.0)[0].name]
+
+
 @pytest.mark.parametrize("kind", STORES[1:])
 def test_what_it_sends_goes_to_the_store_that_the_parent_was_given(isolated, kind):
     with isolated(kind, concurrency=2) as app:

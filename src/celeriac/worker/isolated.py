@@ -91,11 +91,11 @@ _decode_news: Final = msgspec.msgpack.Decoder(_Ready | _Unfit | _Progress | _End
 class _Child:
     """A child process and the pipe to it."""
 
-    def __init__(self, loader: Loader) -> None:
+    def __init__(self, loader: Loader, hostname: str) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(
-            target=serve, args=(loader, theirs), daemon=True, name="celeriac-isolated"
+            target=serve, args=(loader, theirs, hostname), daemon=True, name="celeriac-isolated"
         )
         self.process.start()
         theirs.close()
@@ -165,7 +165,7 @@ class IsolatedPool(ThreadPool):
         if child is not None and not child.process.is_alive():
             child.end()
             child = None
-        child = child or _Child(self._loader)
+        child = child or _Child(self._loader, run.hostname)
         with self._children:
             self._busy[run.id] = child
         return child
@@ -308,7 +308,7 @@ class _PipeReporter:
             self._changed.notify_all()
 
 
-def serve(loader: Loader, pipe: Connection) -> None:
+def serve(loader: Loader, pipe: Connection, hostname: str) -> None:
     """Run orders from *pipe* until it ends; the main function of a child."""
     os.setsid()  # so that killing this process's group kills what its tasks have started
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -324,6 +324,7 @@ def serve(loader: Loader, pipe: Connection) -> None:
         info = ErrorInfo.of(error)
         reporter.send(_Unfit(f"a fresh process could not load the application: {info.type}: {info.message}"))
         return
+    _tell_init(moments, hostname)
     runner = Runner(moments, SystemClock())
     reporter.send(_Ready())
     while True:
@@ -341,6 +342,14 @@ def serve(loader: Loader, pipe: Connection) -> None:
         current.clear()
         reporter.postponed = None
         reporter.send(_Ended(settlement))
+
+
+def _tell_init(moments: Moments, hostname: str) -> None:
+    for call in moments["on_process_init"]:
+        try:
+            call(hostname)
+        except Exception as error:  # noqa: BLE001 - user code
+            log.error("hook failed", extra={"hook": "on_process_init"}, exc_info=error)
 
 
 def _run(runner: Runner, run: Run) -> Settlement:
