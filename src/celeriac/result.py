@@ -14,6 +14,7 @@ from celeriac import codec, states
 from celeriac.broker import Broker
 from celeriac.clock import Clock, as_datetime
 from celeriac.context import current_run
+from celeriac.current import current_application
 from celeriac.errors import DecodeError, UnknownTask, WouldDeadlock
 from celeriac.errors import TimeoutError as WaitTimeout
 from celeriac.hub import Hub
@@ -95,13 +96,16 @@ class AsyncResult(Generic[R]):
     Reading an attribute asks the store, until the task has ended; then the answer is kept.
 
     Args:
-        id: the task's id. home: the application (`app.AsyncResult` fills it in).
+        id: the task's id.
+        home: the application; None takes the current one.
     """
 
-    def __init__(self, id: str, home: Home, *, kind: Any = None, record: Record | None = None) -> None:
+    def __init__(
+        self, id: str, home: Home | None = None, *, kind: Any = None, record: Record | None = None
+    ) -> None:
         self.id = id
         self.task_id = id
-        self._home = home
+        self._home: Home = current_application() if home is None else home
         self._kind = kind
         self._final = record
 
@@ -427,7 +431,7 @@ def _follow(
     """Yield id and record at each change until all have ended; None at each *tick* without a change."""
     news: queue.SimpleQueue[tuple[str, Record | None]] = queue.SimpleQueue()
     left = set(ids)
-    deadline = _Deadline(home.clock, timeout, tick, len(left))
+    deadline = _Deadline(home.clock, timeout, tick, left)
     with home.hub.follow(ids, lambda task_id, record: news.put((task_id, record))):
         while left:
             try:
@@ -437,6 +441,7 @@ def _follow(
                 yield None
                 continue
             if found[0] in left:
+                deadline.note(*found)
                 if found[1] is None or found[1].state.final:
                     left.discard(found[0])
                 yield found
@@ -450,7 +455,7 @@ async def _afollow(
     loop = asyncio.get_running_loop()
     news: asyncio.Queue[tuple[str, Record | None]] = asyncio.Queue()
     left = set(ids)
-    deadline = _Deadline(home.clock, timeout, tick, len(left))
+    deadline = _Deadline(home.clock, timeout, tick, left)
 
     def hear(task_id: str, record: Record | None) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits there any more
@@ -465,6 +470,7 @@ async def _afollow(
                 yield None
                 continue
             if found[0] in left:
+                deadline.note(*found)
                 if found[1] is None or found[1].state.final:
                     left.discard(found[0])
                 yield found
@@ -473,8 +479,9 @@ async def _afollow(
 class _Deadline:
     """How long a follower still waits."""
 
-    def __init__(self, clock: Clock, timeout: float | None, tick: float | None, count: int) -> None:
-        self._clock, self._timeout, self._tick, self._count = clock, timeout, tick, count
+    def __init__(self, clock: Clock, timeout: float | None, tick: float | None, left: set[str]) -> None:
+        self._clock, self._timeout, self._tick, self._left = clock, timeout, tick, left
+        self._last = states.UNKNOWN
         self._end = None if timeout is None else clock.monotonic() + timeout
 
     def pause(self) -> float | None:
@@ -487,5 +494,12 @@ class _Deadline:
     def check(self) -> None:
         """Raise if the time is over."""
         if self._end is not None and self._clock.monotonic() >= self._end:
-            what = "the task has" if self._count == 1 else f"the {self._count} tasks have"
+            one = next(iter(self._left), "")
+            what = (
+                f"task {one} ({self._last}) has" if len(self._left) == 1 else f"{len(self._left)} tasks have"
+            )
             raise WaitTimeout(f"{what} not ended within {self._timeout:g} s")
+
+    def note(self, _: str, record: Record | None) -> None:
+        """Remember what was heard last, for the error."""
+        self._last = states.UNKNOWN if record is None else record.outside

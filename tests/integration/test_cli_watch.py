@@ -70,7 +70,7 @@ def test_watch_gives_up_in_time(shop):
     answer = shop.cli("watch", *ids, "--timeout", "0.1")
 
     assert answer.code == 124
-    assert "the 2 tasks have not ended within 0.1 s" in answer.err
+    assert "2 tasks have not ended within 0.1 s" in answer.err
     assert answer.attempts[0].endswith(f"watch {ids[0]} {ids[1]}")
 
 

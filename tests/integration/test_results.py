@@ -10,6 +10,7 @@ import types
 import pytest
 
 from celeriac import AsyncResult, Celeriac
+from celeriac.current import set_current_application
 from celeriac.errors import (
     TaskFailed,
     TaskRevokedError,
@@ -450,3 +451,21 @@ def test_waiting_asks_the_store_nothing_while_nothing_happens(app, monkeypatch):
         list(app.updates(results, timeout=1.5))
 
     assert len(asked) <= 1
+
+
+def test_a_result_made_of_an_id_alone_belongs_to_the_current_application(memory_app):
+    set_current_application(memory_app)
+    work = memory_app.task(name="lone")(lambda: None)
+
+    sent = work.delay()
+
+    assert AsyncResult(sent.id).state == "PENDING"
+
+
+def test_a_wait_that_is_over_names_the_task_and_its_state(memory_app):
+    work = memory_app.task(name="slow")(lambda: None)
+
+    sent = work.delay()
+
+    with pytest.raises(WaitTimeout, match=rf"task {sent.id} \(PENDING\) has not ended"):
+        sent.get(timeout=0.05)

@@ -170,7 +170,13 @@ class Supervisor:
             grace = float(self._hello["grace"]) if first and self._hello else 0.0
             self._stop_by = time.monotonic() + grace + KILL_AFTER
             self._starts.clear()
-            log.info("stopping" if first else "stopping at once", extra={"processes": len(self._children)})
+            if first:
+                advice = "a second signal gives running tasks back at once"
+                log.warning(
+                    "stopping", extra={"processes": len(self._children), "seconds": grace, "hint": advice}
+                )
+            else:
+                log.warning("stopping at once", extra={"processes": len(self._children)})
             for child in self._children:
                 child.retiring = True
                 child.channel.send("stop", hurry=not first)
@@ -343,7 +349,7 @@ class Supervisor:
         except OperationalError as error:
             self._store_is_away(error)
         else:
-            self._away = False
+            self._away = self._away and not self._living()  # with nobody's lease to renew nothing was asked
 
     def _store_is_away(self, error: OperationalError) -> None:
         if not self._away:
