@@ -91,7 +91,7 @@ class Arguments:
         try:
             return codec.convert(value, kind, what=f"the argument {name!r} of {self._name}")
         except DecodeError as error:
-            raise InvalidArguments(str(error)) from error
+            raise InvalidArguments(str(error)) from None  # it says all; its chain is our own code
 
 
 def _kind_of(parameter: Parameter, hints: dict[str, Any]) -> Any:

@@ -105,7 +105,7 @@ class Config:
                 try:
                     self._set(name, _from_text(name, text), f"environment {variable}")
                 except ConfigurationError as error:
-                    raise ConfigurationError(f"the environment variable {variable}: {error}") from error
+                    raise ConfigurationError(f"the environment variable {variable}: {error}") from None
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -275,7 +275,7 @@ def _checked(name: str, value: Any) -> Any:
         checked = msgspec.convert(value, _types[name], strict=False)
     except msgspec.ValidationError as error:
         kind = _type_name(_hints()[name])
-        raise ConfigurationError(f"the setting {name!r} must be {kind}, not {value!r} ({error})") from error
+        raise ConfigurationError(f"the setting {name!r} must be {kind}, not {value!r} ({error})") from None
     least = _AT_LEAST.get(name)
     if least is not None and checked is not None and not checked >= least:
         raise ConfigurationError(f"the setting {name!r} must be at least {least:g}, not {value!r}")

@@ -65,7 +65,7 @@ def test_a_url_is_taken_apart(url, address):
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("redis://localhost/x", "must be a whole number, not 'x'"),
+        ("redis://localhost/x", "the number of its database must be a whole number, not 'x'"),
         ("redis://localhost?db=-1", "option db must be a whole number"),
         ("redis://localhost?socket_timeout=3", "unknown option 'socket_timeout'; known are clock, db"),
         ("redis://localhost?ssl_ca_certs=x", "unknown option 'ssl_ca_certs'"),

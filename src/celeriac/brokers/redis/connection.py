@@ -250,9 +250,12 @@ class Client:
     def _take(self, limit: float) -> Link:
         if self._pid != os.getpid():
             self._abandon()
+        link: Link | None
         try:
             link = self._idle.pop()
         except IndexError:
+            link = None
+        if link is None:  # not among the handlers: the error of a server that is away shall stand alone
             return self._new(limit)
         if link.socket_timeout != limit:
             link.limit(limit)

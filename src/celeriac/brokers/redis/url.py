@@ -71,7 +71,7 @@ def _parse(url: str) -> Address:
         if sentinel:
             where["service"] = path or _fail("the service's name is missing (…/service)")
         elif path:
-            options.setdefault("db", _whole(path))
+            options.setdefault("db", _database(path))
         if not sentinel and len(where["hosts"]) > 1:
             _fail("several hosts need redis+sentinel://")
     return Address(
@@ -139,6 +139,13 @@ def _whole(value: str) -> int:
     if not value.isdecimal():
         raise ValueError(f"must be a whole number, not {value!r}")
     return int(value)
+
+
+def _database(path: str) -> int:
+    try:
+        return _whole(path)
+    except ValueError as error:
+        raise ValueError(f"the number of its database {error}") from None
 
 
 def _flag(value: str) -> bool:
