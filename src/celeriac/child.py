@@ -78,6 +78,11 @@ def _fail(channel: Channel, error: CeleriacError, code: int) -> int:
 
 def _work(order: dict[str, Any], channel: Channel) -> int:
     app = override(load_app(order["reference"]), order["settings"])
+    if app.broker_url.startswith("memory:"):
+        raise ConfigurationError(
+            "a store in memory belongs to one process, so nobody could send to this worker; "
+            "use app.embedded(), or another store"
+        )
     import_tasks(app)
     if app.conf.worker_hijack_root_logger:
         set_up_logging(order["loglevel"])
@@ -126,6 +131,8 @@ def _wait_for_store(app: Any, stopped: threading.Event) -> bool:
             told = True
             stopped.wait(AWAY_PAUSE)
         else:
+            if told:
+                log.warning("store is back")
             return True
     return False
 

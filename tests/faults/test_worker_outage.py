@@ -49,6 +49,7 @@ def test_a_worker_starts_before_its_store(shop, server, tmp_path):
         wait_until(lambda: "store is away" in worker.log, 20, what="the worker to wait")
         server.start()
         until_workers(shop, 1)
+        wait_until(lambda: "store is back" in worker.log, what="the worker to say so")
         assert tasks.add.delay(1, 2).get(20) == 3
     finally:
         worker.kill()

@@ -324,6 +324,16 @@ def test_a_worker_needs_an_application(handed, tmp_path, monkeypatch):
 # --- what cannot begin --------------------------------------------------------------------------------
 
 
+def test_a_worker_refuses_a_store_in_memory_where_nobody_could_send_to_it(start, tmp_path):
+    (tmp_path / "shop.py").write_text("from celeriac import Celeriac\napp = Celeriac('x')\n")
+
+    with start("-A", "shop", "-b", "memory://", "worker") as worker:
+        code = worker.process.wait(30)
+
+    assert code == Exit.APPLICATION
+    assert "use app.embedded(), or another store" in worker.log
+
+
 def test_a_worker_without_its_module_ends_at_once(tmp_path):
     (tmp_path / "shop.py").write_text("from celeriac import Celeriac\napp = Celeriac('x')\n")
 
