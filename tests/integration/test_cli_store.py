@@ -59,9 +59,11 @@ def test_status_warns_of_tasks_that_nobody_takes(shop):
     shop.add.delay(1)
 
     answer = shop.cli("status")
+    shop.add.delay(2)
 
     assert answer.code == 8
     assert "no worker serves the queue default, where 1 task waits" in answer.err
+    assert "where 2 tasks wait\n" in shop.cli("status").err
     assert shop.cli("status", "--json").code == 8
 
 

@@ -44,10 +44,8 @@ def _unserved(
     for queue in queues:
         if queue.queued and queue.name not in served:
             name = check_queue_name(queue.name)
-            waits = count(queue.queued, "task")
-            found.append(
-                (f"no worker serves the queue {name}, where {waits} waits", (*app, "worker", "-Q", name))
-            )
+            waits = count(queue.queued, "task waits", "tasks wait")
+            found.append((f"no worker serves the queue {name}, where {waits}", (*app, "worker", "-Q", name)))
         elif queue.parked:
             waits = count(queue.parked, "task")
             found.append(
