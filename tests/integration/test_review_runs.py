@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import threading
 
@@ -73,3 +74,20 @@ def test_an_infinite_limit_leaves_the_limits_of_others_in_force(memory_app):
         assert free.delay().get(timeout=SOON) == "ended"
         with pytest.raises(TimeLimitExceeded):
             limited.delay().get(timeout=SOON)
+
+
+def test_tasks_that_another_one_cancelled_before_they_began_are_run_again(memory_app):
+    @memory_app.task
+    async def cancel_all():
+        for other in asyncio.all_tasks() - {asyncio.current_task()}:
+            other.cancel()
+
+    @memory_app.task
+    async def work():
+        return "done"
+
+    cancel_all.delay()
+    cancelled = [work.delay() for _ in range(3)]
+
+    with memory_app.embedded(concurrency=4):
+        assert [result.get(timeout=SOON) for result in cancelled] == ["done"] * 3

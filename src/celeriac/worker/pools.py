@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from celeriac.context import Run
-from celeriac.outcome import Settlement
+from celeriac.outcome import Settlement, Stopped
 from celeriac.worker.log import log
 from celeriac.worker.runner import Runner
 
@@ -268,7 +268,7 @@ class LoopPool:
         self._done = done
         self._room = room
         self._backlog: deque[Run] = deque()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], Run] = {}
         self.active = 0
 
     @property
@@ -329,7 +329,18 @@ class LoopPool:
             self.active += 1
             task = self._loop.create_task(self._serve(run))
             run.coroutine = task
-            self._tasks.add(task)
+            self._tasks[task] = run
+
+    def sweep(self) -> None:
+        """Give back runs whose coroutine somebody cancelled before its first step, so that no code saw it."""
+        if self._tasks:
+            self._on_loop(self._sweep)
+
+    def _sweep(self) -> None:
+        for task in [task for task in self._tasks if task.done()]:
+            run = self._tasks.pop(task)
+            self.active -= 1
+            self._done(run, self._runner.settle(run, run.verdict or Stopped()))
 
     async def _serve(self, run: Run) -> None:
         try:
@@ -341,7 +352,7 @@ class LoopPool:
             settlement = self._runner.settle_error(run, error)
         self.active -= 1
         if run.coroutine is not None:
-            self._tasks.discard(run.coroutine)
+            self._tasks.pop(run.coroutine, None)
         self._done(run, settlement)
         if self._backlog:
             self._start_some()

@@ -367,12 +367,14 @@ class Worker:
             run = self._held.get(settlement.id)
             if run is not None and run.delivery.fence == settlement.fence:
                 del self._held[settlement.id]
-        self._ended_tasks += len(settlements)
         if not self._held:
             with self._emptied:
                 self._emptied.notify_all()
         most = self.options.max_tasks
-        if most is not None and self._ended_tasks >= most:
+        if most is None:
+            return
+        self._ended_tasks += sum(settlement.verdict is not Verdict.RELEASE for settlement in settlements)
+        if self._ended_tasks >= most:
             self.retire(f"it has run {self._ended_tasks} tasks")
 
     def lost(self) -> str:
@@ -386,6 +388,8 @@ class Worker:
             run.void = True
             run.verdict = run.verdict or Stopped()
             run.pool.interrupt(run, _Shutdown("the lease on this task is lost"))
+        with self._emptied:  # a stop need not wait for what is not ours any more
+            self._emptied.notify_all()
         self.id = new_worker_id()
         self._enlist()
         return self.id
@@ -455,7 +459,8 @@ class Worker:
         return self._courier.report(run, Report(run.delivery.id, run.delivery.fence, state, meta, checkpoint))
 
     def _duty(self) -> None:
-        """What the courier does between trips: leases where nobody else renews them, and the memory limit."""
+        """What the courier does between trips: leases where nobody else renews them, lost runs, memory."""
+        self._async.sweep()
         if self._keeper is not None:
             self._keeper.keep()
         limit = self.options.max_memory_kib
