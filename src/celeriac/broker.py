@@ -274,7 +274,12 @@ class Broker(Backend):
         Claiming, after settling: first due tasks of all queues are promoted (at most 1,000), then
         queues are taken in the worker's order, in each the highest priority first, FIFO within. An
         expired task is cancelled, not claimed. A task whose name the worker does not know is
-        parked, not claimed, and met by no claim again until a worker that knows it enlists.
+        parked, not claimed, and one hungry worker that listens to its queue and knows its name is rung.
+
+        Unparking, before claiming, so that a worker that knows the name and was there all the time gets
+        the task: for each queue in the worker's order, of the parked tasks whose names it knows, name by
+        name (sorted), each name's in the order in which they were parked, up to *want* in all go to the
+        head of their line, keeping that order.
 
         The trip can be repeated: called again with the same *trip* number it settles nothing and answers
         with the same claims (those still held), also when the first answer was lost on the way.

@@ -82,6 +82,20 @@ def test_one_task_wakes_one_worker(broker, clock, enlist, hang):
     assert len(rung_among(bells)) == 1
 
 
+def test_a_parked_task_wakes_a_worker_that_knows_its_name(broker, clock, enlist, hang):
+    ignorant = enlist("worker-a")
+    strangers = [idle(enlist, hang, f"worker-b{n}")[1] for n in range(2)]
+    _, bell = idle(enlist, hang, "worker-c", names=("shop.strange",), queues=("mail", "default"))
+    broker.send([a_message(name="shop.strange", queue="other")], clock.now())  # nobody's
+    broker.send([a_message(name="shop.strange")], clock.now())
+    rung_among([*strangers, bell])
+
+    ignorant.claim()
+
+    assert rings(bell)
+    assert bell.heard()
+
+
 def test_many_tasks_wake_every_idle_worker(broker, clock, enlist, hang):
     bells = [idle(enlist, hang, f"worker-{n}")[1] for n in range(3)]
 

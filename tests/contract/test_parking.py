@@ -32,14 +32,46 @@ def test_a_parked_task_waits_for_a_worker_that_knows_its_name(broker, clock, enl
     assert ids(knowing.claim()) == [strange.id]
 
 
-def test_a_parked_task_is_met_by_no_claim_even_of_a_worker_that_would_know_it(broker, clock, enlist):
+def test_a_worker_that_was_there_all_the_time_gets_what_another_has_parked(broker, clock, enlist):
     knowing, ignorant = enlist("worker-b", names=("shop.strange",)), enlist("worker-a")
-    broker.send([a_message(name="shop.strange")], clock.now())
+    strange = messages(3, name="shop.strange")
+    broker.send(strange, clock.now())
+    assert ignorant.claim() == []
+
+    assert ids(knowing.claim(2)) == ids(strange[:2])
+
+    assert counts_of(broker) == (1, 0, 2, 1)
+    assert ids(knowing.claim(2)) == ids(strange[2:])
+
+
+def test_a_worker_takes_back_what_was_parked_to_the_head_of_its_line(broker, clock, enlist):
+    knowing, ignorant = enlist("worker-b", names=("shop.add", "shop.strange")), enlist("worker-a")
+    strange, urgent = a_message(name="shop.strange"), a_message(name="shop.strange", priority=9)
+    broker.send([strange, urgent], clock.now())
     ignorant.claim()
+    later = a_message()
+    broker.send([later], clock.now())
 
-    assert knowing.claim() == []  # it was parked after this one enlisted
+    assert ids(knowing.claim(3)) == [urgent.id, strange.id, later.id]
 
-    assert len(enlist("worker-c", names=("shop.strange",)).claim()) == 1
+
+def test_a_worker_leaves_alone_what_was_parked_in_queues_that_are_not_its_own(broker, clock, enlist):
+    knowing = enlist("worker-b", names=("shop.strange",), queues=("mail",))
+    broker.send([a_message(name="shop.strange")], clock.now())
+    enlist("worker-a").claim()
+
+    assert knowing.claim() == []
+    assert counts_of(broker) == (1, 0, 0, 1)
+
+
+def test_a_worker_without_room_takes_nothing_back(broker, clock, enlist):
+    knowing = enlist("worker-b", names=("shop.strange",))
+    broker.send([a_message(name="shop.strange")], clock.now())
+    enlist("worker-a").claim()
+
+    knowing.trip(want=0)
+
+    assert counts_of(broker) == (1, 0, 0, 1)
 
 
 def test_unparked_tasks_go_to_the_tail_in_the_order_in_which_they_were_parked(broker, clock, enlist):

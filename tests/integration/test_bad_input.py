@@ -62,7 +62,6 @@ def test_an_unknown_task_waits_for_a_worker_that_knows_it(app, alive):
         assert result.get(timeout=SOON) == 3
 
 
-@pytest.mark.xfail(reason="what an old worker has parked is unparked only when another worker enlists")
 def test_an_unknown_task_is_run_though_another_worker_does_not_know_it(app, alive):
     """As in a rolling deploy: old workers and new ones serve the same queue."""
     with app.embedded():

@@ -62,7 +62,7 @@ class MemoryBroker(Broker):
         self._lock = threading.RLock()
         self._tasks: dict[str, Task] = {}
         self._ready: defaultdict[tuple[str, int], deque[str]] = defaultdict(deque)
-        self._parked: defaultdict[str, deque[str]] = defaultdict(deque)
+        self._parked: defaultdict[tuple[str, str], deque[str]] = defaultdict(deque)  # by queue and name
         self._workers: dict[str, Holder] = {}
         self._watched: defaultdict[str, set[MemoryListener]] = defaultdict(set)
 
@@ -117,7 +117,8 @@ class MemoryBroker(Broker):
     def _leave_line(self, task: Task) -> None:
         if task.state is State.QUEUED:
             sent = task.message
-            line = self._parked[sent.name] if task.parked else self._ready[sent.queue, sent.priority]
+            parked = self._parked[sent.queue, sent.name]
+            line = parked if task.parked else self._ready[sent.queue, sent.priority]
             if sent.id in line:
                 line.remove(sent.id)
 
@@ -127,10 +128,11 @@ class MemoryBroker(Broker):
         if task.state.final:
             self._watched.pop(task.message.id, None)
 
-    def _ring(self, queue: str) -> None:
-        """Wake one idle worker of *queue*, if there is one."""
+    def _ring(self, queue: str, *, name: str | None = None) -> None:
+        """Wake one idle worker of *queue* (that knows the task *name*), if there is one."""
         for worker in self._workers.values():
-            if worker.hungry and queue in worker.info.queues and worker.bell is not None:
+            knows = name is None or name in worker.info.names
+            if worker.hungry and knows and queue in worker.info.queues and worker.bell is not None:
                 worker.hungry = False
                 worker.bell.ring(work=True)
                 return
@@ -143,9 +145,10 @@ class MemoryBroker(Broker):
             info = msgspec.structs.replace(worker, started=now, seen=now)
             holder = self._workers.setdefault(worker.id, Holder(info, 0.0))
             holder.info, holder.lease_ends = info, now + worker.lease
-            for name in sorted(worker.names & self._parked.keys()):
-                for task_id in self._parked.pop(name):
-                    self._queue(self._tasks[task_id])
+            for queue, name in sorted(self._parked, key=lambda key: (key[1], key[0])):
+                if name in worker.names:
+                    for task_id in self._parked.pop((queue, name)):
+                        self._queue(self._tasks[task_id])
 
     def exchange(
         self, worker: str, *, trip: int, finished: Sequence[Settlement] = (), want: int = 0, now: float
@@ -161,6 +164,7 @@ class MemoryBroker(Broker):
             if trip > holder.trip:
                 refused = self._settle(holder, finished, now)
                 self._promote(now, TEND_LIMIT)
+                self._unpark(holder, want)
                 claims = self._claim(holder, want, now)
                 holder.trip, holder.answered = trip, {task.message.id: task.fence for task in claims}
                 holder.hungry = len(claims) < want
@@ -235,6 +239,18 @@ class MemoryBroker(Broker):
     def _in(self, state: State) -> Iterable[Task]:
         return [task for task in self._tasks.values() if task.state is state]
 
+    def _unpark(self, holder: Holder, want: int) -> None:
+        """Take up to *want* parked tasks that *holder* knows back to the head of their lines."""
+        taken: list[Task] = []
+        for wanted in holder.info.queues:
+            for queue, name in sorted(self._parked):
+                if queue == wanted and name in holder.info.names:
+                    line = self._parked[queue, name]
+                    while line and len(taken) < want:
+                        taken.append(self._tasks[line.popleft()])
+        for task in reversed(taken):
+            self._queue(task, head=True)
+
     def _claim(self, holder: Holder, want: int, now: float) -> list[Task]:
         claims: list[Task] = []
         looks = want + TEND_LIMIT
@@ -256,7 +272,8 @@ class MemoryBroker(Broker):
             return False
         if sent.name not in holder.info.names:
             task.parked = True
-            self._parked[sent.name].append(sent.id)
+            self._parked[sent.queue, sent.name].append(sent.id)
+            self._ring(sent.queue, name=sent.name)
             return False
         task.state, task.started, task.worker = State.RUNNING, now, holder.info.id
         task.fence += 1
