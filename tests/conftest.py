@@ -7,6 +7,7 @@ need it; where CI or CELERIAC_REQUIRE_ALL is set it fails them.
 import json
 import os
 import re
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
@@ -30,6 +31,11 @@ FIXTURE_MARKS = {
 SCREENSHOTS = ROOT / "build" / "screenshots"
 
 failed_call = pytest.StashKey[bool]()
+
+# A shell starts what runs in its background with these ignored, and every process of a test would inherit that.
+for _number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.SIG_DFL)
 
 
 # --- What the machine offers -----------------------------------------------------------------------------

@@ -59,7 +59,8 @@ def main(argv: Sequence[str]) -> int:
     os.set_inheritable(order["descriptor"], False)  # programs that tasks start have no part in it
     channel = Channel(socket.socket(fileno=order["descriptor"]))
     sys.setswitchinterval(SWITCH_INTERVAL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the supervisor decides
+    for number in (signal.SIGINT, signal.SIGHUP):  # the terminal sends them to all; the supervisor decides
+        signal.signal(number, signal.SIG_IGN)
     try:
         return _work(order, channel)
     except ConfigurationError as error:

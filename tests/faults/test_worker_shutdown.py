@@ -60,6 +60,20 @@ def test_a_second_signal_gives_back_at_once(shop, start_worker, tmp_path):
     assert shop.broker.get([result.id])[0].state.name == "QUEUED"
 
 
+def test_a_closed_terminal_stops_a_worker_in_good_order(shop, start_worker, tmp_path):
+    worker = start_worker("--processes", "1")
+    result = tasks.wait_for.delay("go")
+    until_marked(tmp_path, "start")
+
+    worker.signal_all(signal.SIGHUP)
+    wait_until(lambda: "stopping" in worker.log, what="the worker to begin to stop")
+    (tmp_path / "go").touch()
+
+    assert worker.process.wait(20) == 0
+    assert result.get(1) == "go"
+    assert shop.broker.get([result.id])[0].crashes == 0
+
+
 def test_a_process_is_replaced_after_so_many_tasks(shop, start_worker):
     start_worker("--processes", "1", "--max-tasks-per-child", "5")
 

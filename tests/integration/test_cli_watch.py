@@ -19,10 +19,8 @@ def test_watch_writes_lines_until_all_have_ended(working):
         code = watch.end()
 
     assert code == 0
-    assert sorted(watch.lines[:2]) == [
-        f"{done.id}  SUCCESS  3",
-        f"{running.id}  PROGRESS  3/4  three \\x1b[31m of four",
-    ]
+    assert f"{done.id}  SUCCESS  3" in watch.lines[:3]  # its progress may be on the way to the store yet
+    assert f"{running.id}  PROGRESS  3/4  three \\x1b[31m of four" in watch.lines[:3]
     assert watch.lines[-1] == f"{running.id}  SUCCESS  done"
 
 

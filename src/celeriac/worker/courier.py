@@ -249,7 +249,7 @@ class Courier(threading.Thread):
         batch: list[Settlement] = []
         while self._finished and len(batch) < MOST_AHEAD * 2:
             batch.append(self._finished.popleft())
-        self._measure(len(batch), now)
+        self._measure(max(0, len(batch) - len(taken)), now)  # what goes back was not done
         self._carried = batch
         self._want = 0 if taken else self._wanted()
         self._trip += 1

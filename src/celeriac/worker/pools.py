@@ -270,6 +270,12 @@ class LoopPool:
         self._backlog: deque[Run] = deque()
         self._tasks: dict[asyncio.Task[None], Run] = {}
         self.active = 0
+        self.blocked = False  # whether the loop was asked for a sign of life that it has not given yet
+
+    def doubt(self) -> None:
+        """Take the loop for blocked until it gives a sign of life: what it got now would only go back."""
+        self.blocked = True
+        self._on_loop(self._start_some)
 
     @property
     def backlog(self) -> int:
@@ -321,6 +327,7 @@ class LoopPool:
             log.debug("loop is closed")
 
     def _start_some(self) -> None:
+        self.blocked = False
         while self._backlog and self.active < self._room():
             try:
                 run = self._backlog.popleft()

@@ -294,6 +294,8 @@ class Worker:
 
     def room(self) -> int:
         """Return how many more tasks could start now."""
+        if self._async.blocked:
+            return 0
         if self._choked:
             if self._thread_room() <= self._threads.active:
                 return 0
@@ -347,7 +349,10 @@ class Worker:
         for pool in self._pools.values():
             if (oldest := pool.oldest()) is not None and oldest < older_than:
                 taken += pool.take_back()
-                self._choked = self._choked or pool is not self._async
+                if pool is self._async:
+                    self._async.doubt()
+                else:
+                    self._choked = True
         for run in taken:
             run.settled = True
         return [self._runner.settle(run, Stopped()) for run in taken]

@@ -153,7 +153,9 @@ class Supervisor:
             if number != signal.SIGCHLD:
                 self._signals += 1
 
-        numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
+        numbers = [signal.SIGTERM, signal.SIGINT, signal.SIGCHLD]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as `nohup` has it
+            numbers.append(signal.SIGHUP)
         before: list[Any] = [(number, signal.signal(number, on_signal)) for number in numbers]
         signal.set_wakeup_fd(mouth.fileno(), warn_on_full_buffer=False)
         return before
