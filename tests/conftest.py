@@ -32,7 +32,7 @@ SCREENSHOTS = ROOT / "build" / "screenshots"
 
 failed_call = pytest.StashKey[bool]()
 
-# A shell starts what runs in its background with these ignored, and every process of a test would inherit that.
+# A shell starts what runs in its background with these ignored, and a test's processes would inherit that.
 for _number in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, signal.SIG_DFL)
