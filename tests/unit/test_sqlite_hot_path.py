@@ -4,6 +4,7 @@ import pytest
 
 from celeriac.broker import WorkerInfo
 from celeriac.brokers.sqlite import SqliteBroker
+from celeriac.brokers.sqlite.transaction import Transaction
 from celeriac.message import Message
 from celeriac.outcome import Settlement
 from celeriac.states import State, Verdict
@@ -39,6 +40,20 @@ def test_an_idle_trip_writes_nothing(path, broker):
 
     for trip in range(2, 20):
         broker.exchange("w", trip=trip, want=4, now=NOW)
+
+    assert written(path) == before
+
+
+def test_an_idle_trip_writes_nothing_while_only_others_know_what_is_parked(path, broker):
+    broker.enlist(WorkerInfo("v", "v", names=frozenset({"shop.strange"}), queues=("mail",)), NOW)
+    broker.send([Message("a", "shop.strange")], NOW)
+    for worker in "wv":
+        broker.exchange(worker, trip=1, want=4, now=NOW)
+    before = written(path)
+
+    for trip in range(2, 20):
+        for worker in "wv":
+            broker.exchange(worker, trip=trip, want=4, now=NOW)
 
     assert written(path) == before
 
@@ -172,6 +187,24 @@ def test_a_bell_that_died_does_not_swallow_the_ring_for_another(broker):
     broker.send([Message("a", "shop.add")], NOW)
 
     assert second.heard()
+    for bell in bells:
+        bell.close()
+
+
+def test_a_bell_that_died_does_not_swallow_the_ring_for_another_that_knows_what_was_parked(broker):
+    bells = []
+    for name, known in (("u", "shop.strange"), ("x", "shop.other"), ("v", "shop.strange")):
+        broker.enlist(WorkerInfo(name, name, names=frozenset({known})), NOW)
+        bells.append(broker.bell(name))
+        broker.exchange(name, trip=1, want=0, now=NOW)
+    broker.send([Message("a", "shop.strange")], NOW)
+    for name in "uv":  # hungry since before it was parked, and not rung for it when it was sent
+        broker._store.write(Transaction.run, "exchange_trip", 2, True, name)
+    bells[0]._ear.close()  # the worker that is known longest was killed
+
+    broker.exchange("w", trip=1, want=1, now=NOW)
+
+    assert [bell.heard() for bell in bells[1:]] == [False, True]
     for bell in bells:
         bell.close()
 

@@ -114,7 +114,10 @@ class SqliteBroker(Broker):
         unwritten = self._unwritten.get(worker, 0)
         if trip < unwritten:
             return Exchanged()
-        idle = not peeked.ready and (peeked.due is None or peeked.due > now) and peeked.hungry == (want > 0)
+        claimable = (
+            peeked.ready or (peeked.parked and want > 0) or (peeked.due is not None and peeked.due <= now)
+        )
+        idle = not claimable and peeked.hungry == (want > 0)
         if trip > peeked.trip and (trip == unwritten or idle):
             self._unwritten[worker] = trip
             return Exchanged(stops=peeked.stops, due=peeked.due)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -43,6 +44,7 @@ class Peeked(msgspec.Struct, frozen=True):
     due: float | None
     stops: list[str]
     ready: bool
+    parked: bool
 
 
 def peek(transaction: Transaction, worker: str) -> Peeked | None:
@@ -50,9 +52,9 @@ def peek(transaction: Transaction, worker: str) -> Peeked | None:
     row = transaction.one("exchange_peek", worker)
     if row is None:
         return None
-    trip, hungry, due, stops, ready = row
+    trip, hungry, due, stops, ready, parked = row
     asked = transaction.column("stops_of", worker) if stops else []
-    return Peeked(trip, bool(hungry), due, asked, bool(ready))
+    return Peeked(trip, bool(hungry), due, asked, bool(ready), bool(parked))
 
 
 def exchange(
@@ -73,7 +75,7 @@ def exchange(
     row = transaction.one("exchange_worker", worker.id)
     if row is None:
         return _LOST
-    last, stops, due, listened = row
+    last, stops, due, listened, parked = row
     if trip < last:
         return Exchanged()
     transaction.news = bool(listened)
@@ -87,6 +89,8 @@ def exchange(
         if due is not None and due <= now:
             moves.promote(transaction, now, TEND_LIMIT)
             due = transaction.value("due_first")
+        if parked and want > 0:
+            _unpark(transaction, worker, want)
         claims = _claim(transaction, worker, trip, want, now)
         transaction.run("exchange_trip", trip, len(claims) < want, worker.id)
     asked = transaction.column("stops_of", worker.id) if stops else []
@@ -127,6 +131,20 @@ def _settle_quickly(
 # --- claim ------------------------------------------------------------------------------------------
 
 
+def _unpark(transaction: Transaction, worker: Known, want: int) -> None:
+    """Take up to *want* parked tasks that *worker* knows back to the head of their lines."""
+    names = sorted(transaction.column("exchange_parked", worker.id))
+    taken: list[tuple[int, str, int]] = []
+    for queue, name in itertools.product(worker.queues if names else (), names):
+        if len(taken) == want:
+            break
+        taken += transaction.all("exchange_unpark", name, queue, want - len(taken))
+    lines = Lines(transaction)
+    for seq, queue, priority in reversed(taken):
+        transaction.run("unpark", lines.head(queue, priority), seq)
+        transaction.ready(queue)
+
+
 def _claim(transaction: Transaction, worker: Known, trip: int, want: int, now: float) -> list[Delivery]:
     claims: list[Delivery] = []
     looks = want + TEND_LIMIT
@@ -159,4 +177,6 @@ def _set_aside(
         moves.finish(transaction, expired, State.CANCELLED, EXPIRED, now)
         unknown = [row for row in rows if not row[1] and row[3] not in names]
         transaction.many("exchange_park", [(row[3], lines.parked(row[3]), row[0]) for row in unknown])
+        for row in unknown:
+            transaction.parked(row[4], row[3])
     return good

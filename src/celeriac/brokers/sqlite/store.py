@@ -208,6 +208,8 @@ class Store:
         if transaction.queued:
             wanted = {queue: count for queue, count in transaction.queued.items() if count > 0}
             self._choose_workers(transaction, wanted)
+        if transaction.aside:
+            self._choose_knowing(transaction, transaction.aside)
         if transaction.news:
             listeners = transaction.all("listeners")
             if listeners and (newest := listeners[0][1] or 0) > self._told:
@@ -221,6 +223,17 @@ class Store:
                 wanted[queue] -= 1
                 transaction.run("bell_rung", worker)
                 transaction.rings.append(Ring(address, WORK, queue))
+
+    def _choose_knowing(self, transaction: Transaction, aside: dict[tuple[str, str], int]) -> None:
+        for worker, *told, address in transaction.all("bell_knowing"):
+            queues, names = map(from_json, told)
+            known = (
+                key for key, count in aside.items() if count > 0 and key[0] in queues and key[1] in names
+            )
+            if (key := next(known, None)) is not None:
+                aside[key] -= 1
+                transaction.run("bell_rung", worker)
+                transaction.rings.append(Ring(address, WORK, *key))
 
     def _ring(self, rings: Sequence[Ring]) -> None:
         """Ring; where a worker's bell is gone, another's instead. What was committed stands in any case."""
@@ -241,7 +254,10 @@ def _let_go(lock: Any) -> None:
 def _ring_others(transaction: Transaction, lost: Sequence[Ring]) -> None:
     for ring in lost:
         transaction.run("bell_lost", ring.address)
-        transaction.ready(ring.queue)
+        if ring.name is None:
+            transaction.ready(ring.queue)
+        else:
+            transaction.parked(ring.queue, ring.name)
 
 
 def _after_fork() -> None:

@@ -17,11 +17,12 @@ _UPDATED_AT_ONCE: Final = 256
 
 
 class Ring(NamedTuple):
-    """Whom to ring after a commit, and what for; *queue* is where the work is."""
+    """Whom to ring after a commit, and what for; *queue* is where the work is, *name* a parked task's."""
 
     address: str
     what: bytes
     queue: str = ""
+    name: str | None = None
 
 
 class Transaction:
@@ -29,21 +30,27 @@ class Transaction:
 
     Attributes:
         queued: how many tasks became ready, by queue: as many idle workers will be rung.
+        aside: how many tasks were parked, by queue and name: as many idle workers that know it will be rung.
         rings: whom to ring after the commit, and what for.
         news: whether there may be any for somebody; a verb that knows better says so.
     """
 
-    __slots__ = ("_cursor", "news", "queued", "rings")
+    __slots__ = ("_cursor", "aside", "news", "queued", "rings")
 
     def __init__(self, cursor: sqlite3.Cursor) -> None:
         self._cursor = cursor
         self.queued: dict[str, int] = {}
+        self.aside: dict[tuple[str, str], int] = {}
         self.rings: list[Ring] = []
         self.news = True
 
     def ready(self, queue: str, count: int = 1) -> None:
         """Note that *count* tasks of *queue* became ready to be claimed; fewer than none when some were."""
         self.queued[queue] = self.queued.get(queue, 0) + count
+
+    def parked(self, queue: str, name: str) -> None:
+        """Note that a task of *queue* was parked, for others that know its *name*."""
+        self.aside[queue, name] = self.aside.get((queue, name), 0) + 1
 
     def all(self, name: str, *values: Any) -> list[Row]:
         """Return all rows."""

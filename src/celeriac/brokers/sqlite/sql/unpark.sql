@@ -1,2 +1,2 @@
--- enlist: put a parked task back into its line. In: position, seq.
+-- enlist, exchange: put a parked task back into its line. In: position, seq.
 update tasks set parked = '', position = ? where seq = ?
