@@ -41,7 +41,8 @@ def test_lua_names_keys_as_python_does(redis_server):
         "line_key('q', '3')": KEYS.line("q", 3),
         "RECORD .. 'i'": KEYS.record("i"),
         "hungry_key('q')": KEYS.hungry("q"),
-        "parked_key('n')": KEYS.parked("n"),
+        "parked_key('q', 'n')": KEYS.parked("q", "n"),
+        "unknown_key('q')": KEYS.unknown("q"),
         "worker_key('w')": KEYS.worker("w"),
         "running_key('w')": KEYS.running("w"),
         "stops_key('w')": KEYS.stops("w"),
@@ -52,7 +53,7 @@ def test_lua_names_keys_as_python_does(redis_server):
         "DUE": KEYS.due,
         "EXPIRY": KEYS.expiry,
         "WORKERS": KEYS.workers,
-        "PARKED": KEYS.parked_names,
+        "PARKED": KEYS.parking,
     }
     source = (LUA / "include" / "keys.lua").read_text() + f"return {{ {', '.join(asked)} }}"
 
@@ -106,7 +107,8 @@ def given_every_kind_of_key(server) -> ManualClock:
     broker.close()
     kinds = {key.split(":")[1] for key in server.cli("KEYS", "*")}
     assert kinds == {
-        "schema", "counts", "due", "expiry", "workers", "parked", "t", "q", "p", "w", "r", "s", "n", "b", "h"
+        "schema", "counts", "due", "expiry", "workers", "parked",
+        "t", "q", "p", "u", "w", "r", "s", "n", "b", "h",
     }  # fmt: skip
     return clock
 
@@ -125,4 +127,44 @@ def test_a_worker_that_enlists_again_elsewhere_can_be_rung_there(redis_server):
 
     assert rings(bell)
     bell.close()
+    broker.close()
+
+
+def test_only_an_idle_worker_that_knows_the_name_is_rung_when_a_task_is_parked(redis_server):
+    redis_server.flush()
+    clock, broker = ManualClock(), RedisBroker(redis_server.url)
+    knowing = Courier(broker, clock, "knowing", names=("shop.strange",))
+    others = [Courier(broker, clock, f"other-{number}") for number in range(5)]
+    elsewhere = Courier(broker, clock, "elsewhere", names=("shop.strange",), queues=("mail",))
+    broker.send([a_message(name="shop.strange")], clock.now())
+    bells = [broker.bell(worker.id) for worker in (knowing, *others[1:], elsewhere)]
+    hungry = {knowing.id, elsewhere.id, *(worker.id for worker in others[1:])}
+    for worker in hungry:
+        redis_server.cli("HSET", KEYS.worker(worker), "h", "1")
+        redis_server.cli("SADD", KEYS.hungry("mail" if worker == elsewhere.id else "default"), worker)
+
+    assert others[0].claim() == []
+
+    rung = {worker for worker in hungry if redis_server.cli("EXISTS", KEYS.bell(worker))}
+    assert rung == {knowing.id}
+    assert len(redis_server.cli("SMEMBERS", KEYS.hungry("default"))) == 4
+    assert len(knowing.claim()) == 1
+    for bell in bells:
+        bell.close()
+    broker.close()
+
+
+def test_queues_and_names_with_colons_are_parked_apart(redis_server):
+    redis_server.flush()
+    clock, broker = ManualClock(), RedisBroker(redis_server.url)
+    ignorant = Courier(broker, clock, "ignorant", queues=("a", "a:b"))
+    left = Courier(broker, clock, "left", names=("b:c",), queues=("a",))
+    right = Courier(broker, clock, "right", names=("c",), queues=("a:b",))
+    one, other = a_message(name="b:c", queue="a"), a_message(name="c", queue="a:b")
+    broker.send([other, one], clock.now())
+    assert ignorant.claim_all() == []
+
+    assert [task.id for task in right.claim(5)] == [other.id]
+    assert [task.id for task in left.claim(5)] == [one.id]
+    assert redis_server.cli("EXISTS", KEYS.parking) == 0
     broker.close()

@@ -32,13 +32,14 @@ def _candidates(client: Client, keys: Keys) -> Iterator[str]:
     commands = [
         ("HKEYS", keys.counts),
         ("ZRANGE", keys.workers, 0, -1),
-        ("SMEMBERS", keys.parked_names),
+        ("SMEMBERS", keys.parking),
     ]
     counts, workers, parked = (_texts(reply) for reply in client.ask_all(commands))
     yield keys.schema
     yield from keys.shared
-    for queue in {"default", *(field.partition(":")[2] for field in counts)}:
+    for queue in {"default", *parked, *(field.partition(":")[2] for field in counts)}:
         yield keys.hungry(queue)
+        yield keys.unknown(queue)
         yield from (keys.line(queue, priority) for priority in range(10))
     for worker in workers:
         yield keys.worker(worker)
@@ -46,7 +47,9 @@ def _candidates(client: Client, keys: Keys) -> Iterator[str]:
         yield keys.stops(worker)
         yield keys.names(worker)
         yield keys.bell(worker)
-    yield from (keys.parked(name) for name in parked)
+    unknown = client.ask_all([("SMEMBERS", keys.unknown(queue)) for queue in parked])
+    for queue, names in zip(parked, map(_texts, unknown), strict=True):
+        yield from (keys.parked(queue, name) for name in names)
 
 
 def _texts(reply: Any) -> list[str]:

@@ -8,8 +8,9 @@ Every key has an owner and an end:
 | `{ns}:schema` | string | the layout's version | never |
 | `{ns}:t:<id>` | hash | a task's record | `retention` after it finished |
 | `{ns}:q:<priority>:<queue>` | list | ids of queued tasks | when empty |
-| `{ns}:p:<name>` | list | ids of tasks whose name nobody knew | when empty |
-| `{ns}:parked` | set | those names | when empty |
+| `{ns}:p:<queue> <name>` | list | ids of tasks that were parked, their name unknown | when empty |
+| `{ns}:u:<queue>` | set | the names of tasks parked in it | when empty |
+| `{ns}:parked` | set | the queues in which tasks are parked | when empty |
 | `{ns}:due` | sorted set | ids of scheduled tasks, by due time | when empty |
 | `{ns}:expiry` | sorted set | ids of waiting tasks that expire | when empty |
 | `{ns}:counts` | hash | how many tasks per queue and state | when all are 0 |
@@ -62,8 +63,8 @@ class Keys:
         self.due: Final = self.root + "due"
         self.expiry: Final = self.root + "expiry"
         self.workers: Final = self.root + "workers"
-        self.parked_names: Final = self.root + "parked"
-        self.shared: Final = (self.counts, self.due, self.expiry, self.workers, self.parked_names)
+        self.parking: Final = self.root + "parked"
+        self.shared: Final = (self.counts, self.due, self.expiry, self.workers, self.parking)
 
     def record(self, task_id: str) -> str:
         """The record of a task."""
@@ -73,9 +74,13 @@ class Keys:
         """The ids that wait in *queue* at *priority*."""
         return f"{self.root}q:{priority}:{queue}"
 
-    def parked(self, name: str) -> str:
-        """The ids of tasks called *name*, which nobody knew."""
-        return f"{self.root}p:{name}"
+    def parked(self, queue: str, name: str) -> str:
+        """The ids of tasks called *name* that are parked in *queue*; a space is in neither."""
+        return f"{self.root}p:{queue} {name}"
+
+    def unknown(self, queue: str) -> str:
+        """The names of tasks that are parked in *queue*."""
+        return f"{self.root}u:{queue}"
 
     def worker(self, worker: str) -> str:
         """What is known of a worker."""
@@ -123,6 +128,7 @@ _KINDS: Final = {
     "t:": "hash",
     "q:": "list",
     "p:": "list",
+    "u:": "set",
     "w:": "hash",
     "r:": "hash",
     "s:": "zset",

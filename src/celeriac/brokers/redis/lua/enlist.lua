@@ -21,8 +21,8 @@ for at = 10, #ARGV, 7000 do
 end
 call('ZADD', WORKERS, ARGV[6], worker)
 
-local function unpark(name)
-  local parked = parked_key(name)
+local function unpark(queue, name)
+  local parked = parked_key(queue, name)
   for _, id in ipairs(call('LRANGE', parked, 0, -1)) do
     local task = look(id)
     if task and task.state == WAITS then
@@ -32,13 +32,11 @@ local function unpark(name)
     end
   end
   call('DEL', parked)
-  call('SREM', PARKED, name)
+  strike_parked(queue, name)
 end
 
-if call('EXISTS', PARKED) == 1 then
-  for at = 10, #ARGV do
-    if call('SISMEMBER', PARKED, ARGV[at]) == 1 then unpark(ARGV[at]) end
-  end
+for _, queue in ipairs(call('SMEMBERS', PARKED)) do
+  for _, name in ipairs(parked_names(worker, queue)) do unpark(queue, name) end
 end
 write_all()
 return unparked

@@ -134,6 +134,37 @@ end
 
 -- --- claiming ---
 
+-- Add tasks of one name to *taken*, out of where they are parked, until it has as many as are wanted.
+local function unpark(queue, name, taken)
+  local looks = want + STALE
+  while #taken < want and looks > 0 do
+    local found = call('LPOP', parked_key(queue, name), math.min(want - #taken, looks))
+    if not found then break end
+    for _, id in ipairs(found) do
+      local task = look(id)
+      if task and task.state == WAITS then
+        count('p', queue, -1)
+        make_ready(task)
+        taken[#taken + 1] = task
+      end
+    end
+    looks = looks - #found
+  end
+  strike_parked(queue, name)
+end
+
+-- Take back to the heads of their lines what others have parked and this worker knows.
+local function take_back()
+  if call('EXISTS', PARKED) == 0 then return end
+  local taken = {}
+  for _, queue in ipairs(queues) do
+    for _, name in ipairs(parked_names(worker, queue)) do
+      if #taken < want then unpark(queue, name, taken) end
+    end
+  end
+  to_heads(taken)
+end
+
 local ids, names, fences, payloads, extras, groups, claimed = {}, {}, {}, {}, {}, {}, 0
 local known_names = {}
 
@@ -146,12 +177,33 @@ local function knows(name)
   return is_known
 end
 
+local just_parked = {} -- by queue and name: how many
+
 local function park(id, name, queue, priority)
   call('HSET', RECORD .. id, 's', WAITS)
-  call('RPUSH', parked_key(name), id)
-  call('SADD', PARKED, name)
+  call('RPUSH', parked_key(queue, name), id)
+  call('SADD', unknown_key(queue), name)
+  call('SADD', PARKED, queue)
   count(priority, queue, -1)
   count('p', queue, 1)
+  just_parked[queue] = just_parked[queue] or {}
+  just_parked[queue][name] = (just_parked[queue][name] or 0) + 1
+end
+
+-- Wake an idle worker for each task just parked, of those that know its name; others stay as they are.
+local function write_rings_of_parked()
+  for queue, parked in pairs(just_parked) do
+    local hungry = hungry_key(queue)
+    for _, idle in ipairs(call('SMEMBERS', hungry)) do
+      for name, tasks in pairs(parked) do
+        if tasks > 0 and call('SISMEMBER', names_key(idle), name) == 1 then
+          call('SREM', hungry, idle)
+          if wake(idle) then parked[name] = tasks - 1 end
+          break
+        end
+      end
+    end
+  end
 end
 
 local function answer(id, fence, name, payload, options, tally, checkpoint)
@@ -286,10 +338,14 @@ else
   settle()
   promote(LOOKS)
   write_tails()
-  if want > 0 then claim() end
+  if want > 0 then
+    take_back()
+    claim()
+  end
   all_ids = table.concat(ids, ' ')
   call('HSET', OURS, 't', trip, 'a', all_ids, 'h', is_hungry())
   write_counts()
+  write_rings_of_parked()
   write_rings()
   write_news()
 end

@@ -28,8 +28,8 @@ for priority = 9, 0, -1 do
   end
 end
 if purged < limit and call('HEXISTS', COUNTS, 'p:' .. queue) == 1 then
-  for _, name in ipairs(call('SMEMBERS', PARKED)) do
-    for _, id in ipairs(call('LRANGE', parked_key(name), 0, -1)) do
+  for _, name in ipairs(call('SMEMBERS', unknown_key(queue))) do
+    for _, id in ipairs(call('LRANGE', parked_key(queue, name), 0, -1)) do
       if purged < limit then purge(id, WAITS) end
     end
   end

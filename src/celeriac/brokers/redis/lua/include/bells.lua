@@ -20,6 +20,15 @@ local function is_fresh(seen, lease)
   return (tonumber(seen) or 0) + (tonumber(lease) or 0) / 2 > now
 end
 
+-- Ring a worker if it is hungry; say whether it will come for sure.
+local function wake(worker)
+  local known = call('HMGET', worker_key(worker), 'h', 'e', 'l')
+  if known[1] ~= '1' then return false end
+  call('HSET', worker_key(worker), 'h', 'r')
+  ring_worker(worker, 'work')
+  return is_fresh(known[2], known[3])
+end
+
 -- Workers that are busy by now, or gone, are still in the set; they are dropped here.
 local function write_rings()
   for queue, tasks in pairs(rings) do
@@ -27,12 +36,7 @@ local function write_rings()
     while tasks > 0 do
       local worker = call('SPOP', hungry)
       if not worker then break end
-      local known = call('HMGET', worker_key(worker), 'h', 'e', 'l')
-      if known[1] == '1' then
-        call('HSET', worker_key(worker), 'h', 'r')
-        ring_worker(worker, 'work')
-        if is_fresh(known[2], known[3]) then tasks = tasks - 1 end
-      end
+      if wake(worker) then tasks = tasks - 1 end
     end
   end
 end

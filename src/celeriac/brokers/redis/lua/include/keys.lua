@@ -12,7 +12,8 @@ local call, try = redis.call, redis.pcall
 
 local function line_key(queue, priority) return ROOT .. 'q:' .. priority .. ':' .. queue end
 local function hungry_key(queue) return ROOT .. 'h:' .. queue end
-local function parked_key(name) return ROOT .. 'p:' .. name end
+local function parked_key(queue, name) return ROOT .. 'p:' .. queue .. ' ' .. name end -- neither has a space
+local function unknown_key(queue) return ROOT .. 'u:' .. queue end
 local function worker_key(worker) return ROOT .. 'w:' .. worker end
 local function running_key(worker) return ROOT .. 'r:' .. worker end
 local function stops_key(worker) return ROOT .. 's:' .. worker end
@@ -30,4 +31,13 @@ local function in_chunks(command, key, arguments)
   for at = 1, #arguments, 7000 do
     call(command, key, unpack(arguments, at, math.min(at + 6999, #arguments)))
   end
+end
+
+-- The order of bytes, which is Python's order of texts; `<` would ask the server's locale.
+local function before(one, other)
+  for at = 1, math.min(#one, #other) do
+    local a, b = string.byte(one, at), string.byte(other, at)
+    if a ~= b then return a < b end
+  end
+  return #one < #other
 end

@@ -1,13 +1,5 @@
 -- Forget a worker and give what it held to others. Needs keys, counts, bells, lines, news, task.
 
-local function before(one, other)
-  for at = 1, math.min(#one, #other) do
-    local a, b = string.byte(one, at), string.byte(other, at)
-    if a ~= b then return a < b end
-  end
-  return #one < #other
-end
-
 local function recover(worker, body, revoked)
   local held, heads = {}, {}
   local runs = call('HGETALL', running_key(worker))

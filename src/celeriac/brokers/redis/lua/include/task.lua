@@ -52,6 +52,20 @@ local function leave_line(task)
   if call('LLEN', line) <= SHORT then call('LREM', line, 1, task.id) end
 end
 
+-- Forget that tasks of this name are parked in this queue when none is any more.
+local function strike_parked(queue, name)
+  if call('EXISTS', parked_key(queue, name)) == 1 then return end
+  call('SREM', unknown_key(queue), name)
+  if call('EXISTS', unknown_key(queue)) == 0 then call('SREM', PARKED, queue) end
+end
+
+-- Of the names whose tasks are parked in a queue those that a worker knows, sorted.
+local function parked_names(worker, queue)
+  local found = call('SINTER', names_key(worker), unknown_key(queue))
+  table.sort(found, before)
+  return found
+end
+
 -- Take a task out of whatever holds it; but from what its worker runs the caller takes it. *taken* is true
 -- when its id was taken from its line before.
 local function leave(task, taken)
@@ -64,9 +78,8 @@ local function leave(task, taken)
     call('ZREM', DUE, task.id)
     count('s', task.queue, -1)
   elseif state == WAITS then
-    local parked = parked_key(task.name)
-    call('LREM', parked, 1, task.id)
-    if call('EXISTS', parked) == 0 then call('SREM', PARKED, task.name) end
+    call('LREM', parked_key(task.queue, task.name), 1, task.id)
+    strike_parked(task.queue, task.name)
     count('p', task.queue, -1)
   end
   if task.expires then call('ZREM', EXPIRY, task.id) end
