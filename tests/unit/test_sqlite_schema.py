@@ -58,7 +58,8 @@ def test_the_file_and_its_companions_are_for_this_user_only(path, broker):
 def test_opening_again_changes_nothing(path, broker):
     broker.send([Message("a", "shop.add")], NOW)
 
-    SqliteBroker(f"sqlite:///{path}").open()
+    with closing(SqliteBroker(f"sqlite:///{path}")) as second:
+        second.open()
     broker.open()
 
     assert broker.get(["a"])[0] is not None

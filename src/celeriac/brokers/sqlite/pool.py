@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sqlite3
 import threading
@@ -41,10 +42,9 @@ class Pool:
         """Return a connection that nobody uses, at *moment* of the monotonic clock; `give` or `undo` it."""
         if moment - self._checked > _CHECK_EVERY:
             self._check_file(moment)
-        try:
+        with contextlib.suppress(IndexError):
             return self._idle.pop()
-        except IndexError:
-            return self._connect()
+        return self._connect()
 
     def give(self, connection: Connection) -> None:
         """Take back what `take` returned."""
