@@ -28,7 +28,8 @@ DEADLINE = 300.0
 SUPERVISE = (
     "import sys, json; from celeriac.brokers import connect; "
     "from celeriac.worker.supervisor import Supervisor; "
-    "sys.exit(Supervisor('benchmarks.work:app', json.loads(sys.argv[1]), connect=connect).run())"
+    "sys.exit(Supervisor('benchmarks.work:app', json.loads(sys.argv[1]), connect=connect, "
+    "loglevel='ERROR').run())"
 )
 
 
