@@ -28,11 +28,7 @@ def check_task_name(name: str) -> str:
     Raises:
         InvalidName: it may not.
     """
-    if isinstance(name, str) and _TASK_NAME.fullmatch(name):
-        return name
-    raise InvalidName(
-        f"{_shown(name)} cannot be a task name: use 1 to 255 letters, digits or any of _.:/@<>-"
-    )
+    return _checked(name, _TASK_NAME, "a task name: use 1 to 255 letters, digits or any of _.:/@<>-")
 
 
 def check_queue_name(name: str) -> str:
@@ -41,11 +37,7 @@ def check_queue_name(name: str) -> str:
     Raises:
         InvalidName: it may not.
     """
-    if isinstance(name, str) and _PLAIN_NAME.fullmatch(name):
-        return name
-    raise InvalidName(
-        f"{_shown(name)} cannot be a queue name: use 1 to 128 letters, digits or any of _.:@+=~-"
-    )
+    return _checked(name, _PLAIN_NAME, "a queue name: use 1 to 128 letters, digits or any of _.:@+=~-")
 
 
 def check_id(task_id: str) -> str:
@@ -54,11 +46,13 @@ def check_id(task_id: str) -> str:
     Raises:
         InvalidName: it may not.
     """
-    if isinstance(task_id, str) and _PLAIN_NAME.fullmatch(task_id):
-        return task_id
-    raise InvalidName(
-        f"{_shown(task_id)} cannot be a task id: use 1 to 128 letters, digits or any of _.:@+=~-"
-    )
+    return _checked(task_id, _PLAIN_NAME, "a task id: use 1 to 128 letters, digits or any of _.:@+=~-")
+
+
+def _checked(name: str, pattern: re.Pattern[str], rule: str) -> str:
+    if isinstance(name, str) and pattern.fullmatch(name):
+        return name
+    raise InvalidName(f"{_shown(name)} cannot be {rule}")
 
 
 def _shown(name: object) -> str:
