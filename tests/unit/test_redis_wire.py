@@ -12,24 +12,31 @@ MOMENT = 1_700_000_000.123_456_7
 
 
 def fields_of(message: Message) -> list:
-    _, _, _, _, _, _, _, *fields = wire.grouped([message])
-    return fields
+    _, _, _, _, _, _, values, *rest = wire.grouped([message])
+    return rest[:values]
 
 
 def test_only_what_differs_from_the_default_is_written():
     assert fields_of(Message("i", "n", created=MOMENT)) == ["n", "n", "c", MOMENT]
 
 
-def test_messages_are_grouped_by_their_line_in_their_order():
-    places = [("a", 1), ("default", 0), ("a", 1)]
+def test_what_neighbours_have_in_common_is_written_once_and_their_order_is_kept():
+    places = [("a", 1), ("a", 1), ("default", 0), ("a", 1)]
     given = [Message(f"i{number}", "n", *place) for number, place in enumerate(places)]
 
     assert wire.grouped([*given, given[1]]) == [
-        *("a", 1, 2),
-        *("i0", "", "", 6, "n", "n", "c", 0.0, "q", "a 1"),
-        *("i2", "", "", 6, "n", "n", "c", 0.0, "q", "a 1"),
-        *("default", 0, 1),
-        *("i1", "", "", 4, "n", "n", "c", 0.0),
+        *("a", 1, 2, "", "", 0, 6, "n", "n", "c", 0.0, "q", "a 1", "i0", "i1"),
+        *("default", 0, 1, "", "", 0, 4, "n", "n", "c", 0.0, "i2"),
+        *("a", 1, 1, "", "", 0, 6, "n", "n", "c", 0.0, "q", "a 1", "i3"),
+    ]
+
+
+def test_payloads_are_written_beside_the_ids_of_neighbours_that_all_have_one():
+    given = [Message("a", "n", payload=b"x"), Message("b", "n", payload=b"y"), Message("c", "n")]
+
+    assert wire.grouped(given) == [
+        *("default", 0, 2, "", "", 1, 4, "n", "n", "c", 0.0, "a", b"x", "b", b"y"),
+        *("default", 0, 1, "", "", 0, 4, "n", "n", "c", 0.0, "c"),
     ]
 
 
@@ -39,12 +46,13 @@ def test_settlements_are_written_in_runs_of_one_verdict():
         Settlement("b", 2, Verdict.SUCCEEDED, b"y"),
         Settlement("c", 3, Verdict.RETRY, b"z", 5.5),
         Settlement("d", 4, Verdict.SUCCEEDED),
+        Settlement("e", 4, Verdict.SUCCEEDED),
     ]
 
     assert wire.settlements(given) == [
-        *(1, 2, "a", "b", 1, 2, b"x", b"y"),
-        *(4, 1, "c", 3, b"z", 5.5),
-        *(1, 1, "d", 4, b""),
+        *(1, 2, "1 2", 1, "a", "b", b"x", b"y"),
+        *(4, 1, 3, 1, "c", b"z", 5.5),
+        *(1, 2, 4, 0, "d", "e"),
     ]
 
 

@@ -18,16 +18,18 @@ Times are decimal text that gives the very same float back; scripts never write 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import groupby, repeat
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, groupby, repeat
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from celeriac.broker import Exchanged, Report
 from celeriac.errors import StoreCorrupt
 from celeriac.message import DEFAULT_CRASH_LIMIT, Delivery, Message, Record
 from celeriac.outcome import Settlement, stored
 from celeriac.states import State, Verdict
+
+T = TypeVar("T")
 
 DEFAULT_QUEUE: Final = "default"
 LONGEST_RUN: Final = 5_000  # Lua can pass on some 8,000 arguments at once
@@ -40,28 +42,45 @@ BROKEN: Final = stored(
 Argument = str | bytes | int | float
 
 
+_SHARED: Final = attrgetter(
+    "queue", "priority", "eta", "expires", "name", "created", "crash_limit", "options"
+)
+
+
+def _common(message: Message) -> tuple[Any, ...]:
+    return (*_SHARED(message), not message.payload)
+
+
 def grouped(messages: Sequence[Message]) -> list[Argument]:
-    """Write *messages* for `send.lua`: grouped by queue and priority, the first of each id only."""
-    groups: dict[tuple[str, int], list[Argument]] = {}
-    counts: dict[tuple[str, int], int] = {}
-    seen: set[str] = set()
+    """Write *messages* for `send.lua`: what many have in common once, the first of each id only."""
+    if len(messages) == 1:
+        return _group(messages)
+    first: dict[str, Message] = {}
     for message in messages:
-        if message.id not in seen:
-            seen.add(message.id)
-            place = (message.queue, message.priority)
-            groups.setdefault(place, []).extend(_fields(message))
-            counts[place] = counts.get(place, 0) + 1
-    written: list[Argument] = []
-    for (queue, priority), fields in groups.items():
-        written += (queue, priority, counts[queue, priority])
-        written += fields
+        first.setdefault(message.id, message)
+    return [argument for _, run in groupby(first.values(), _common) for argument in _group(list(run))]
+
+
+def _group(messages: Sequence[Message]) -> list[Argument]:
+    """Write messages that differ in id and payload only, and all have a payload or none has."""
+    first = messages[0]
+    eta = "" if first.eta is None else first.eta
+    expires = "" if first.expires is None else first.expires
+    fields = _fields(first)
+    payloads = bool(first.payload)
+    written: list[Argument] = [first.queue, first.priority, len(messages), eta, expires, int(payloads)]
+    written.append(len(fields))
+    written += fields
+    if payloads:
+        for message in messages:
+            written += (message.id, message.payload)
+    else:
+        written += [message.id for message in messages]
     return written
 
 
 def _fields(message: Message) -> list[Argument]:
     fields: list[Argument] = ["n", message.name, "c", message.created]
-    if message.payload:
-        fields += ("p", message.payload)
     if message.priority:
         fields += ("q", f"{message.queue} {message.priority}")
     elif message.queue != DEFAULT_QUEUE:
@@ -74,9 +93,7 @@ def _fields(message: Message) -> list[Argument]:
         fields += ("x", message.expires)
     if message.crash_limit != DEFAULT_CRASH_LIMIT:
         fields += ("g", f"0 0 {message.crash_limit}")
-    eta = "" if message.eta is None else message.eta
-    expires = "" if message.expires is None else message.expires
-    return [message.id, eta, expires, len(fields), *fields]
+    return fields
 
 
 def settlements(finished: Iterable[Settlement]) -> list[Argument]:
@@ -90,10 +107,18 @@ def settlements(finished: Iterable[Settlement]) -> list[Argument]:
 
 
 def _run(verdict: int, run: list[Settlement]) -> list[Argument]:
-    written: list[Argument] = [verdict, len(run)]
+    fences = [one.fence for one in run]
+    bodies = any(one.body for one in run)
+    same = fences.count(fences[0]) == len(fences)
+    written: list[Argument] = [
+        verdict,
+        len(run),
+        fences[0] if same else " ".join(map(str, fences)),
+        int(bodies),
+    ]
     written += [one.id for one in run]
-    written += [one.fence for one in run]
-    written += [one.body for one in run]
+    if bodies:
+        written += [one.body for one in run]
     if verdict not in _FINAL:
         written += [one.due for one in run]
     return written
@@ -106,9 +131,9 @@ def exchanged(reply: list[Any]) -> Exchanged:
     """Read the reply of `exchange.lua`."""
     if not reply:
         return Exchanged(lost=True)
-    due, refused, stops, groups, ids, names, fences, payloads, extras = reply
+    due, refused, stops, groups, ids, payloads, extras = reply
     return Exchanged(
-        _claims(groups, ids, names, fences, payloads, extras) if groups else (),
+        _claims(groups, ids, payloads, extras) if groups else (),
         _words(refused),
         _words(stops),
         float(due) if due else None,
@@ -119,35 +144,36 @@ def _words(joined: bytes) -> list[str]:
     return joined.decode().split(" ") if joined else []
 
 
-def _claims(
-    groups: bytes, ids: bytes, names: bytes, fences: bytes, payloads: list[bytes], extras: list[Any]
-) -> list[Delivery]:
-    queues: list[str] = []
-    priorities: list[int] = []
+def _claims(groups: bytes, joined: bytes, payloads: list[bytes], extras: list[Any]) -> list[Delivery]:
+    """Make deliveries of what the claims have in common, run by run, and of what each has for itself."""
+    ids = _words(joined)
     described = _words(groups)
-    for queue, priority, count in zip(described[::3], described[1::3], described[2::3], strict=True):
-        queues += [queue] * int(count)
-        priorities += [int(priority)] * int(count)
+    runs = [(int(count), *common) for *common, count in zip(*[iter(described)] * 5, strict=True)]
     columns: Iterable[Iterable[Any]] = _PLAIN
     if extras:
-        columns = _extras(extras, len(payloads))
+        columns = _extras(extras, len(ids))
     options, retries, crashes, limits, checkpoints = columns
     return list(
         map(
             Delivery,
-            _words(ids),
-            _words(names),
-            queues,
-            priorities,
-            payloads,
+            ids,
+            _spread((count, name) for count, name, *_ in runs),
+            _spread((count, queue) for count, _, queue, *_ in runs),
+            _spread((count, int(priority)) for count, _, _, priority, _ in runs),
+            payloads or repeat(b""),
             options,
-            map(int, fences.split()),
+            _spread((count, int(fence)) for count, *_, fence in runs),
             retries,
             crashes,
             limits,
             checkpoints,
         )
     )
+
+
+def _spread(runs: Iterable[tuple[int, T]]) -> Iterator[T]:
+    """Repeat each value as often as its run is long."""
+    return chain.from_iterable(repeat(value, count) for count, value in runs)
 
 
 _PLAIN: Final = (repeat(b""), repeat(0), repeat(0), repeat(DEFAULT_CRASH_LIMIT), repeat(b""))

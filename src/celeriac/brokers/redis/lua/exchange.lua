@@ -1,12 +1,13 @@
 -- Settle what a worker finished and claim what it shall run next. The hot path.
 -- KEYS, ARGV 1 to 4: include/keys.lua
 -- ARGV: 5 worker, 6 trip, 7 how many it wants, 8 the error of expired tasks, 9 of revoked, 10 of broken
---   ones, 11 onwards runs of one verdict: verdict, how many, their ids, fences, bodies, and for verdicts
---   that are not final their due times
+--   ones, 11 onwards runs of one verdict: verdict, how many, their fences with spaces between (one, if it is
+--   the same for all), '1' if they have bodies, their ids, their bodies if any, and for verdicts that are not
+--   final their due times
 -- Reply: nothing when the worker is unknown, else: the earliest due time or ''; refused ids; ids to stop; of
---   the claims: "queue priority how-many" for each line, ids, names, fences (each with spaces between), the
---   payloads, and for those that have any of it: position, options, tally (retries, crashes, crashes
---   allowed), checkpoint
+--   the claims: "name queue priority fence how-many" for each run of them, ids (with spaces between), the
+--   payloads (none if all are empty), and for those that have any of it: position, options, tally (retries,
+--   crashes, crashes allowed), checkpoint
 -- Atomic: all of it. A trip with the last one's number settles nothing and repeats its claims.
 -- include: keys
 -- include: counts
@@ -56,12 +57,9 @@ end
 local entries = {}
 
 local function entry_of(field)
-  local entry = entries[field]
-  if not entry then
-    local fence, queue, mark = string.match(field, '^(%d+) (%S+) ?(!?)$')
-    entry = { fence = fence, queue = queue, plain = mark == '', ended = 0 }
-    entries[field] = entry
-  end
+  local fence, queue, mark = string.match(field, '^(%d+) (%S+) ?(!?)$')
+  local entry = { fence = fence, queue = queue, plain = mark == '', ended = 0 }
+  entries[field] = entry
   return entry
 end
 
@@ -99,35 +97,40 @@ local function settle_one(entry, id, verdict, body, due)
   end
 end
 
-local function settle_run(verdict, many, at)
-  local held = call('HMGET', RUNS, unpack(ARGV, at, at + many - 1))
+local settled = {}
+
+-- Settle a run that begins at *at*; return where the next one begins.
+local function settle_run(at)
+  local verdict, many, fences = ARGV[at], tonumber(ARGV[at + 1]), ARGV[at + 2]
+  local first = at + 4
+  local bodies = ARGV[at + 3] == '1' and first + many
+  local dues = not FINAL[verdict] and (bodies or first) + many
+  local next_fence = string.find(fences, ' ', 1, true) and string.gmatch(fences, '%S+')
+  local held = call('HMGET', RUNS, unpack(ARGV, first, first + many - 1))
   for number = 0, many - 1 do
-    local id, entry = ARGV[at + number], held[number + 1]
-    entry = entry and entry_of(entry)
-    if entry and entry.fence == ARGV[at + many + number] and not done[id] then
+    local id, entry = ARGV[first + number], held[number + 1]
+    local fence = next_fence and next_fence() or fences
+    entry = entry and (entries[entry] or entry_of(entry))
+    if entry and entry.fence == fence and not done[id] then
       done[id] = true
-      settle_one(entry, id, verdict, ARGV[at + 2 * many + number], ARGV[at + 3 * many + number])
+      settled[#settled + 1] = id
+      settle_one(entry, id, verdict, bodies and ARGV[bodies + number] or '', dues and ARGV[dues + number])
     else
       refused[#refused + 1] = id
     end
   end
+  return (dues or bodies or first) + many
 end
 
 local function settle()
   local at = 11
-  while at < #ARGV do
-    local verdict, many = ARGV[at], tonumber(ARGV[at + 1])
-    settle_run(verdict, many, at + 2)
-    at = at + 2 + many * (FINAL[verdict] and 3 or 4)
-  end
+  while at < #ARGV do at = settle_run(at) end
   for _, entry in pairs(entries) do
     if entry.ended > 0 then count('r', entry.queue, -entry.ended) end
   end
-  local settled = {}
-  for id in pairs(done) do settled[#settled + 1] = id end
   if #settled > 0 then
     in_chunks('HDEL', RUNS, settled)
-    in_chunks('ZREM', stops_key(worker), settled)
+    if call('EXISTS', stops_key(worker)) == 1 then in_chunks('ZREM', stops_key(worker), settled) end
   end
   to_heads(heads)
 end
@@ -165,7 +168,9 @@ local function take_back()
   to_heads(taken)
 end
 
-local ids, names, fences, payloads, extras, groups, claimed = {}, {}, {}, {}, {}, {}, 0
+local ids, payloads, extras, claimed = {}, {}, {}, 0
+local runs, run = {}, { many = 0 } -- of claims: what neighbours have in common
+local any_payload = false
 local known_names = {}
 
 local function knows(name)
@@ -206,12 +211,24 @@ local function write_rings_of_parked()
   end
 end
 
-local function answer(id, fence, name, payload, options, tally, checkpoint)
+local function end_run()
+  if run.many > 0 then
+    runs[#runs + 1] = table.concat({ run.name, run.queue, run.priority, run.fence, run.many }, ' ')
+  end
+end
+
+local function answer(id, queue, priority, fence, name, payload, options, tally, checkpoint)
   claimed = claimed + 1
-  ids[claimed], names[claimed], fences[claimed], payloads[claimed] = id, name, fence, payload or ''
+  ids[claimed], payloads[claimed] = id, payload or ''
+  if payload then any_payload = true end
   if options or tally or checkpoint then
     extras[#extras + 1] = { claimed - 1, options or '', tally or '', checkpoint or '' }
   end
+  if name ~= run.name or fence ~= run.fence or queue ~= run.queue or priority ~= run.priority then
+    end_run()
+    run = { name = name, queue = queue, priority = priority, fence = fence, many = 0 }
+  end
+  run.many = run.many + 1
 end
 
 -- Say whether what scripts and workers read as numbers and words can be read so.
@@ -230,9 +247,24 @@ end
 -- Look at an id just taken from its line; say whether it was a task that is still queued there.
 local function start(id, place, queue, priority)
   local key = RECORD .. id
-  local got = try('HMGET', key, 's', 'q', 'n', 'j', 'p', 'g', 'o', 'h', 'x', 'l')
-  if got[1] or got.err or got[2] ~= place then return false end
-  local name, last, tally, expires, listeners = got[3], got[4], got[6], got[9], got[10]
+  local got = try('HGETALL', key)
+  if got.err then return false end
+  local name, where, last, tally, expires, listeners, payload, options, checkpoint = nil, false
+  for at = 1, #got, 2 do
+    local field, value = got[at], got[at + 1]
+    if field == 'n' then name = value
+    elseif field == 'p' then payload = value
+    elseif field == 'q' then where = value
+    elseif field == 's' then return false
+    elseif field == 'o' then options = value
+    elseif field == 'j' then last = value
+    elseif field == 'g' then tally = value
+    elseif field == 'x' then expires = value
+    elseif field == 'l' then listeners = value
+    elseif field == 'h' then checkpoint = value
+    end
+  end
+  if where ~= place then return false end
   local is_usual = known_names[name] and not (last or tally or expires) -- in its first run, like most
   if not is_usual and not is_whole(name, last, tally, expires) then
     if call('EXISTS', key) == 0 then return false end
@@ -244,16 +276,16 @@ local function start(id, place, queue, priority)
   elseif not knows(name) then
     park(id, name, queue, priority)
   else
-    local fence, claim = 1, first_claim
+    local fence, claim = '1', first_claim
     if last then
-      fence = fence_of(last) + 1
+      fence = string.format('%d', fence_of(last) + 1)
       claim = fence .. ' ' .. NOW
     end
     call('HSET', key, 's', RUNNING, 'j', claim, 'w', worker)
     if expires then call('ZREM', EXPIRY, id) end
     if listeners then tell(id, listeners) end
     hold(id, queue, fence, (listeners or tally) and ' !' or '')
-    answer(id, fence, name, got[5], got[7], tally, got[8])
+    answer(id, queue, priority, fence, name, payload, options, tally, checkpoint)
   end
   return true
 end
@@ -280,7 +312,6 @@ local function claim_from(queue, priority, line)
   if claimed > before then
     count(priority, queue, before - claimed)
     count('r', queue, claimed - before)
-    groups[#groups + 1] = queue .. ' ' .. priority .. ' ' .. (claimed - before)
   end
 end
 
@@ -309,8 +340,7 @@ local function claim_again(last)
     local task = look(id)
     if held_by(task, worker) then
       local got = call('HMGET', task.key, 'p', 'o', 'h')
-      answer(id, task.fence, task.name, got[1], got[2], task.tally, got[3])
-      groups[#groups + 1] = task.queue .. ' ' .. task.priority .. ' 1'
+      answer(id, task.queue, task.priority, task.fence, task.name, got[1], got[2], task.tally, got[3])
     end
   end
 end
@@ -328,7 +358,7 @@ local number, last = tonumber(trip), tonumber(known[1])
 local all_ids = ''
 if number < last then
   -- The late copy of a request that was given up: nobody reads this answer.
-  return { '', '', '', '', '', '', '', {}, {} }
+  return { '', '', '', '', '', {}, {} }
 elseif number == last then
   claim_again(known[3])
   all_ids = table.concat(ids, ' ')
@@ -350,14 +380,13 @@ else
   write_news()
 end
 
+end_run()
 return {
   call('ZRANGE', DUE, 0, 0, 'WITHSCORES')[2] or '',
   table.concat(refused, ' '),
   table.concat(call('ZRANGE', stops_key(worker), 0, -1), ' '),
-  table.concat(groups, ' '),
+  table.concat(runs, ' '),
   all_ids,
-  table.concat(names, ' '),
-  table.concat(fences, ' '),
-  payloads,
+  any_payload and payloads or {},
   extras,
 }
