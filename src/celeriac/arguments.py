@@ -55,6 +55,11 @@ class Arguments:
         self._kinds = kinds
         self._places = [p.name for p in self.parameters if p.kind in _POSITIONAL]
 
+    @property
+    def takes_nothing(self) -> bool:
+        """Whether a call without arguments fits."""
+        return self._simple and self._least == 0
+
     def check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Return if the call fits.
 

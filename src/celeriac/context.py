@@ -65,52 +65,37 @@ class Reporter(Protocol):
 class Run:
     """A delivery on its way through the worker."""
 
-    __slots__ = (
-        "args",
-        "claimed",
-        "coroutine",
-        "delivery",
-        "done",
-        "hostname",
-        "interrupted",
-        "job",
-        "kwargs",
-        "latest_checkpoint",
-        "moment_started",
-        "options",
-        "pool",
-        "reporter",
-        "request_cache",
-        "settled",
-        "started",
-        "thread",
-        "verdict",
-        "void",
-    )
+    # What most runs never change stands here once, because a run is made for every task.
+    args: tuple[Any, ...] = ()
+    options: Options | None = None
+    request_cache: Request | None = None
+    latest_checkpoint: bytes | None = None
+    started = 0.0  # seconds since 1970; 0.0: not yet
+    moment_started = 0.0  # monotonic seconds
+    done = False  # the task's code has ended
+    settled = False  # an outcome was handed to the courier
+    void = False  # the lease is lost: whatever comes out is not wanted
+    interrupted: BaseException | None = None
+    verdict: Outcome | None = None  # decided from outside: revoked, timed out, stopped
+    thread: Any = None  # the pool's thread, or the isolated process, that runs it
+    coroutine: asyncio.Task[Any] | None = None
 
     def __init__(
-        self, job: Job, delivery: Delivery, reporter: Reporter, hostname: str, claimed: float = 0.0
+        self,
+        job: Job,
+        delivery: Delivery,
+        reporter: Reporter,
+        hostname: str,
+        claimed: float = 0.0,
+        pool: Any = None,
     ) -> None:
         self.job = job
         self.delivery = delivery
         self.reporter = reporter
         self.hostname = hostname
         self.claimed = claimed  # monotonic seconds
-        self.options: Options | None = None
-        self.args: tuple[Any, ...] = ()
+        self.pool = pool
         self.kwargs: dict[str, Any] = {}
-        self.request_cache: Request | None = None
-        self.latest_checkpoint: bytes | None = None
-        self.started = 0.0  # seconds since 1970; 0.0: not yet
-        self.moment_started = 0.0  # monotonic seconds
-        self.done = False  # the task's code has ended
-        self.settled = False  # an outcome was handed to the courier
-        self.void = False  # the lease is lost: whatever comes out is not wanted
-        self.interrupted: BaseException | None = None
-        self.verdict: Outcome | None = None  # decided from outside: revoked, timed out, stopped
-        self.thread: Any = None  # the pool's thread, or the isolated process, that runs it
-        self.coroutine: asyncio.Task[Any] | None = None
-        self.pool: Any = None
 
     @property
     def id(self) -> str:

@@ -57,11 +57,13 @@ class TaskJob:
         self.hooks = frozenset(name for name in HOOKS if getattr(type(task), name) is not getattr(Task, name))
         self._arguments = task.arguments
         self._limit: int = conf.result_payload_limit
+        self._takes_nothing = task.arguments.takes_nothing
 
     def load(self, payload: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Turn a message's bytes into the arguments of a call."""
         if not payload:
-            self._arguments.check((), {})
+            if not self._takes_nothing:
+                self._arguments.check((), {})
             return (), {}
         return self._arguments.convert(*decode_payload(payload, what=f"the arguments of {self.name}"))
 

@@ -33,6 +33,7 @@ MOST_AHEAD: Final = 1_000  # tasks, at most, in one trip
 STALE: Final = 0.050  # seconds after which a claim that could not start goes back
 SHORT_RATE: Final = 5_000.0  # tasks per second above which they count as short
 AFTER_FAILURE: Final = 1.0  # seconds of rest after a failure that nobody foresaw
+NEVER: Final = 1 << 62  # tasks
 PACE: Final = 0.001  # seconds between trips while claimed work is still waiting for room
 
 
@@ -107,6 +108,7 @@ class Courier(threading.Thread):
         self._ear.setblocking(False)
         self._mouth.setblocking(False)
         self._asleep = False
+        self._enough = NEVER  # so many finished tasks end a pause
         self._claiming = True
         self._ending = False
         self.ready = threading.Event()  # the first trip has been made
@@ -116,7 +118,8 @@ class Courier(threading.Thread):
     def settle(self, settlement: Settlement) -> None:
         """Carry *settlement* with the next trip."""
         self._finished.append(settlement)
-        if self._asleep:
+        if self._asleep or len(self._finished) >= self._enough:
+            self._enough = NEVER
             self.wake()
 
     def report(self, run: Run, report: Report) -> Callable[[float], None]:
@@ -333,11 +336,16 @@ class Courier(threading.Thread):
             self._sleep_until_rung()
 
     def _pace(self) -> None:
-        """Let claimed work start; the end of a task ends the pause, unless tasks end by the thousand."""
-        self._asleep = not self.short_tasks
-        if not (self._asleep and self._finished):
+        """Let claimed work start; the end of a task ends the pause.
+
+        Where tasks end by the thousand, the end of every other one that is held does: so the store settles
+        one half while the other one runs.
+        """
+        held = len(self._finished) + self._cargo.backlog()
+        self._enough = (held + 1) // 2 if self.short_tasks else 1
+        if len(self._finished) < self._enough:
             self._sleep(PACE, bell=False)
-        self._asleep = False
+        self._enough = NEVER
 
     def _sleep_until_rung(self) -> None:
         room = self._claiming and self._cargo.room() > 0

@@ -111,6 +111,7 @@ class Worker:
         self._guard = threading.RLock()  # a signal handler may stop it in the middle of a stop
         self._choked = False
         self._announced: set[str] = set()
+        self._tells_successes = True  # in the log; looked up once in a while, not for each task
         self._ended_tasks = 0
         self._memory_checked = 0.0
         self._loop = _new_loop()
@@ -327,8 +328,7 @@ class Worker:
         batches: defaultdict[str, list[Run]] = defaultdict(list)
         for delivery in deliveries:
             job = self._jobs[delivery.name]
-            run = Run(job, delivery, self, self.hostname, claimed)
-            run.pool = self._pools[job.executor]
+            run = Run(job, delivery, self, self.hostname, claimed, self._pools[job.executor])
             self._held[delivery.id] = run
             batches[job.executor].append(run)
         if self._stopping.is_set():
@@ -410,10 +410,10 @@ class Worker:
     def _settle(self, run: Run, settlement: Settlement) -> None:
         run.settled = True
         self._courier.settle(settlement)
-        if run.id in self._announced:  # told now, not when it is stored: that may take an outage longer
+        if self._announced and run.id in self._announced:  # told now: to be stored may take an outage longer
             self._announced.discard(run.id)
             self._overseer.ended([run.id])
-        if settlement.verdict is not Verdict.SUCCEEDED or log.isEnabledFor(logging.INFO):
+        if self._tells_successes or settlement.verdict is not Verdict.SUCCEEDED:
             self._log(run, settlement)
 
     def _log(self, run: Run, settlement: Settlement) -> None:
@@ -466,6 +466,7 @@ class Worker:
     def _duty(self) -> None:
         """What the courier does between trips: leases where nobody else renews them, lost runs, memory."""
         self._async.sweep()
+        self._tells_successes = log.isEnabledFor(logging.INFO)
         if self._keeper is not None:
             self._keeper.keep()
         limit = self.options.max_memory_kib

@@ -71,7 +71,7 @@ class Runner:
     ) -> None:
         self._limited = limited
         self._moments = moments
-        self._clock = clock
+        self._now = clock.now
         self._chance = chance
         self._watched = any(moments.calls.values())
 
@@ -99,9 +99,9 @@ class Runner:
         token = set_current(run)
         value: Any = None
         try:
-            self._enter(run)
+            soft = self._enter(run)
             call = run.job.body(*run.args, **run.kwargs)
-            value = await (call if run.limits()[0] is None else _steered(run, call))
+            value = await (call if soft is None else _steered(run, call))
             outcome = self._success(run, value)
         except BaseException as error:  # noqa: BLE001 - as above; the cancellation of a loop's task too
             outcome, value = outcome_of(run, error), _shown_to_hooks(error)
@@ -114,21 +114,23 @@ class Runner:
 
     # --- the steps --------------------------------------------------------------------------------
 
-    def begin(self, run: Run) -> None:
-        """Note that *run* starts now; from here on its limits count."""
-        run.started = self._clock.now()
-        if self._limited is not None and run.limits() != (None, None):
+    def begin(self, run: Run) -> float | None:
+        """Note that *run* starts now; from here on its limits count. Return the soft one, in seconds."""
+        run.started = self._now()
+        soft, hard = run.limits()
+        if self._limited is not None and (soft is not None or hard is not None):
             self._limited(run)
+        return soft
 
-    def _enter(self, run: Run) -> None:
-        if not run.started:
-            self.begin(run)
+    def _enter(self, run: Run) -> float | None:
+        soft = self.begin(run) if not run.started else run.limits()[0]
         run.args, run.kwargs = run.job.load(run.delivery.payload)
         if self._watched:
             for call in self._moments["before_run"]:
                 call(run.request)
         if "before_start" in run.job.hooks:
             run.job.hook("before_start")(run.id, run.args, run.kwargs)
+        return soft
 
     def _success(self, run: Run, value: Any) -> Outcome:
         if value is None or not run.keeps_result:
@@ -162,7 +164,7 @@ class Runner:
         """Decide what becomes of *run*'s task after *outcome*."""
         if type(outcome) is Success:  # the common case, before the table of all cases
             return Settlement(run.delivery.id, run.delivery.fence, Verdict.SUCCEEDED, outcome.result)
-        now, chance = self._clock.now(), self._chance()
+        now, chance = self._now(), self._chance()
         return decide(
             run.delivery, outcome, policy=run.job.policy, now=now, chance=chance, limit=_retry_limit(run)
         )
