@@ -108,8 +108,40 @@ class Envelope(msgspec.Struct, frozen=True):
         return encode_options(msgspec.structs.replace(self.options, eta=self.eta, expires=expires))
 
 
-def envelope_of(task: Addressed, conf: Any) -> Envelope:
+class Habits(msgspec.Struct, frozen=True):
+    """What all plain calls of one task have in common, under the settings as they are.
+
+    Attributes:
+        options: the envelope's, as bytes, for calls that do not expire.
+        what: how errors name the arguments. payload_limit: how many bytes these may have.
+        eager: whether calls run here and now.
+    """
+
+    envelope: Envelope
+    options: bytes
+    what: str
+    payload_limit: int | None
+    eager: bool
+
+
+def habits_of(task: Addressed, conf: Any) -> Habits:
     """Work out what all plain calls of *task* have in common.
+
+    Raises:
+        InvalidName, ConfigurationError: its queue or priority is none.
+    """
+    envelope = envelope_of(task, conf)
+    return Habits(
+        envelope=envelope,
+        options=envelope.encoded(None),
+        what=f"the arguments of {task.name}",
+        payload_limit=conf.task_payload_limit,
+        eager=conf.task_always_eager,
+    )
+
+
+def envelope_of(task: Addressed, conf: Any) -> Envelope:
+    """Work out where plain calls of *task* go.
 
     Raises:
         InvalidName, ConfigurationError: its queue or priority is none.

@@ -104,7 +104,6 @@ class AsyncResult(Generic[R]):
         self, id: str, home: Home | None = None, *, kind: Any = None, record: Record | None = None
     ) -> None:
         self.id = id
-        self.task_id = id
         self._home: Home = current_application() if home is None else home
         self._kind = kind
         self._final = record
@@ -120,6 +119,11 @@ class AsyncResult(Generic[R]):
 
     def __hash__(self) -> int:
         return hash(self.id)
+
+    @property
+    def task_id(self) -> str:
+        """The task's id, where Celery has it too."""
+        return self.id
 
     # --- asking -------------------------------------------------------------------------------------
 

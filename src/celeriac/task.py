@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypedDict, cast
 
 from celeriac import codec
 from celeriac.arguments import Arguments
-from celeriac.calling import PLAIN_CALL, CallOptions, Envelope, as_call, envelope_of
+from celeriac.calling import PLAIN_CALL, CallOptions, Envelope, Habits, as_call, habits_of
 from celeriac.clock import as_timestamp
 from celeriac.context import Executor, Hook, Run, current_run
 from celeriac.current import current_application
@@ -122,7 +122,7 @@ class Task(Generic[P, R]):
 
     run: Callable[..., Any]
     _app: ClassVar[Any] = None  # set on the class by `app.Task`, on the instance by `register_task`
-    _cache: tuple[Any, int, Envelope] | None = None  # whose settings, their version, what they come to
+    _cache: tuple[Any, int, Habits] | None = None  # whose settings, their version, what they come to
     _arguments: Arguments | None = None
 
     def __init_subclass__(cls, *, app: Any = None, register: bool = True, **kwargs: Any) -> None:
@@ -297,7 +297,7 @@ class Task(Generic[P, R]):
     def _dispatch(self, messages: list[Message], *, retry: bool | None) -> list[AsyncResult[R]]:
         """Send *messages*, or run them here where `task_always_eager` says so."""
         app = self.app
-        if app.conf.task_always_eager:
+        if self._habits(app).eager:
             propagate = app.conf.task_eager_propagates
             return [app.run_eagerly(self, message, propagate=propagate) for message in messages]
         app.publish(messages, retry=retry)
@@ -305,7 +305,7 @@ class Task(Generic[P, R]):
 
     async def _adispatch(self, messages: list[Message], *, retry: bool | None) -> list[AsyncResult[R]]:
         app = self.app
-        if app.conf.task_always_eager:
+        if self._habits(app).eager:
             import asyncio
 
             return await asyncio.to_thread(self._dispatch, messages, retry=retry)
@@ -329,23 +329,22 @@ class Task(Generic[P, R]):
         """Check *calls* and write them as messages; what they have in common is worked out once."""
         app = self.app
         now = app.clock.now()
-        common = self._envelope(app)
+        habits = self._habits(app)
+        common: Envelope = habits.envelope
+        options: bytes | None = habits.options
         if call is not PLAIN_CALL:
-            common = common.with_call(call, now, app)
+            common, options = common.with_call(call, now, app), None
         if (run := current_run()) is not None:
-            common = common.sent_by(run)
+            common, options = common.sent_by(run), None
         expires = common.expires_at(now)
-        options = common.encoded(expires)
+        if options is None or expires is not None:
+            options = common.encoded(expires)
         ids = new_ids(len(calls), now) if call.task_id is None else [check_id(call.task_id)]
-        check, what, limit = (
-            self.arguments.check,
-            f"the arguments of {self.name}",
-            app.conf.task_payload_limit,
-        )
+        check, what, limit = self.arguments.check, habits.what, habits.payload_limit
         messages = []
         for task_id, (args, kwargs) in zip(ids, calls, strict=True):
             check(args, kwargs)
-            payload = encode_payload(args, kwargs, what=what, limit=limit)
+            payload = encode_payload(args, kwargs, what=what, limit=limit) if args or kwargs else b""
             messages.append(
                 Message(
                     task_id,
@@ -362,11 +361,11 @@ class Task(Generic[P, R]):
             )
         return messages
 
-    def _envelope(self, app: Any) -> Envelope:
+    def _habits(self, app: Any) -> Habits:
         """What every plain call of this task has in common; worked out again when the settings change."""
         cache, conf = self._cache, app.conf
         if cache is None or cache[0] is not conf or cache[1] != conf.version:
-            self._cache = cache = (conf, conf.version, envelope_of(self, conf))
+            self._cache = cache = (conf, conf.version, habits_of(self, conf))
         return cache[2]
 
     # --- inside a run -----------------------------------------------------------------------------------

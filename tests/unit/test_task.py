@@ -322,11 +322,11 @@ def test_a_retry_outside_a_run_raises_the_error_behind_it(app):
 
 def test_the_envelope_is_worked_out_again_when_settings_change(app):
     task = app.task(lambda: None)
-    assert task._envelope(app).queue == "default"
+    assert task._habits(app).envelope.queue == "default"
 
     app.conf.task_default_queue = "other"
 
-    assert task._envelope(app).queue == "other"
+    assert task._habits(app).envelope.queue == "other"
 
 
 def test_a_task_called_like_a_function_inside_another_is_the_current_one_meanwhile():

@@ -8,16 +8,20 @@ plain error reply is closed, so that no reply is ever read by somebody else.
 from __future__ import annotations
 
 import os
+import select
+import socket
+import struct
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar, cast
 
 import hiredis
 from redis.backoff import NoBackoff
 from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import InvalidResponse, NoScriptError, RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from celeriac.brokers.redis.faults import Fault, code_of, fault_of
@@ -34,6 +38,8 @@ FIRST_PAUSE: Final = 0.005
 LONGEST_PAUSE: Final = 0.2
 # The share of the deadline after which the first try counts as lost: the rest is for a fresh connection.
 FIRST_SHARE: Final = 0.6
+READ_SIZE: Final = 65_536
+_MORE: Final = object()  # what the reader says when a reply is not complete yet
 SHORTEST_LIMIT: Final = 0.05
 
 monotonic: Final = SystemClock.monotonic
@@ -75,56 +81,102 @@ def _packed(command: Command) -> bytes:
 
 
 class _Talk:
-    """A `Link` made of the client library's connection (whose methods are not typed)."""
+    """A `Link` made of the client library's connection, which connects and logs in; then we talk ourselves.
+
+    The kernel keeps the time limit. Python's own time-outs would ask it before each read and write whether
+    that would wait; and a `delay` is hardly more than one of each.
+    """
 
     _sock: Any
-    send_packed_command: Any
-    read_response: Any
-    can_read: Any
-
-    def ask(self, command: Command) -> Any:
-        self.tell(command)
-        return self.read_response(disable_decoding=True)
-
-    def ask_all(self, commands: Sequence[Command]) -> list[Any]:
-        packed = b"".join(_packed(command) for command in commands)
-        self.send_packed_command([packed], check_health=False)
-        return [self._reply() for _ in commands]
-
-    def tell(self, command: Command) -> None:
-        self.send_packed_command([_packed(command)], check_health=False)
-
-    def hear(self) -> Any:
-        return self.read_response(disable_decoding=True)
-
-    def readable(self) -> bool:
-        return bool(self.can_read(0))
-
-    def fileno(self) -> int:
-        return -1 if self._sock is None else int(self._sock.fileno())
+    _parser: Any
 
     def limit(self, seconds: float) -> None:
         setattr(self, "socket_timeout", seconds)  # noqa: B010 - a property of the library's class
         if self._sock is not None:
-            self._sock.settimeout(seconds)
+            span = struct.pack("@ll", int(seconds), int(seconds % 1 * 1_000_000))
+            self._sock.settimeout(None)
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, span)
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, span)
 
-    def _reply(self) -> Any:
+    def begin(self) -> None:
+        """Take over from the library, which has read all that was answered so far."""
+        self._reader = hiredis.Reader(
+            protocolError=InvalidResponse, replyError=self._parser.parse_error, notEnoughData=_MORE
+        )
+
+    def ask(self, command: Command) -> Any:
+        self._write(_packed(command))
+        return self.hear()
+
+    def ask_all(self, commands: Sequence[Command]) -> list[Any]:
+        self._write(b"".join(_packed(command) for command in commands))
+        return [self._read() for _ in commands]
+
+    def tell(self, command: Command) -> None:
+        self._write(_packed(command))
+
+    def hear(self) -> Any:
+        reply = self._read()
+        if isinstance(reply, RedisError):
+            raise reply
+        return reply
+
+    def readable(self) -> bool:
+        if self._reader.has_data() or self._sock is None:
+            return True
+        poll = select.poll()
+        poll.register(self._sock, select.POLLIN)
+        return bool(poll.poll(0))
+
+    def fileno(self) -> int:
+        return -1 if self._sock is None else int(self._sock.fileno())
+
+    def _write(self, packed: bytes) -> None:
         try:
-            return self.read_response(disable_decoding=True)
-        except ResponseError as error:
-            return error
+            self._sock.sendall(packed)
+        except (BlockingIOError, TimeoutError) as error:
+            raise RedisTimeoutError("Timeout writing to socket") from error
+        except (OSError, AttributeError) as error:  # no socket: it was closed
+            raise RedisConnectionError(f"Error while writing to socket: {error}") from error
+
+    def _read(self) -> Any:
+        """Return the next reply, also one that is an error; raise one after which nothing can be asked."""
+        try:
+            while (reply := self._reader.gets()) is _MORE:
+                self._reader.feed(self._receive())
+        except (BlockingIOError, TimeoutError) as error:
+            raise RedisTimeoutError("Timeout reading from socket") from error
+        except (OSError, AttributeError) as error:
+            raise RedisConnectionError(f"Error while reading from socket: {error}") from error
+        if isinstance(reply, RedisConnectionError):
+            raise reply
+        return reply
+
+    def _receive(self) -> bytes:
+        data: bytes = self._sock.recv(READ_SIZE)
+        if not data:
+            raise RedisConnectionError("Connection closed by server.")
+        return data
 
 
 class _TcpLink(_Talk, Connection):
     pass
 
 
-class _TlsLink(_Talk, SSLConnection):
-    pass
-
-
 class _UnixLink(_Talk, UnixDomainSocketConnection):
     pass
+
+
+class _TlsLink(_Talk, SSLConnection):
+    """Over TLS the time limit is Python's, and a record may hold more than was asked for."""
+
+    def limit(self, seconds: float) -> None:
+        setattr(self, "socket_timeout", seconds)  # noqa: B010 - as above
+        if self._sock is not None:
+            self._sock.settimeout(seconds)
+
+    def readable(self) -> bool:
+        return super().readable() or bool(self._sock.pending())
 
 
 class Client:
@@ -357,5 +409,7 @@ def _connected(kind: Callable[..., Any], settings: dict[str, Any]) -> Link:
     except BaseException:
         link.disconnect()
         raise
-    connected: Link = link
-    return connected
+    connected: Any = link
+    connected.begin()
+    connected.limit(settings["socket_timeout"])
+    return cast("Link", connected)

@@ -5,38 +5,33 @@
 --   and creation first; then of each message: id, and payload if they have any
 -- Reply: how many were new
 -- Atomic: all of it; a store that is full, or whose queue is something else, refuses and is left as it was
+-- The usual case: one message, which can start at once, while no worker idles. It comes ahead of the functions
+-- that it does not need, keys.lua too, because to define them would take Redis as long again.
+if ARGV[7] == '1' and ARGV[8] == '' and ARGV[9] == '' and #ARGV == 12 + ARGV[10] + ARGV[11] then
+  local call, root, queue, last = redis.call, ARGV[1], ARGV[5], 11 + ARGV[11]
+  local id, ready = ARGV[last + 1], ARGV[6] .. ':' .. queue
+  local record = root .. 't:' .. id
+  if call('EXISTS', record, root .. 'h:' .. queue) == 0 then
+    call('HINCRBY', KEYS[1], ready, 1)
+    local pushed = redis.pcall('RPUSH', root .. 'q:' .. ready, id)
+    if type(pushed) == 'table' then
+      if call('HINCRBY', KEYS[1], ready, -1) == 0 then call('HDEL', KEYS[1], ready) end
+      return pushed
+    end
+    if ARGV[10] == '1' then
+      call('HSET', record, 'p', ARGV[last + 2], unpack(ARGV, 12, last))
+    else
+      call('HSET', record, unpack(ARGV, 12, last))
+    end
+    return 1
+  end
+end
+
 -- include: keys
-local queue, priority, last, new = ARGV[5], ARGV[6], #ARGV, 0
-
--- The usual case, ahead of the functions that it does not need because to define them takes Redis as long again:
--- one message, which can start at once, while no worker idles.
-local function send_one()
-  local payloads, values = ARGV[10] == '1', tonumber(ARGV[11])
-  if last ~= 12 + values + (payloads and 1 or 0) then return nil end
-  local id, line, ready = ARGV[12 + values], line_key(queue, priority), priority .. ':' .. queue
-  if call('EXISTS', RECORD .. id, hungry_key(queue)) > 0 then return nil end
-  call('HINCRBY', COUNTS, ready, 1)
-  local pushed = try('RPUSH', line, id)
-  if type(pushed) == 'table' then
-    if call('HINCRBY', COUNTS, ready, -1) == 0 then call('HDEL', COUNTS, ready) end
-    return pushed
-  end
-  if payloads then
-    call('HSET', RECORD .. id, 'p', ARGV[last], unpack(ARGV, 12, 11 + values))
-  else
-    call('HSET', RECORD .. id, unpack(ARGV, 12, 11 + values))
-  end
-  return 1
-end
-
-if ARGV[7] == '1' and ARGV[8] == '' and ARGV[9] == '' then
-  local sent = send_one()
-  if sent then return sent end
-end
-
 -- include: counts
 -- include: bells
 -- include: lines
+local queue, priority, last, new = ARGV[5], ARGV[6], #ARGV, 0
 
 -- Most often all ids of a run are new, which one command can tell.
 local function none_known(from, messages, step)
