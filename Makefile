@@ -34,7 +34,7 @@ format: .venv/dev.stamp ## format the code and repair what the linter can
 	$(PYTHON) -m ruff format .
 	$(PYTHON) -m ruff check --fix .
 
-bench: .venv/dev.stamp ## measure [ARGS=...]
+bench: .venv/dev.stamp ## measure what it costs, beside floors and goals [ARGS='--quick'] [ARGS='drain --stores redis']
 	$(PYTHON) -m benchmarks $(ARGS)
 
 clean: ## remove everything that make made: .venv, .tools, caches

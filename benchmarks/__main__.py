@@ -1,103 +1,104 @@
-"""`make bench`: enqueue and drain on each store, beside the floor of the same run, as one table."""
+"""`make bench`: what Celeriac costs here, beside the floor of the same run and beside its goals."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
-import platform
-import statistics
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from datetime import UTC, datetime
+import sys
+import time
+from itertools import groupby
+from pathlib import Path
+from typing import Final
 
 from rich.console import Console
-from rich.table import Table
 
-from benchmarks import measure, stores
+from benchmarks import report
+from benchmarks.figures import Figure
+from benchmarks.goals import judged
+from benchmarks.plan import Plan
+from benchmarks.site import Stuck
+from benchmarks.stores import STORES
 
-Opener = Callable[[], AbstractContextManager[str]]
-STORES: dict[str, Opener] = {
-    "SQLite NORMAL": stores.sqlite,
-    "SQLite FULL": lambda: stores.sqlite("full"),
-    "Redis": stores.redis,
-}
+MEASURES: Final = (
+    "drain",
+    "enqueue",
+    "latency",
+    "beside",
+    "naps",
+    "waiting",
+    "idle",
+    "start",
+    "size",
+    "recovery",
+    "payloads",
+    "scale",
+)
+QUICK_STORES: Final = ("redis", "sqlite")
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure what was asked for, print it as it comes, and write it down."""
     options = _options()
-    console = Console(width=None if os.isatty(1) else 110)
-    kind, program = stores.redis_program()
-    console.print(
-        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {platform.machine()}, {os.cpu_count()} CPUs, "
-        f"Python {platform.python_version()}, {kind} {program.version} without persistence. "
-        f"Medians of {options.rounds}; processes are not pinned."
+    plan = Plan(
+        stores=[STORES[name] for name in options.stores or (QUICK_STORES if options.quick else STORES)],
+        rounds=options.rounds or (1 if options.quick else 3),
+        quick=options.quick,
+        backlog=options.backlog or (20_000 if options.quick else 1_000_000),
     )
-    for name in options.stores:
-        console.print(_enqueue_table(name, options))
-        console.print(_drain_table(name, options))
+    console = Console(width=None if os.isatty(1) else 150)
+    top = report.head(plan)
+    console.print(top, highlight=False)
+    figures: list[Figure] = []
+    stuck = False
+    for name in options.measures or MEASURES:
+        try:
+            _measure(console, name, plan, figures)
+        except Stuck as error:
+            stuck = True
+            console.print(f"{name} is not complete: {error}", style="red", highlight=False)
+        if options.out:
+            report.write(options.out, top, figures)
+    _missed(console, figures)
+    sys.exit(stuck)
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    parser.add_argument("--tasks", type=int, default=50_000, help="tasks in each drain (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds of each figure (%(default)s)")
-    parser.add_argument("--stores", nargs="+", choices=STORES, default=list(STORES), metavar="STORE")
-    return parser.parse_args()
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("measures", nargs="*", metavar="MEASURE", help=f"of {', '.join(MEASURES)} (all)")
+    parser.add_argument("--stores", nargs="+", choices=STORES, help="(all; quick: redis, sqlite)")
+    parser.add_argument("--rounds", type=int, help="rounds of each figure (3)")
+    parser.add_argument("--quick", action="store_true", help="small counts and one round: does it run?")
+    parser.add_argument("--backlog", type=int, help="tasks that wait in `scale` (1,000,000)")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where to write bench.json and bench.md")
+    options = parser.parse_args()
+    if unknown := set(options.measures) - set(MEASURES):
+        parser.error(f"no measure is called {', '.join(sorted(unknown))}; there are {', '.join(MEASURES)}")
+    return options
 
 
-def _median(rounds: int, figure: Callable[[], float]) -> float:
-    return statistics.median(figure() for _ in range(rounds))
+def _measure(console: Console, name: str, plan: Plan, figures: list[Figure]) -> None:
+    """Add the figures of one measure to *figures*; print a table for each store as soon as it is whole."""
+    started = time.monotonic()
+    module = importlib.import_module(f"benchmarks.measures.{name}")
+    for store, group in groupby(map(judged, module.measure(plan)), key=lambda figure: figure.store):
+        of_store = list(group)
+        report.table(console, name, store, of_store)
+        figures += of_store
+    console.print(f"{name} took {time.monotonic() - started:.0f} s\n", style="dim", highlight=False)
 
 
-def _enqueue_table(name: str, options: argparse.Namespace) -> Table:
-    table = Table(title=f"{name}: enqueue, tasks/s", title_justify="left")
-    for column in ("delay, one by one", "adelay, 100 callers", "delay_many"):
-        table.add_column(column, justify="right")
-    singles, bulk = options.tasks // 5, options.tasks
-    figures = [
-        _on(name, options, lambda app: measure.enqueue_singly(app, singles)),
-        _on(name, options, lambda app: measure.enqueue_concurrently(app, singles)),
-        _on(name, options, lambda app: measure.enqueue_in_bulk(app, bulk)),
-    ]
-    table.add_row(*(f"{figure:,.0f}" for figure in figures))
-    return table
-
-
-def _on(name: str, options: argparse.Namespace, figure: Callable[[measure.Celeriac], float]) -> float:
-    def once() -> float:
-        with STORES[name]() as url:
-            app = measure.application(url)
-            app.broker.open()
-            try:
-                return figure(app)
-            finally:
-                app.close()
-
-    return _median(options.rounds, once)
-
-
-def _drain_table(name: str, options: argparse.Namespace) -> Table:
-    table = Table(title=f"{name}: drain of no-ops, results stored, tasks/s", title_justify="left")
-    for column in ("processes", "task", "drain", "floor", "drain / floor"):
-        table.add_column(column, justify="right")
-    for processes in (1, 2):
-        for task in ("noop", "anoop"):
-            drained, least = _drain_pair(name, task, processes, options)
-            label = "def" if task == "noop" else "async def"
-            table.add_row(str(processes), label, f"{drained:,.0f}", f"{least:,.0f}", f"{drained / least:.0%}")
-    return table
-
-
-def _drain_pair(name: str, task: str, processes: int, options: argparse.Namespace) -> tuple[float, float]:
-    """Measure drain and floor in turn, so that a machine that drifts drifts for both."""
-    drains, floors = [], []
-    for _ in range(options.rounds):
-        with STORES[name]() as url:
-            drains.append(measure.drain(url, name=task, count=options.tasks, processes=processes))
-        with STORES[name]() as url:
-            floors.append(measure.floor(url, count=options.tasks, processes=processes))
-    return statistics.median(drains), statistics.median(floors)
+def _missed(console: Console, figures: list[Figure]) -> None:
+    judgeable = [figure for figure in figures if figure.met is not None]
+    missed = [figure for figure in judgeable if not figure.met]
+    console.print(f"{len(judgeable) - len(missed)} of {len(judgeable)} goals are met.")
+    for figure in missed:
+        console.print(
+            f"  {figure.measure}, {figure.store}: {figure.what}: "
+            f"{report.number(figure.value)} {figure.unit}, goal {figure.goal}",
+            style="red",
+            highlight=False,
+        )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""The least that the same work can cost here: the tightest honest code over the same stores."""

@@ -1,0 +1,67 @@
+"""Recovery: how long after kill -9 the task of a dead process runs again.
+
+Deaths on another host are not measured: no setting pretends one. They cost the lease (10 s) and up to 2 s.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from typing import Final
+
+from benchmarks import workers
+from benchmarks.figures import Figure, figure
+from benchmarks.plan import Plan
+from benchmarks.site import site
+from benchmarks.stores import Store
+
+HOLD: Final = 120.0  # seconds that the task would take
+SETTLE: Final = 1.0
+LOOK: Final = 0.001
+
+
+def measure(plan: Plan) -> Iterator[Figure]:
+    """Kill one process of a worker of two and of one, then all processes of one of two workers."""
+    for store in plan.of_any_disk:
+        for processes, words in ((2, "another process takes over"), (1, "it is replaced first")):
+            rounds = [_kill_child(store, processes) for _ in range(plan.rounds)]
+            yield figure("recovery", store.name, f"a child killed, {words}", "s", rounds=rounds)
+        rounds = [_kill_worker(store) for _ in range(plan.rounds)]
+        yield figure(
+            "recovery",
+            store.name,
+            "all of a worker killed, another of the host takes over",
+            "s",
+            rounds=rounds,
+        )
+
+
+def _kill_child(store: Store, processes: int) -> float:
+    with site(store) as here, workers.worker(here, processes=processes) as worker:
+        here.wait_for_workers(processes)
+        here.task("anap").delay(HOLD)
+        here.wait_for(1, pause=LOOK)
+        time.sleep(SETTLE)
+        [pid] = here.by_process()
+        killed = time.monotonic()
+        os.kill(pid, signal.SIGKILL)
+        here.wait_for(2, pause=LOOK)
+        worker.kill()
+        return here.moments()[1] - killed
+
+
+def _kill_worker(store: Store) -> float:
+    with site(store) as here, workers.worker(here) as first:
+        here.wait_for_workers(1)
+        here.task("anap").delay(HOLD)
+        here.wait_for(1, pause=LOOK)
+        with workers.worker(here) as second:
+            here.wait_for_workers(2)
+            time.sleep(SETTLE)
+            killed = time.monotonic()
+            first.kill()
+            here.wait_for(2, pause=LOOK)
+            second.kill()
+        return here.moments()[1] - killed

@@ -1,0 +1,70 @@
+"""Celeriac, at its defaults: results stored, at-least-once, a record of each task."""
+
+import asyncio
+import os
+
+import redis
+import ticks
+
+from celeriac import Celeriac
+
+PACKAGES = ["celeriac", "redis", "hiredis", "msgspec"]
+WORKERS = [
+    {
+        "setting": f"{processes} process{'es' if processes > 1 else ''}",
+        "for": ["noop", "anoop", "nap", "ping"] if processes == 1 else ["noop", "anoop"],
+        "commands": [["python", "-m", "celeriac", "-A", "on_celeriac", "worker", *options]],
+    }
+    for processes, options in (
+        (2, ["--processes", "2", "-c", "50", "--loglevel", "ERROR"]),
+        (1, ["-c", "100", "--loglevel", "ERROR"]),
+    )
+]
+
+app = Celeriac("bench", broker=os.environ["BENCH_URL"])
+
+
+@app.task
+def noop() -> None:
+    """Nothing."""
+    ticks.tick()
+
+
+@app.task
+async def anoop() -> None:
+    """Nothing, on the loop."""
+    ticks.tick()
+
+
+@app.task
+async def nap() -> None:
+    """Wait."""
+    ticks.tick()
+    await asyncio.sleep(0.01)
+
+
+TASKS = {"noop": noop, "anoop": anoop, "nap": nap}
+
+
+def send(task: str) -> None:
+    """Enqueue one."""
+    TASKS[task].delay()
+
+
+async def asend(task: str) -> None:
+    """Enqueue one from a coroutine."""
+    await TASKS[task].adelay()
+
+
+def send_many(task: str, count: int) -> None:
+    """Enqueue many."""
+    TASKS[task].delay_many(() for _ in range(count))
+
+
+def stored() -> int:
+    """Count the records that say SUCCEEDED."""
+    store = redis.Redis.from_url(os.environ["BENCH_URL"])
+    with store.pipeline(transaction=False) as pipe:
+        for key in store.scan_iter("{bench}:t:*", count=10_000):
+            pipe.hget(key, "s")
+        return pipe.execute().count(b"4")
