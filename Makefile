@@ -7,7 +7,7 @@ JOBS ?= 2
 export PY JOBS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-matrix check format bench clean FORCE
+.PHONY: help demo test test-matrix check format bench bench-peers clean FORCE
 
 help: ## show this list
 	@echo 'make TARGET [PY=python3.13]'
@@ -37,6 +37,9 @@ format: .venv/dev.stamp ## format the code and repair what the linter can
 bench: .venv/dev.stamp ## measure what it costs, beside floors and goals [ARGS='--quick'] [ARGS='drain --stores redis']
 	$(PYTHON) -m benchmarks $(ARGS)
 
+bench-peers: .venv/bench.stamp ## measure other task queues beside it, on one Redis in one run [ARGS='on_celery --out docs/benchmarks']
+	$(PYTHON) -m benchmarks.peers $(ARGS)
+
 clean: ## remove everything that make made: .venv, .tools, caches
 	rm -rf .venv .tools build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -48,6 +51,6 @@ clean: ## remove everything that make made: .venv, .tools, caches
 ifneq ($(PY),)
 version = $(shell { $(1) -c 'import sys; print(sys.version)' || echo none; } 2>/dev/null)
 ifneq ($(call version,$(PY)),$(call version,$(PYTHON)))
-.venv/demo.stamp .venv/dev.stamp: FORCE
+.venv/demo.stamp .venv/dev.stamp .venv/bench.stamp: FORCE
 endif
 endif

@@ -31,12 +31,13 @@ def head(plan: Plan) -> str:
     rounds = "one round" if plan.rounds == 1 else f"medians of {plan.rounds} rounds"
     size = "; a quick run, too small to trust" if plan.quick else ""
     return (
-        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {_machine()}, {os.cpu_count()} CPUs, "
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {machine()}, {os.cpu_count()} CPUs, "
         f"Python {platform.python_version()}, {versions}; {rounds}{size}. {PINNING}"
     )
 
 
-def _machine() -> str:
+def machine() -> str:
+    """Name the processor and the system."""
     model = ""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from benchmarks.peers import measures
-from benchmarks.peers.catalogue import OURS, Peer
+from benchmarks.peers.catalogue import ON_SQLITE, OURS, OURS_ON_SQLITE, Peer
 from benchmarks.peers.environments import Environment, Missing
 
 MEASURES: Final = ("drain def", "drain async", "send", "callers", "bulk", "latency", "naps", "bytes")
@@ -25,6 +25,7 @@ COUNTS: Final = {
     "bytes": 10_000,
 }
 LEAST: Final = 1_000
+LESS_IS_MORE: Final = ("latency", "bytes")
 
 
 class Figure(msgspec.Struct):
@@ -45,30 +46,40 @@ class Figure(msgspec.Struct):
         return statistics.median(value[part] for value in self.values)
 
     def ratio(self, part: int = 0) -> float:
-        """Return how many times the peer's figure ours is: the median of the pairs."""
-        return statistics.median(
-            our[part] / value[part] for our, value in zip(self.ours, self.values, strict=True)
-        )
+        """Return how many times better ours is: the median of the pairs."""
+        pairs = [(our[part], value[part]) for our, value in zip(self.ours, self.values, strict=True)]
+        if self.measure in LESS_IS_MORE:
+            return statistics.median(value / our for our, value in pairs)
+        return statistics.median(our / value for our, value in pairs)
 
 
 class Outcome(msgspec.Struct):
-    """All figures of a run, and what else a reader has to know."""
+    """All figures of a run.
 
-    machine: str
-    server: str
-    date: str
-    rounds: int
+    Attributes:
+        head: when, where and how it was measured.
+        versions: of each peer's packages. missing: what could not be measured, and why.
+    """
+
+    head: str
     figures: list[Figure] = []
     versions: dict[str, dict[str, str]] = {}
     missing: dict[str, str] = {}
 
-    def of(self, peer: str, measure: str) -> list[Figure]:
-        """Return the figures of one peer and measure, one for each setting."""
-        return [figure for figure in self.figures if (figure.peer, figure.measure) == (peer, measure)]
-
     def best(self, peer: str, measure: str) -> Figure | None:
-        """Return the figure of the peer's fastest setting; None where it was not measured."""
-        return max(self.of(peer, measure), key=lambda figure: figure.median(), default=None)
+        """Return the figure of the peer's best setting; None where it was not measured."""
+        found = [figure for figure in self.figures if (figure.peer, figure.measure) == (peer, measure)]
+        return _best(found) if found else None
+
+    def ours(self, measure: str, part: int = 0) -> float | None:
+        """Return our own figure: the median of all that were taken beside the peers' (not on SQLite)."""
+        rounds = [
+            our[part]
+            for figure in self.figures
+            if figure.measure == measure and figure.peer not in ON_SQLITE
+            for our in figure.ours
+        ]
+        return statistics.median(rounds) if rounds else None
 
 
 class Comparison:
@@ -83,38 +94,57 @@ class Comparison:
     ) -> None:
         self._peers = list(peers)
         self._rounds, self._scale, self._say = rounds, scale, say
-        self._places = {peer.name: Environment(peer) for peer in [OURS, *peers]}
+        self._places = {peer.name: Environment(peer) for peer in [OURS, OURS_ON_SQLITE, *peers]}
         self._abilities: dict[str, Any] = {}
-        self.missing: dict[str, str] = {}
-        self.versions: dict[str, dict[str, str]] = {}
+        self.outcome = Outcome(head="")
 
     def provide(self) -> None:
         """Install who is not installed; leave out who cannot be."""
-        for peer in [OURS, *self._peers]:
+        for peer in [OURS, OURS_ON_SQLITE, *self._peers]:
             self._say(f"providing {peer.name}")
             try:
                 place = self._places[peer.name]
                 place.provide()
                 with measures.site(place, LEAST) as here:
                     self._abilities[peer.name] = here.ask("workers")
-                    self.versions[peer.name] = here.ask("versions")
+                    self.outcome.versions[peer.name] = here.ask("versions")
             except Missing as error:
                 self._leave_out(peer, "all", error)
-        self._peers = [peer for peer in self._peers if peer.name in self.versions]
+        self._peers = [peer for peer in self._peers if peer.name in self.outcome.versions]
 
     def _leave_out(self, peer: Peer, measure: str, error: Missing) -> None:
         self._say(f"[red]{peer.name}, {measure}: {error}")
-        self.missing[f"{peer.name}, {measure}"] = str(error)
+        self.outcome.missing[f"{peer.name}, {measure}"] = str(error)
 
-    def run(self, wanted: Sequence[str] | None) -> list[Figure]:
-        """Measure *wanted* (all, if None) of everybody."""
-        figures = []
+    def run(self, wanted: Sequence[str] | None) -> Iterator[Outcome]:
+        """Measure *wanted* (all, if None) of everybody; give what there is after each measure."""
         for measure in wanted or MEASURES:
             for peer in self._peers:
-                for figure in self._settings(peer, measure):
-                    if self._measure(peer, figure):
-                        figures.append(figure)
-        return figures
+                self._measure(peer, measure)
+            yield self.outcome
+
+    def _measure(self, peer: Peer, measure: str) -> None:
+        """Take all rounds of the setting that was best in the first one, ours after each."""
+        tried = [figure for figure in self._settings(peer, measure) if self._round(peer, figure)]
+        if not tried:
+            return
+        best = _best(tried)
+        if all(self._round(peer, best) for _ in range(self._rounds - 1)):
+            self.outcome.figures.append(best)
+
+    def _round(self, peer: Peer, figure: Figure) -> bool:
+        """Measure once, then ours; say whether that could be done."""
+        try:
+            value = self._once(peer, figure.measure, figure.setting)
+            ours = self._once(_beside(peer), figure.measure, None)
+        except Missing as error:
+            self._leave_out(peer, figure.measure, error)
+            return False
+        figure.values.append(value)
+        figure.ours.append(ours)
+        values, own = (" / ".join(f"{part:,.6g}" for part in parts) for parts in (value, ours))
+        self._say(f"{figure.measure:12} {peer.name:16} {values:>18}  ours {own:>18}  {figure.setting}")
+        return True
 
     def _settings(self, peer: Peer, measure: str) -> Iterator[Figure]:
         """Give an empty figure for each of the peer's ways to do what is measured."""
@@ -124,23 +154,6 @@ class Comparison:
                 yield Figure(peer.name, measure, how["setting"])
         elif measure not in ("bulk", "callers") or measure in abilities["verbs"]:
             yield Figure(peer.name, measure, "")
-
-    def _measure(self, peer: Peer, figure: Figure) -> bool:
-        """Take all rounds of one figure, ours after each; say whether there are any."""
-        try:
-            for _ in range(self._rounds):
-                value = self._once(peer, figure.measure, figure.setting)
-                ours = self._once(OURS, figure.measure, None)
-                figure.values.append(value)
-                figure.ours.append(ours)
-        except Missing as error:
-            self._leave_out(peer, figure.measure, error)
-            return False
-        values = " / ".join(f"{figure.median(part):,.6g}" for part in range(len(figure.values[0])))
-        self._say(
-            f"{figure.measure:12} {peer.name:24} {values:>18}  ours x{figure.ratio():.3g}  {figure.setting}"
-        )
-        return True
 
     def _once(self, peer: Peer, measure: str, setting: str | None) -> list[float]:
         place, count = self._places[peer.name], self._count(peer, measure)
@@ -159,6 +172,16 @@ class Comparison:
         if measure == "latency":
             return COUNTS[measure]
         return max(LEAST, int(COUNTS[measure] * peer.scale * self._scale))
+
+
+def _best(figures: Sequence[Figure]) -> Figure:
+    choose = min if figures[0].measure in LESS_IS_MORE else max
+    return choose(figures, key=Figure.median)
+
+
+def _beside(peer: Peer) -> Peer:
+    """Return who of us is measured beside *peer*: the one on the same kind of store."""
+    return OURS_ON_SQLITE if peer.store == "sqlite" else OURS
 
 
 def _ways(abilities: Any, measure: str) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.peers.catalogue import OURS, Peer
+from benchmarks.peers.catalogue import Peer
 from benchmarks.stores import pin
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -49,10 +49,9 @@ class Environment:
 
     def _pip(self) -> None:
         self._make(sys.executable, "-m", "venv", str(self.home / "venv"))
-        needs = [
-            f"{ROOT}{need.removeprefix('celeriac')}" if self.peer is OURS else need
-            for need in self.peer.needs
-        ]
+        needs = list(self.peer.needs)
+        if needs[0].startswith("celeriac["):  # what is measured is this checkout, as it is
+            needs[:1] = ["--editable", f"{ROOT}{needs[0].removeprefix('celeriac')}"]
         self._make(self.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *needs)
 
     def _npm(self) -> None:

@@ -1,4 +1,4 @@
-"""What is measured of a peer, the same for all: each through its own public calls and its own worker program."""
+"""What is measured of a peer, the same for all: through its own public calls and its own worker program."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ class Site:
         self.url = url
         self.folder = folder
         self._variables = {"BENCH_URL": url, "BENCH_TICKS": str(folder), "BENCH_MOST": str(most + 1_000)}
+        self._variables["BENCH_COUNT"] = str(most)
 
     def ask(self, verb: str, *words: object, cpus: Iterable[int] = ()) -> Any:
         """Let the peer's driver do *verb*."""

@@ -314,10 +314,11 @@ class Celeriac:
     def submitter(self) -> Submitter:
         """Who sends for all coroutines in this process."""
         broker = self.broker
-        with self._lock:
-            if self._submitter is None:
-                self._submitter = Submitter(broker, self.clock.now)
-            return self._submitter
+        submitter = self._submitter
+        if submitter is None:
+            with self._lock:
+                submitter = self._submitter = self._submitter or Submitter(broker, self.clock.now)
+        return submitter
 
     def cut_off(self, reason: str) -> None:
         """Refuse every use of the store, in a process that cannot reach the one that is meant."""

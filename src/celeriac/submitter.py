@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,32 +35,39 @@ class _Parcel:
 
 
 class Submitter:
-    """Sends for all coroutines of this process."""
+    """Sends for all coroutines of this process; made inside one."""
 
     def __init__(self, broker: Broker, now: Callable[[], float]) -> None:
-        self._broker = broker
-        self._now = now
-        self._waiting: list[_Parcel] = []
-        self._changed = threading.Condition()
-        self._thread: threading.Thread | None = None
-
-    async def send(self, messages: Sequence[Message]) -> None:
-        """Send *messages* together with what other callers send now; return when the store has them.
-
-        Raises:
-            OperationalError: the store did not take them.
-        """
         import asyncio  # a program without coroutines need not load it
 
-        parcel = _Parcel(messages, asyncio.get_running_loop())
+        self._broker = broker
+        self._now = now
+        self._running_loop = asyncio.get_running_loop
+        self._waiting: deque[_Parcel] = deque()
+        self._changed = threading.Condition()
+        self._asleep = True  # the thread is, or there is none
+        self._thread: threading.Thread | None = None
+
+    def send(self, messages: Sequence[Message]) -> asyncio.Future[None]:
+        """Send *messages* together with what other callers send now.
+
+        The future ends when the store has them, or with the `OperationalError` that says why it did not take
+        them.
+        """
+        parcel = _Parcel(messages, self._running_loop())
+        self._waiting.append(parcel)
+        # Either this sees that the thread sleeps, or the thread, which looks again before it does, sees this.
+        if self._asleep:
+            self._wake()
+        return parcel.future
+
+    def _wake(self) -> None:
         with self._changed:
-            self._waiting.append(parcel)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._serve, name="celeriac-submitter", daemon=True)
                 self._thread.start()
-            elif len(self._waiting) == 1:
-                self._changed.notify()
-        await parcel.future
+            self._asleep = False
+            self._changed.notify()
 
     def _serve(self) -> None:
         while parcels := self._take():
@@ -68,18 +75,25 @@ class Submitter:
 
     def _take(self) -> list[_Parcel]:
         """Wait for parcels and take a batch; empty when nothing came for a while."""
+        if not self._waiting and not self._sleep():
+            return []
+        batch: list[_Parcel] = []
+        count = 0
+        while self._waiting and count < MOST:
+            parcel = self._waiting.popleft()
+            batch.append(parcel)
+            count += len(parcel.messages)
+        return batch
+
+    def _sleep(self) -> bool:
+        """Wait until something is there; say so, or that nothing came for a while and the thread shall end."""
         with self._changed:
-            if not self._changed.wait_for(lambda: self._waiting, LINGER):
-                self._thread = None
-                return []
-            count, taken = 0, 0
-            for parcel in self._waiting:
-                taken += 1
-                count += len(parcel.messages)
-                if count >= MOST:
-                    break
-            batch, self._waiting = self._waiting[:taken], self._waiting[taken:]
-            return batch
+            self._asleep = True
+            if self._changed.wait_for(lambda: self._waiting, LINGER):
+                self._asleep = False
+                return True
+            self._thread = None
+            return False
 
     def _send(self, parcels: list[_Parcel]) -> None:
         messages = [message for parcel in parcels for message in parcel.messages]

@@ -194,7 +194,8 @@ class Task(Generic[P, R]):
 
     async def adelay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
         """Do what `delay` does without blocking the event loop; callers at once share one batch."""
-        return await self._asend(args, kwargs, PLAIN_CALL)
+        messages = self._messages([(args, kwargs)], PLAIN_CALL)
+        return (await self._adispatch(messages, retry=None))[0]
 
     def apply_async(
         self,
@@ -242,7 +243,9 @@ class Task(Generic[P, R]):
         **options: Any,
     ) -> AsyncResult[R]:
         """Do what `apply_async` does, with the same options, without blocking the event loop."""
-        return await self._asend(tuple(args or ()), dict(kwargs or {}), CallOptions(**options))
+        call = CallOptions(**options)
+        messages = self._messages([(tuple(args or ()), dict(kwargs or {}))], call)
+        return (await self._adispatch(messages, retry=call.retry))[0]
 
     def delay_many(self, calls: Iterable[Any], **options: Any) -> list[AsyncResult[R]]:
         """Send many calls in batches of 1,000; memory stays bounded by the results that are returned.
@@ -288,11 +291,6 @@ class Task(Generic[P, R]):
 
     def _send(self, args: tuple[Any, ...], kwargs: dict[str, Any], call: CallOptions) -> AsyncResult[R]:
         return self._dispatch(self._messages([(args, kwargs)], call), retry=call.retry)[0]
-
-    async def _asend(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], call: CallOptions
-    ) -> AsyncResult[R]:
-        return (await self._adispatch(self._messages([(args, kwargs)], call), retry=call.retry))[0]
 
     def _dispatch(self, messages: list[Message], *, retry: bool | None) -> list[AsyncResult[R]]:
         """Send *messages*, or run them here where `task_always_eager` says so."""

@@ -12,12 +12,12 @@ MOMENT = 1_700_000_000.123_456_7
 
 
 def fields_of(message: Message) -> list:
-    _, _, _, _, _, _, values, *rest = wire.grouped([message])
+    _, _, _, _, _, _, _, values, *rest = wire.grouped([message])
     return rest[:values]
 
 
 def test_only_what_differs_from_the_default_is_written():
-    assert fields_of(Message("i", "n", created=MOMENT)) == ["n", "n", "c", MOMENT]
+    assert fields_of(Message("i", "n", created=MOMENT)) == ["c", MOMENT, "n", "n"]
 
 
 def test_what_neighbours_have_in_common_is_written_once_and_their_order_is_kept():
@@ -25,18 +25,23 @@ def test_what_neighbours_have_in_common_is_written_once_and_their_order_is_kept(
     given = [Message(f"i{number}", "n", *place) for number, place in enumerate(places)]
 
     assert wire.grouped([*given, given[1]]) == [
-        *("a", 1, 2, "", "", 0, 6, "n", "n", "c", 0.0, "q", "a 1", "i0", "i1"),
-        *("default", 0, 1, "", "", 0, 4, "n", "n", "c", 0.0, "i2"),
-        *("a", 1, 1, "", "", 0, 6, "n", "n", "c", 0.0, "q", "a 1", "i3"),
+        *("a", 1, 2, "", "", 0, 0, 6, "c", 0.0, "n", "n", "q", "a 1", "i0", "i1"),
+        *("default", 0, 1, "", "", 0, 0, 4, "c", 0.0, "n", "n", "i2"),
+        *("a", 1, 1, "", "", 0, 0, 6, "c", 0.0, "n", "n", "q", "a 1", "i3"),
     ]
 
 
-def test_payloads_are_written_beside_the_ids_of_neighbours_that_all_have_one():
-    given = [Message("a", "n", payload=b"x"), Message("b", "n", payload=b"y"), Message("c", "n")]
+def test_what_neighbours_have_for_themselves_is_written_beside_their_ids():
+    given = [
+        Message("a", "n", payload=b"x", created=1.0),
+        Message("b", "n", payload=b"y", created=1.0),
+        Message("c", "n", created=1.0),
+        Message("d", "n", created=2.0),
+    ]
 
     assert wire.grouped(given) == [
-        *("default", 0, 2, "", "", 1, 4, "n", "n", "c", 0.0, "a", b"x", "b", b"y"),
-        *("default", 0, 1, "", "", 0, 4, "n", "n", "c", 0.0, "c"),
+        *("default", 0, 2, "", "", 0, 1, 4, "c", 1.0, "n", "n", "a", b"x", "b", b"y"),
+        *("default", 0, 2, "", "", 1, 0, 2, "n", "n", "c", 1.0, "d", 2.0),
     ]
 
 

@@ -17,7 +17,7 @@ PACKAGES = ["dramatiq", "redis", "hiredis"]
 def _way(processes: int, threads: int, tasks: list[str], **environment: str) -> dict[str, object]:
     """Describe a way to start it; without logging it says only warnings."""
     command = ["dramatiq", "on_dramatiq", "--skip-logging", "-p", str(processes), "-t", str(threads)]
-    setting = f"{processes} process{'es' if processes > 1 else ''} of {threads} threads{str(environment)}"
+    setting = f"{processes} process{'es' if processes > 1 else ''} of {threads} threads{environment!s}"
     return {"setting": setting, "for": tasks, "commands": [command], "env": environment}
 
 

@@ -1,9 +1,9 @@
 """FastStream on Redis streams, a framework for messages: at-least-once, as it can be set up; no results.
 
 Messages are acknowledged when a handler is done, and a second subscriber claims what a killed worker held,
-after an idle minute, as its documentation describes. Each process reads 100 messages at a time and handles them
-one after another, its default, or ten at once; uvloop, which it uses where it is installed; `def` handlers run
-in threads. Entries stay in the stream when they are done.
+after an idle minute, as its documentation describes. Each process reads 100 messages at a time and handles
+them one after another, its default, or ten at once; uvloop, which it uses where it is installed; `def`
+handlers run in threads. Entries stay in the stream when they are done.
 """
 
 import asyncio

@@ -3,7 +3,6 @@
 import os
 import time
 
-import redis
 import ticks
 from huey import RedisHuey
 

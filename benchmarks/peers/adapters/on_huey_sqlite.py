@@ -5,7 +5,7 @@ import time
 from urllib.parse import urlsplit
 
 import ticks
-from huey import SqliteHuey, CySqliteHuey
+from huey import CySqliteHuey, SqliteHuey
 
 PACKAGES = ["huey", "cysqlite"]
 CONSUMER = [

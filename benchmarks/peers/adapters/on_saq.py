@@ -1,9 +1,9 @@
 """SAQ on Redis: two attempts for each job, so at-least-once (one attempt, its default, is at-most-once).
 
 Its default of 10 jobs at once in each process, and more; `def` tasks run in threads. Results are kept for its
-default of ten minutes. What a killed worker held comes back by a sweep, once a minute and when a worker starts.
-A sweep takes a job that has just been dequeued for a lost one and runs it twice (its issue 277), so each worker
-here sweeps before its first job instead of beside it.
+default of ten minutes. What a killed worker held comes back by a sweep, once a minute, one job each five
+seconds. A sweep takes a job that has just been dequeued for a lost one and runs it twice (its issue 277), so
+each worker here does the sweep of its start before its first job instead of beside it.
 """
 
 import asyncio

@@ -2,7 +2,7 @@
 
 Its default of 100 tasks at once in each process, and fewer with a prefetch of 100; uvloop and orjson, as its
 documentation says; `def` tasks run in threads. What a killed worker held comes back after ten idle minutes,
-its default. Entries stay in the stream when they are done.
+its default, with the next new message. Entries stay in the stream when they are done.
 """
 
 import asyncio

@@ -42,9 +42,7 @@ BROKEN: Final = stored(
 Argument = str | bytes | int | float
 
 
-_SHARED: Final = attrgetter(
-    "queue", "priority", "eta", "expires", "name", "created", "crash_limit", "options"
-)
+_SHARED: Final = attrgetter("queue", "priority", "eta", "expires", "name", "crash_limit", "options")
 
 
 def _common(message: Message) -> tuple[Any, ...]:
@@ -62,25 +60,27 @@ def grouped(messages: Sequence[Message]) -> list[Argument]:
 
 
 def _group(messages: Sequence[Message]) -> list[Argument]:
-    """Write messages that differ in id and payload only, and all have a payload or none has."""
+    """Write messages that differ in id, payload and creation only, and all have a payload or none has."""
     first = messages[0]
+    at_once = all(message.created == first.created for message in messages)
+    columns: list[Sequence[Argument]] = [[message.id for message in messages]]
+    if not at_once:
+        columns.append([message.created for message in messages])
+    if first.payload:
+        columns.append([message.payload for message in messages])
+    fields = _fields(first) if at_once else _fields(first)[2:]
     eta = "" if first.eta is None else first.eta
     expires = "" if first.expires is None else first.expires
-    fields = _fields(first)
-    payloads = bool(first.payload)
-    written: list[Argument] = [first.queue, first.priority, len(messages), eta, expires, int(payloads)]
-    written.append(len(fields))
-    written += fields
-    if payloads:
-        for message in messages:
-            written += (message.id, message.payload)
-    else:
-        written += [message.id for message in messages]
-    return written
+    return [
+        *(first.queue, first.priority, len(messages), eta, expires),
+        *(int(not at_once), int(bool(first.payload)), len(fields)),
+        *fields,
+        *(columns[0] if len(columns) == 1 else chain.from_iterable(zip(*columns, strict=True))),
+    ]
 
 
 def _fields(message: Message) -> list[Argument]:
-    fields: list[Argument] = ["n", message.name, "c", message.created]
+    fields: list[Argument] = ["c", message.created, "n", message.name]
     if message.priority:
         fields += ("q", f"{message.queue} {message.priority}")
     elif message.queue != DEFAULT_QUEUE:
