@@ -86,7 +86,7 @@ class Submitter:
         return batch
 
     def _sleep(self) -> bool:
-        """Wait until something is there; say so, or that nothing came for a while and the thread shall end."""
+        """Wait until something is there; False when nothing came for a while, and the thread shall end."""
         with self._changed:
             self._asleep = True
             if self._changed.wait_for(lambda: self._waiting, LINGER):

@@ -31,10 +31,11 @@ BUSY_POLL: Final = 1.0  # the same while tasks run: for stop requests whose bell
 AHEAD: Final = 0.010  # seconds of work that may be claimed before there is room for it
 MOST_AHEAD: Final = 1_000  # tasks, at most, in one trip
 STALE: Final = 0.050  # seconds after which a claim that could not start goes back
-SHORT_RATE: Final = 5_000.0  # tasks per second above which they count as short
+SHORT_RATE: Final = 5_000.0  # tasks per second, of one thread, above which they count as short
 AFTER_FAILURE: Final = 1.0  # seconds of rest after a failure that nobody foresaw
 NEVER: Final = 1 << 62  # tasks
 PACE: Final = 0.001  # seconds between trips while claimed work is still waiting for room
+LONG_PACE: Final = AHEAD / 4  # the same where tasks end by the thousand
 
 
 class Cargo(Protocol):
@@ -154,10 +155,9 @@ class Courier(threading.Thread):
         self._ending = True
         self.wake()
 
-    @property
-    def short_tasks(self) -> bool:
-        """Whether tasks end so fast, lately, that waking a thread costs more than running one."""
-        return self._rate > SHORT_RATE
+    def are_short(self, active: int) -> bool:
+        """Whether tasks end so fast, lately, that waking another of *active* threads costs more than running one."""
+        return self._rate > SHORT_RATE * max(1, active)
 
     @property
     def idle(self) -> bool:
@@ -341,10 +341,12 @@ class Courier(threading.Thread):
         Where tasks end by the thousand, the end of every other one that is held does: so the store settles
         one half while the other one runs.
         """
-        held = len(self._finished) + self._cargo.backlog()
-        self._enough = (held + 1) // 2 if self.short_tasks else 1
+        if self._rate > SHORT_RATE:
+            self._enough, pause = (len(self._finished) + self._cargo.backlog() + 1) // 2, LONG_PACE
+        else:
+            self._enough, pause = 1, PACE
         if len(self._finished) < self._enough:
-            self._sleep(PACE, bell=False)
+            self._sleep(pause, bell=False)
         self._enough = NEVER
 
     def _sleep_until_rung(self) -> None:

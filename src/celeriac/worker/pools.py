@@ -270,7 +270,6 @@ class LoopPool:
         self._backlog: deque[Run] = deque()
         self._tasks: dict[asyncio.Task[None], Run] = {}
         self.active = 0
-        self._starts_soon = False
         self.blocked = False  # whether the loop was asked for a sign of life that it has not given yet
 
     def doubt(self) -> None:
@@ -328,7 +327,6 @@ class LoopPool:
             log.debug("loop is closed")
 
     def _start_some(self) -> None:
-        self.blocked = self._starts_soon = False
         for _ in range(min(self._room() - self.active, len(self._backlog))):
             try:
                 run = self._backlog.popleft()
@@ -362,9 +360,8 @@ class LoopPool:
         if run.coroutine is not None:
             self._tasks.pop(run.coroutine, None)
         self._done(run, settlement)
-        if self._backlog and not self._starts_soon:  # once for all that end in this turn of the loop
-            self._starts_soon = True
-            self._loop.call_soon(self._start_some)
+        if self._backlog:
+            self._start_some()
 
 
 def _oldest(backlog: deque[Run]) -> float | None:

@@ -336,7 +336,7 @@ class Worker:
                 self._settle(run, self._runner.settle(run, Stopped()))
             return
         for executor, batch in batches.items():
-            self._pools[executor].put(batch, short=self._courier.short_tasks)
+            self._pools[executor].put(batch, short=self._courier.are_short(self._threads.active))
 
     def nudge(self) -> None:
         """Look whether a part of the backlog could start."""
