@@ -6,8 +6,7 @@ import sys
 import pytest
 
 from tests.contract.conftest import BETWEEN_PROCESSES
-from tests.contract.given import DEADLINE
-from tests.waiting import wait_until
+from tests.contract.given import DEADLINE, a_message
 
 HOLDER = """
 import sys
@@ -15,11 +14,19 @@ from celeriac.broker import WorkerInfo
 from celeriac.brokers import connect
 
 broker = connect(sys.argv[1], namespace=sys.argv[2])
-broker.enlist(WorkerInfo("child", "child@host", lease=3600.0), float(sys.argv[3]))
+names = frozenset({"shop.add"})
+broker.enlist(WorkerInfo("child", "child@host", names=names, lease=3600.0), float(sys.argv[3]))
 broker.hold_alive("child")
 print("held", flush=True)
 sys.stdin.read()
 """
+
+
+@pytest.fixture(autouse=True)
+def temporary(monkeypatch, tmp_path):
+    """A temporary directory of the test's own, also for the processes that it starts."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
 
 @pytest.fixture
@@ -68,11 +75,33 @@ def test_a_living_process_is_not_dead(broker, child):
 
 
 @pytest.mark.parametrize("new_store", BETWEEN_PROCESSES, indirect=True)
-def test_a_killed_process_is_dead_at_once_where_the_kernel_can_tell(broker, child, store, clock):
+def test_a_killed_process_is_dead_at_once_until_it_is_retired(broker, child, clock):
     child.kill()
     child.wait(DEADLINE)
 
-    if store.kind == "sqlite":
-        wait_until(lambda: list(broker.locally_dead()) == ["child"], what="the proof of death")
-        broker.retire(broker.locally_dead(), clock.now())
+    assert list(broker.locally_dead()) == ["child"]
+
+    broker.retire(broker.locally_dead(), clock.now())
     assert list(broker.locally_dead()) == []
+
+
+@pytest.mark.parametrize("new_store", BETWEEN_PROCESSES, indirect=True)
+def test_everybody_on_this_host_sees_the_same_death(broker, other, child):
+    child.kill()
+    child.wait(DEADLINE)
+
+    assert [list(looker.locally_dead()) for looker in (broker, other)] == [["child"], ["child"]]
+
+
+@pytest.mark.parametrize("new_store", BETWEEN_PROCESSES, indirect=True)
+def test_what_a_killed_process_held_is_claimed_long_before_its_lease_ends(broker, child, clock, enlist):
+    task = a_message()
+    broker.send([task], clock.now())
+    broker.exchange("child", trip=1, want=1, now=clock.now())
+    worker = enlist()
+    child.kill()
+    child.wait(DEADLINE)
+
+    broker.retire(broker.locally_dead(), clock.now())
+
+    assert [claimed.id for claimed in worker.claim()] == [task.id]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from functools import partial
 
 import pytest
 
@@ -55,19 +56,47 @@ def test_a_killed_processs_task_runs_again_at_once_in_another(shop, start_worker
     assert result.worker != victim.id
 
 
-def test_a_whole_worker_killed_on_this_host_gives_its_tasks_to_another(shop, start_worker, tmp_path):
-    doomed = start_worker("--processes", "1", SHOP_LEASE="2")
-    until_workers(shop, 1)
+def test_a_whole_worker_killed_on_this_host_gives_its_tasks_to_another_at_once(shop, start_worker, tmp_path):
+    here = tmp_path / "temporary"
+    here.mkdir()
+    worker = partial(start_worker, "--processes", "2", SHOP_LEASE="60", TMPDIR=str(here))
+    doomed = worker()
+    until_workers(shop, 2)
     result = tasks.wait_for.delay("go")
     until_marked(tmp_path, "start")
-    start_worker("--processes", "1", SHOP_LEASE="2")
-    until_workers(shop, 2)
+    other = worker()
+    until_workers(shop, 4)
 
+    killed = time.monotonic()
     doomed.kill()
-
     until_marked(tmp_path, "start", count=2)
+    recovered = time.monotonic() - killed
+
+    assert recovered < 5.0  # far below the lease: the kernel has said so
+    until_workers(shop, 2)
     (tmp_path / "go").touch()
     assert result.get(20) == "go"
+    assert other.end() == 0
+    assert list(here.rglob("*.lock")) == []
+
+
+@pytest.mark.parametrize("store_url", ["redis"], indirect=True)  # who shares a file shares its locks
+def test_a_worker_in_another_container_is_not_taken_for_dead(shop, start_worker, tmp_path):
+    for name in ("one", "other"):  # as if each had a /tmp of its own
+        (tmp_path / name).mkdir()
+        start_worker("--processes", "1", SHOP_LEASE="2", TMPDIR=str(tmp_path / name))
+    before = until_workers(shop, 2)
+    clocks = [worker.seen for worker in before]
+
+    def beaten():
+        now = shop.broker.workers(time.time())
+        return len(now) == 2 and all(
+            worker.seen > clock + 2 for worker, clock in zip(now, clocks, strict=True)
+        )
+
+    wait_until(beaten, what="leases that are renewed beyond their first length")
+
+    assert [worker.id for worker in shop.broker.workers(time.time())] == [worker.id for worker in before]
 
 
 def test_a_killed_supervisor_leaves_running_tasks_time_to_finish(shop, start_worker, tmp_path):

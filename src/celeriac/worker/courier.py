@@ -156,7 +156,7 @@ class Courier(threading.Thread):
         self.wake()
 
     def are_short(self, active: int) -> bool:
-        """Whether tasks end so fast, lately, that waking another of *active* threads costs more than running one."""
+        """Whether tasks in *active* threads end so fast, lately, that it does not pay to wake another."""
         return self._rate > SHORT_RATE * max(1, active)
 
     @property

@@ -327,6 +327,7 @@ class LoopPool:
             log.debug("loop is closed")
 
     def _start_some(self) -> None:
+        self.blocked = False
         for _ in range(min(self._room() - self.active, len(self._backlog))):
             try:
                 run = self._backlog.popleft()

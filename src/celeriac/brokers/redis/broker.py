@@ -29,6 +29,7 @@ from celeriac.broker import (
     Tended,
     WorkerInfo,
 )
+from celeriac.brokers.alive import Directory, Proofs, boot_id, temporary
 from celeriac.brokers.redis import wire
 from celeriac.brokers.redis.bell import RedisBell
 from celeriac.brokers.redis.connection import Client, Command, Link
@@ -38,8 +39,8 @@ from celeriac.brokers.redis.keys import SCHEMA_VERSION, Keys
 from celeriac.brokers.redis.listener import RedisListener
 from celeriac.brokers.redis.scripts import script
 from celeriac.brokers.redis.skew import Skew
-from celeriac.brokers.redis.url import hidden, parse
-from celeriac.errors import OperationalError, SchemaError, StoreCorrupt
+from celeriac.brokers.redis.url import Address, hidden, parse
+from celeriac.errors import OperationalError, SchemaError, StoreCorrupt, StoreReadOnly
 from celeriac.message import Message, Record
 from celeriac.outcome import EXPIRED, LEASE_LOST, PURGED, REVOKED, Settlement
 
@@ -88,6 +89,8 @@ class RedisBroker(Broker):
         self._retention = max(1, int(min(retention, LONGEST_RETENTION) * 1000))
         self._skew = Skew(enabled=address.options.get("clock", clock) == "server")
         self._client = Client(address, where=self.url, deadline=deadline, greet=self._skew.measure)
+        self._locks = Directory(temporary(_place_of(address, self._keys)))
+        self._proofs = Proofs(self._locks)
         self._shared = (len(self._keys.shared), *self._keys.shared, self._keys.root)
         self._opened = False
 
@@ -116,8 +119,10 @@ class RedisBroker(Broker):
             )
 
     def close(self) -> None:
-        """Close all idle connections; see `Broker.close`."""
+        """Close all idle connections, let go of all locks; see `Broker.close`."""
         self._client.drop()
+        self._proofs.drop_all()
+        self._locks.tidy()
         self._opened = False
 
     def ping(self) -> None:
@@ -176,8 +181,8 @@ class RedisBroker(Broker):
         """Make *worker* known; see `Broker.enlist`."""
         described = msgspec.json.encode(msgspec.structs.replace(worker, names=frozenset(), running=0))
         ends = now + self._skew.seconds + worker.lease
-        queues = " ".join(worker.queues)
-        self._call("enlist", now, worker.id, ends, worker.lease, described, queues, *sorted(worker.names))
+        what = worker.id, ends, worker.lease, described, " ".join(worker.queues), boot_id()
+        self._call("enlist", now, *what, *sorted(worker.names))
 
     def exchange(
         self, worker: str, *, trip: int, finished: Sequence[Settlement] = (), want: int = 0, now: float
@@ -206,11 +211,38 @@ class RedisBroker(Broker):
 
     def retire(self, workers: Sequence[str], now: float, error: bytes = LEASE_LOST) -> int:
         """Forget dead workers; see `Broker.retire`."""
-        return int(self._call("retire", now, error, REVOKED, *workers))
+        held = int(self._call("retire", now, error, REVOKED, *workers))
+        self._proofs.drop(workers)
+        return held
 
     def report(self, worker: str, reports: Sequence[Report], now: float) -> list[str]:
         """Keep progress; see `Broker.report`."""
         return [refused.decode() for refused in self._call("report", now, worker, *wire.reports(reports))]
+
+    def locally_dead(self) -> Sequence[str]:
+        """Return the dead of this host; see `Broker.locally_dead`.
+
+        The server is asked only when a lock is free: whether it knows that worker (else somebody has
+        retired it), and that it ran on this kernel (one that shares the directory has locks of its own).
+        """
+        free = self._proofs.all_dead()
+        if not free:
+            return ()
+        boots = self._ask([("HGET", self._keys.worker(worker), "k") for worker in free])
+        known = dict(zip(free, map(self._sound, boots), strict=True))
+        self._proofs.drop(worker for worker, boot in known.items() if boot is None)
+        return [worker for worker, boot in known.items() if boot == boot_id().encode()]
+
+    def hold_alive(self, worker: str) -> None:
+        """Prove that *worker* lives, where a lock file can be made; see `Broker.hold_alive`."""
+        try:
+            self._proofs.hold(worker)
+        except (OSError, StoreReadOnly) as error:
+            _log.warning(
+                "if worker %s is killed, its tasks wait until its lease ends: no lock file, because %s",
+                worker,
+                error,
+            )
 
     # --- cancel, forget, purge, tend ------------------------------------------------------------------
 
@@ -238,6 +270,7 @@ class RedisBroker(Broker):
             "tend", now, limit, LEASE_LOST, EXPIRED, REVOKED
         )
         dead = [worker.decode() for worker in buried]
+        self._proofs.drop(dead)
         return Tended(promoted, recovered, expired, 0, dead, bool(more))
 
     # --- questions --------------------------------------------------------------------------------------
@@ -297,6 +330,12 @@ class RedisBroker(Broker):
 
 
 _COUNTED: Final = {"s": ("scheduled",), "r": ("running",), "p": ("queued", "parked")}
+
+
+def _place_of(address: Address, keys: Keys) -> bytes:
+    """Return what all workers have in common that serve one namespace of one server; no password."""
+    hosts = ",".join(f"{host}:{port}" for host, port in address.hosts)
+    return f"{hosts} {address.path} {address.service} {address.db} {keys.root}".encode()
 
 
 def _facts(info: bytes) -> dict[str, str]:

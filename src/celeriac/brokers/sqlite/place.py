@@ -7,95 +7,39 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import os
-import re
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
+from celeriac.brokers.alive import LONGEST_NAME, Directory, file_name, temporary
 from celeriac.errors import StoreReadOnly
 
-T = TypeVar("T")
-
 _LONGEST_SOCKET_PATH: Final = 100  # the system's limit is 108 bytes on Linux, 104 on macOS
-_LONGEST_NAME: Final = 32
 _CHECK_EVERY: Final = 1.0
-_REMOVALS: Final = 5
 _NEVER: Final = float("-inf")
-_PLAIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 
 
-def file_name(owner: str) -> str:
-    """Return a short name that is safe for a file, everywhere the same for the same *owner*."""
-    if _PLAIN.fullmatch(owner):
-        return owner
-    return hashlib.sha256(owner.encode("utf-8", "surrogatepass")).hexdigest()[:_LONGEST_NAME]
-
-
-class Place:
+class Place(Directory):
     """The run directory of the store at *path*.
 
     Attributes:
-        locks: where the lock files are. sockets: where the sockets are; elsewhere when its path is too long.
+        sockets: where the sockets are: beside the locks, elsewhere when their path would be too long.
     """
 
     def __init__(self, path: Path) -> None:
-        self.locks = path.with_name(path.name + "-run")
-        self.sockets = self._short_enough(self.locks)
-
-    @staticmethod
-    def _short_enough(directory: Path) -> Path:
-        if len(os.fsencode(directory)) + len("/.bell") + _LONGEST_NAME <= _LONGEST_SOCKET_PATH:
-            return directory
-        digest = hashlib.sha256(os.fsencode(directory)).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"celeriac-{os.getuid()}-{digest}"
-
-    def make(self) -> None:
-        """Create what is missing, for this user only.
-
-        Raises:
-            StoreReadOnly: it cannot be created, or somebody else owns it.
-        """
-        for directory in {self.locks, self.sockets}:
-            try:
-                directory.mkdir(mode=0o700, exist_ok=True)
-                status = directory.lstat()
-            except OSError as error:
-                raise StoreReadOnly(
-                    f"the directory {directory} cannot be created: {error.strerror}"
-                ) from error
-            if status.st_uid != os.getuid() or status.st_mode & 0o170077 != 0o040000:
-                raise StoreReadOnly(
-                    f"{directory} must be a directory that only this user may use; remove it or chmod it 700"
-                )
-
-    def within(self, work: Callable[[], T]) -> T:
-        """Return what *work*, which makes a file in the directory, returned.
-
-        The directory is made if it is missing, also when another process that closes just removed it.
-        """
-        for _ in range(_REMOVALS):
-            self.make()
-            with contextlib.suppress(FileNotFoundError):
-                return work()
-        self.make()
-        return work()
-
-    def lock(self, worker: str) -> Path:
-        """Return the path of a worker's lock file."""
-        return self.locks / f"{file_name(worker)}.lock"
+        locks = path.with_name(path.name + "-run")
+        self.sockets = _short_enough(locks)
+        super().__init__(locks, self.sockets)
 
     def bell(self, name: str) -> Path:
         """Return the path of the socket whose address is *name*."""
         return self.sockets / f"{file_name(name)}.bell"
 
-    def tidy(self) -> None:
-        """Remove the directories if nothing is in them."""
-        for directory in {self.locks, self.sockets}:
-            with contextlib.suppress(OSError):
-                directory.rmdir()
+
+def _short_enough(directory: Path) -> Path:
+    if len(os.fsencode(directory)) + len("/.bell") + LONGEST_NAME <= _LONGEST_SOCKET_PATH:
+        return directory
+    return temporary(os.fsencode(directory))
 
 
 class Turnstile:
