@@ -1,1 +1,1 @@
-"""Celeriac beside the tools that people would otherwise take, on one machine in one run; `make bench-peers`."""
+"""Celeriac beside the tools that people would otherwise take, on one machine: `make bench-peers`."""

@@ -18,8 +18,8 @@ from benchmarks.stores import STORES, version
 
 PINNING = (
     "Enqueueing one by one and latency: caller, worker and server share one processor, because a round trip "
-    "between two costs more than what is measured. All else: nothing is pinned; two worker processes, or one, "
-    "whichever is faster, share the machine with the server."
+    "between two costs more than what is measured. All else: nothing is pinned; worker processes and server "
+    "share the machine. Of several settings, the one that is best in a first round."
 )
 
 

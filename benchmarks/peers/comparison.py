@@ -152,7 +152,10 @@ class Comparison:
         if measure in TASKS:
             for how in _ways(abilities, measure):
                 yield Figure(peer.name, measure, how["setting"])
-        elif measure not in ("bulk", "callers") or measure in abilities["verbs"]:
+        elif measure == "bytes":
+            if peer.store == "redis":
+                yield Figure(peer.name, measure, "")
+        elif measure == "send" or measure in abilities["verbs"]:
             yield Figure(peer.name, measure, "")
 
     def _once(self, peer: Peer, measure: str, setting: str | None) -> list[float]:

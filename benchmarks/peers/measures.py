@@ -134,10 +134,8 @@ def latencies(environment: Environment, how: dict[str, Any], count: int) -> list
         return [float(seconds) for seconds in here.ask("ping", count, cpus=ALONE)["latencies"]]
 
 
-def bytes_per_task(environment: Environment, count: int) -> float | None:
-    """Return the memory of the server that one queued no-op takes; None where the store is a file."""
-    if environment.peer.store != "redis":
-        return None
+def bytes_per_task(environment: Environment, count: int) -> float:
+    """Return the memory of the Redis server that one queued no-op takes."""
     with site(environment, count) as here:
         here.ask("fill", 10)
         before = stores.used_memory(here.url)

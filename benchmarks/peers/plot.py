@@ -28,9 +28,14 @@ def draw(outcome: Outcome, folder: Path) -> None:
     from matplotlib.patches import Patch
 
     mpl.rcParams["svg.hashsalt"] = "celeriac"  # the same figures make the same file
-    rows = max(len(_bars(outcome, measures)) for _, measures in PANELS.values())
-    figure, panels = plt.subplots(1, len(PANELS), figsize=(15, 0.34 * rows + 1.4), layout="constrained")
-    for panel, (title, measures) in zip(panels, PANELS.values(), strict=True):
+    shown = [(title, measures) for title, measures in PANELS.values() if _bars(outcome, measures)]
+    if not shown:
+        return
+    rows = max(len(_bars(outcome, measures)) for _, measures in shown)
+    figure, panels = plt.subplots(
+        1, len(shown), figsize=(5 * len(shown), 0.34 * rows + 1.4), layout="constrained", squeeze=False
+    )
+    for panel, (title, measures) in zip(panels[0], shown, strict=True):
         _draw_panel(panel, title, _bars(outcome, measures), less=measures[0] in LESS_IS_MORE)
     legend = {"Celeriac": OURS_COLOUR, "at-least-once": COLOUR, "at-most-once: loses tasks": LOST}
     figure.legend(

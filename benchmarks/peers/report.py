@@ -25,7 +25,7 @@ HEADINGS: Final = {
 }
 WAYS: Final = ("drain def", "drain async", "latency", "naps")
 EXPLAINED: Final = (
-    "In brackets: how many times better Celeriac was a moment later, the median of the pairs. In every figure "
+    "In brackets: how many times better Celeriac was a moment later, the median of the pairs. In each figure "
     "Celeriac keeps a record of each task, stores results and is at-least-once."
 )
 

@@ -28,6 +28,7 @@ and the constants
     WORKERS    how workers are started: a list of
                {"setting": "2 processes of 8 threads", "for": ["noop", "anoop", "nap", "ping"],
                 "commands": [[argv], ...], "env": {...}}   # argv[0] "python" is the environment's own
+               (asked for once: no address of a store in them, that comes by the environment)
 """
 
 import asyncio
@@ -77,14 +78,14 @@ async def _send(adapter: Any, count: str, task: str = "noop") -> dict[str, Any]:
 
 
 async def _callers(adapter: Any, count: str, task: str = "noop") -> dict[str, Any]:
-    each = int(count) // CALLERS
+    each, rest = divmod(int(count), CALLERS)
 
-    async def caller() -> None:
-        for _ in range(each):
+    async def caller(calls: int) -> None:
+        for _ in range(calls):
             await adapter.asend(task)
 
     started = time.perf_counter()
-    await asyncio.gather(*(caller() for _ in range(CALLERS)))
+    await asyncio.gather(*(caller(each + (number < rest)) for number in range(CALLERS)))
     return {"seconds": time.perf_counter() - started}
 
 

@@ -1,4 +1,8 @@
-"""RQ: its pool of SimpleWorkers, which do not fork for each job; results stored, abandoned jobs retried."""
+"""RQ: its pool of SimpleWorkers, which do not fork for each job; results are stored.
+
+Jobs may be retried 3 times: without that, a job whose worker was killed is marked as failed, with it the job
+runs again when another worker finds it abandoned. A worker does one job at a time and has no threads.
+"""
 
 import os
 import time
@@ -8,24 +12,15 @@ from redis import Redis
 from rq import Queue, Retry
 
 PACKAGES = ["rq", "redis", "hiredis"]
-POOL = [
-    "rq",
-    "worker-pool",
-    "-u",
-    os.environ["BENCH_URL"],
-    "-w",
-    "rq.worker.SimpleWorker",
-    "-l",
-    "ERROR",
-    "-n",
-]
+POOL = ["rq", "worker-pool", "bench", "-c", "on_rq", "-w", "rq.worker.SimpleWorker", "-l", "ERROR", "-n"]
 WORKERS = [
-    {"setting": "pool of 2", "for": ["noop", "anoop", "ping"], "commands": [[*POOL, "2", "bench"]]},
-    {"setting": "pool of 100", "for": ["nap"], "commands": [[*POOL, "100", "bench"]]},
-    {"setting": "pool of 20", "for": ["nap"], "commands": [[*POOL, "20", "bench"]]},
+    {"setting": "pool of 2 processes", "for": ["noop", "anoop", "ping"], "commands": [[*POOL, "2"]]},
+    {"setting": "pool of 4 processes", "for": ["noop", "anoop"], "commands": [[*POOL, "4"]]},
+    {"setting": "pool of 10 processes", "for": ["nap"], "commands": [[*POOL, "10"]]},
 ]
+REDIS_URL = os.environ["BENCH_URL"]  # `-c` reads it
 
-queue = Queue("bench", connection=Redis.from_url(os.environ["BENCH_URL"]))
+queue = Queue("bench", connection=Redis.from_url(REDIS_URL))
 
 
 def noop() -> None:
@@ -34,7 +29,7 @@ def noop() -> None:
 
 
 async def anoop() -> None:
-    """Nothing, on a loop of its own."""
+    """Nothing, on a loop that is made for it."""
     ticks.tick()
 
 
@@ -45,19 +40,19 @@ def nap() -> None:
 
 
 JOBS = {"noop": noop, "anoop": anoop, "nap": nap}
+RETRY = Retry(max=3)
 
 
 def send(task: str) -> None:
     """Enqueue one."""
-    queue.enqueue(JOBS[task], retry=Retry(max=3))
+    queue.enqueue(JOBS[task], retry=RETRY)
 
 
 def send_many(task: str, count: int) -> None:
     """Enqueue many."""
-    job = JOBS[task]
-    queue.enqueue_many(Queue.prepare_data(job, retry=Retry(max=3)) for _ in range(count))
+    queue.enqueue_many(Queue.prepare_data(JOBS[task], retry=RETRY) for _ in range(count))
 
 
 def stored() -> int:
-    """Count the jobs that have finished: each is kept with its result."""
+    """Count the finished jobs: each is kept with its result."""
     return queue.finished_job_registry.get_job_count(cleanup=False)

@@ -9,8 +9,9 @@ import asyncio
 import os
 from contextlib import AsyncExitStack
 
-import coredis
 import ticks
+
+os.environ["COREDIS_OPTIMIZED"] = "1"  # coredis looks at it when it is imported
 from streaq import Worker
 
 PACKAGES = ["streaq", "coredis", "anyio", "uvloop"]
@@ -30,7 +31,6 @@ WORKERS = [
     )
 ]
 
-coredis.Config.optimized = True
 worker = Worker(
     os.environ["BENCH_URL"],
     concurrency=int(os.environ.get("BENCH_TASKS", "32")),
