@@ -14,7 +14,7 @@ from celeriac.errors import BrokerUnavailable
 from celeriac.message import Delivery
 from celeriac.outcome import Settlement
 from celeriac.states import Verdict
-from celeriac.worker.courier import AHEAD, MOST_AHEAD, Courier
+from celeriac.worker.courier import AHEAD, MOST, Courier
 
 
 class ScriptedBroker(MemoryBroker):
@@ -169,16 +169,28 @@ def test_nothing_is_asked_for_without_room(courier, broker, hold):
     assert broker.trips == [(1, ("a",), 0)]
 
 
-def test_short_tasks_are_claimed_ahead_by_what_ends_in_ten_milliseconds(courier, broker, hold, clock):
-    for _ in range(20):  # a thousand tasks in each hundredth of a second
-        for number in range(1000):
+@pytest.mark.parametrize("per_second", [2_000, 10_000])
+def test_short_tasks_are_claimed_ahead_by_what_ends_in_ten_milliseconds(courier, broker, clock, per_second):
+    when_so_many_end(courier, clock, per_second)
+
+    _, _, want = broker.trips[-1]
+    assert 0.9 * per_second * AHEAD <= want - 4 <= 1.1 * per_second * AHEAD
+
+
+def test_one_trip_is_short_however_fast_tasks_end(courier, broker, clock):
+    when_so_many_end(courier, clock, per_second=1_000_000)
+
+    _, settled, want = broker.trips[-1]
+    assert len(settled) == MOST
+    assert want == MOST
+
+
+def when_so_many_end(courier, clock, per_second):
+    for _ in range(20):
+        for number in range(per_second // 100):
             courier.settle(settlement(str(number)))
         clock.advance(0.01)
         courier._step()
-
-    _, _, want = broker.trips[-1]
-    assert 0.9 * 100_000 * AHEAD <= want - 4 <= 1.1 * 100_000 * AHEAD
-    assert want <= MOST_AHEAD + 4
 
 
 def test_long_tasks_are_not_claimed_ahead(courier, broker, clock):

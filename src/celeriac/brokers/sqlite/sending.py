@@ -19,11 +19,13 @@ def send(transaction: Transaction, messages: Sequence[Message], now: float, *, c
     Raises:
         Repeated: an id was known or stood twice, and this was not a careful call. Nothing is done.
     """
+    transaction.news = False  # nobody can be watching what is not there yet
     if careful:
         messages = _new(transaction, messages)
+    elif len(messages) == 1 and messages[0].eta is None:
+        return _send_one(transaction, messages[0])
     if not messages:
         return 0
-    transaction.news = False  # nobody can be watching what is not there yet
     place = _Places(transaction)
     tasks = [place.row(message, now) for message in messages]
     sent = [_sent(message, task[0]) for message, task in zip(messages, tasks, strict=True)]
@@ -33,6 +35,18 @@ def send(transaction: Transaction, messages: Sequence[Message], now: float, *, c
         _count(transaction, messages, now)
     transaction.insert("send_task", tasks)
     return len(messages)
+
+
+def _send_one(transaction: Transaction, message: Message) -> int:
+    """Accept the usual lone *message*, which can start at once, in two statements."""
+    kept = message.id, message.name, message.crash_limit, message.created, message.payload, message.options
+    seq = transaction.add("send_one_message", *kept)
+    if seq is None:
+        raise Repeated
+    line = message.queue, message.priority
+    if transaction.value("send_one_task", seq, *line, *line, message.expires):
+        transaction.ready(message.queue)
+    return 1
 
 
 def _new(transaction: Transaction, messages: Sequence[Message]) -> Sequence[Message]:
