@@ -124,26 +124,33 @@ class Comparison:
             yield self.outcome
 
     def _measure(self, peer: Peer, measure: str) -> None:
-        """Take all rounds of the setting that was best in the first one, ours after each."""
-        tried = [figure for figure in self._settings(peer, measure) if self._round(peer, figure)]
+        """Take all rounds of the setting that is best in the first one, ours after each."""
+        tried = [figure for figure in self._settings(peer, measure) if self._theirs(peer, figure)]
         if not tried:
             return
         best = _best(tried)
-        if all(self._round(peer, best) for _ in range(self._rounds - 1)):
+        done = self._ours(peer, best)
+        for _ in range(self._rounds - 1):
+            done = done and self._theirs(peer, best) and self._ours(peer, best)
+        if done:
             self.outcome.figures.append(best)
 
-    def _round(self, peer: Peer, figure: Figure) -> bool:
-        """Measure once, then ours; say whether that could be done."""
+    def _theirs(self, peer: Peer, figure: Figure) -> bool:
+        """Measure the peer once; say whether that could be done."""
+        return self._add(peer, figure, figure.setting, figure.values)
+
+    def _ours(self, peer: Peer, figure: Figure) -> bool:
+        """Measure ourselves once; say whether that could be done."""
+        return self._add(_beside(peer), figure, None, figure.ours)
+
+    def _add(self, who: Peer, figure: Figure, setting: str | None, values: list[list[float]]) -> bool:
         try:
-            value = self._once(peer, figure.measure, figure.setting)
-            ours = self._once(_beside(peer), figure.measure, None)
+            value = self._once(who, figure.measure, setting)
         except Missing as error:
-            self._leave_out(peer, figure.measure, error)
+            self._leave_out(who, figure.measure, error)
             return False
-        figure.values.append(value)
-        figure.ours.append(ours)
-        values, own = (" / ".join(f"{part:,.6g}" for part in parts) for parts in (value, ours))
-        self._say(f"{figure.measure:12} {peer.name:16} {values:>18}  ours {own:>18}  {figure.setting}")
+        values.append(value)
+        self._say(f"{figure.measure:12} {who.name:20} {_shown(value):>20}  {setting or ''}")
         return True
 
     def _settings(self, peer: Peer, measure: str) -> Iterator[Figure]:
@@ -175,6 +182,10 @@ class Comparison:
         if measure == "latency":
             return COUNTS[measure]
         return max(LEAST, int(COUNTS[measure] * peer.scale * self._scale))
+
+
+def _shown(value: Sequence[float]) -> str:
+    return " / ".join(f"{part:,.6g}" for part in value)
 
 
 def _best(figures: Sequence[Figure]) -> Figure:

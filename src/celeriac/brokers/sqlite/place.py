@@ -70,9 +70,12 @@ class Turnstile:
 
     def leave(self) -> None:
         """Let the next one in."""
-        if self._descriptor >= 0:
-            with contextlib.suppress(OSError):
-                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+        if self._descriptor < 0:
+            return
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+        except OSError:  # no locks here
+            return
 
     def _check(self, moment: float) -> None:
         """Open the directory, or open it anew when it was removed meanwhile."""

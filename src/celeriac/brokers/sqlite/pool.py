@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import sqlite3
 import threading
@@ -42,9 +41,10 @@ class Pool:
         """Return a connection that nobody uses, at *moment* of the monotonic clock; `give` or `undo` it."""
         if moment - self._checked > _CHECK_EVERY:
             self._check_file(moment)
-        with contextlib.suppress(IndexError):
+        try:
             return self._idle.pop()
-        return self._connect()
+        except IndexError:
+            return self._connect()
 
     def give(self, connection: Connection) -> None:
         """Take back what `take` returned."""

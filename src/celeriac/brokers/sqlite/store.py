@@ -178,10 +178,11 @@ class Store:
     def _take_turn(self, until: float) -> None:
         """Let one thread of this process write, in turn."""
         try:
-            if not self._waiting.acquire(timeout=self._deadline):
+            if not self._waiting.acquire(blocking=False) and not self._waiting.acquire(timeout=self._deadline):
                 raise faults.busy(self.path)
-            left = max(0.0, until - SystemClock.monotonic())
-            if not self._writing.acquire(timeout=left):
+            if self._writing.acquire(blocking=False):
+                return
+            if not self._writing.acquire(timeout=max(0.0, until - SystemClock.monotonic())):
                 raise faults.busy(self.path)
         finally:
             _let_go(self._waiting)
