@@ -178,14 +178,17 @@ class Store:
     def _take_turn(self, until: float) -> None:
         """Let one thread of this process write, in turn."""
         try:
-            if not self._waiting.acquire(blocking=False) and not self._waiting.acquire(timeout=self._deadline):
-                raise faults.busy(self.path)
-            if self._writing.acquire(blocking=False):
-                return
-            if not self._writing.acquire(timeout=max(0.0, until - SystemClock.monotonic())):
-                raise faults.busy(self.path)
+            self._acquire(self._waiting, until)
+            self._acquire(self._writing, until)
         finally:
             _let_go(self._waiting)
+
+    def _acquire(self, lock: Any, until: float) -> None:
+        """Take *lock*, at once where nobody has it."""
+        if lock.acquire(blocking=False):
+            return
+        if not lock.acquire(timeout=max(0.0, until - SystemClock.monotonic())):
+            raise faults.busy(self.path)
 
     def _pass_turnstile(self, moment: float) -> None:
         if not self._turnstile.enter(moment):
