@@ -46,6 +46,8 @@ def _measure(options: argparse.Namespace, console: Console) -> report.Outcome:
         say=lambda line: console.print(line, highlight=False, markup=False),
     )
     comparison.outcome.head = _head(options.rounds)
+    if options.keep and options.out:
+        comparison.keep(report.read(options.out), options.measures or MEASURES)
     comparison.provide()
     for outcome in comparison.run(options.measures):
         if options.out:  # what there is, in case that the rest is interrupted
@@ -67,6 +69,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="rounds of each figure (%(default)s)")
     parser.add_argument("--scale", type=float, default=1.0, help="more or fewer tasks (%(default)s times)")
     parser.add_argument("--out", type=Path, help="folder for peers.json, peers.md, peers.svg and peers.png")
+    parser.add_argument(
+        "--keep", action="store_true", help="keep what is in --out of other peers and measures"
+    )
     parser.add_argument("--draw", action="store_true", help="measure nothing: show what is in --out")
     return parser.parse_args()
 

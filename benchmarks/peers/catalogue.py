@@ -31,7 +31,7 @@ class Peer(msgspec.Struct, frozen=True):
     note: str = ""
 
 
-OURS: Final = Peer("Celeriac", "on_celeriac", ("celeriac[redis,fast]",), "at-least-once", scale=2.0)
+OURS: Final = Peer("Celeriac", "on_celeriac", ("celeriac[redis,fast]",), "at-least-once", scale=5.0)
 OURS_ON_SQLITE: Final = msgspec.structs.replace(OURS, name="Celeriac on SQLite", store="sqlite")
 
 PEERS: Final = (

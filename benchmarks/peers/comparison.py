@@ -98,6 +98,14 @@ class Comparison:
         self._abilities: dict[str, Any] = {}
         self.outcome = Outcome(head="")
 
+    def keep(self, earlier: Outcome, measures: Sequence[str]) -> None:
+        """Add to the outcome what *earlier* says of other peers, and of other than these *measures*."""
+        again = {peer.name for peer in self._peers}
+        self.outcome.figures += [
+            figure for figure in earlier.figures if figure.peer not in again or figure.measure not in measures
+        ]
+        self.outcome.versions |= earlier.versions
+
     def provide(self) -> None:
         """Install who is not installed; leave out who cannot be."""
         for peer in [OURS, OURS_ON_SQLITE, *self._peers]:

@@ -225,7 +225,14 @@ class Backend(ABC):
 
 
 class Broker(Backend):
-    """What a store does. Names are the same in every store, script and test."""
+    """What a store does. Names are the same in every store, script and test.
+
+    Attributes:
+        trip_size: how many tasks a worker should settle and claim, at most, in one `exchange`: others wait
+            for the store meanwhile, and what a trip costs by itself is shared by them.
+    """
+
+    trip_size = 150
 
     @abstractmethod
     def open(self) -> None:

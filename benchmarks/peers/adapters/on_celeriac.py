@@ -16,7 +16,7 @@ WORKERS = [
     }
     for processes, options in (
         (2, ["--processes", "2", "-c", "50", "--loglevel", "ERROR"]),
-        (1, ["-c", "100", "--loglevel", "ERROR"]),
+        (1, ["--processes", "1", "-c", "100", "--loglevel", "ERROR"]),
     )
 ]
 

@@ -29,9 +29,6 @@ from celeriac.worker.log import log
 POLL: Final = 2.0  # seconds after which an idle courier looks, though no bell rang
 BUSY_POLL: Final = 1.0  # the same while tasks run: for stop requests whose bell was lost
 AHEAD: Final = 0.010  # seconds of work that may be claimed before there is room for it
-MOST: Final = (
-    150  # tasks, at most, that one trip settles, and that it claims: others wait for the store meanwhile
-)
 STALE: Final = 0.050  # seconds after which a claim that could not start goes back
 SHORT_RATE: Final = 5_000.0  # tasks per second, of one thread, above which they count as short
 AFTER_FAILURE: Final = 1.0  # seconds of rest after a failure that nobody foresaw
@@ -252,7 +249,7 @@ class Courier(threading.Thread):
             self._rate = 0.0
             self._finished.extend(taken)
         batch: list[Settlement] = []
-        while self._finished and len(batch) < MOST:
+        while self._finished and len(batch) < self._broker.trip_size:
             batch.append(self._finished.popleft())
         self._measure(max(0, len(batch) - len(taken)), now)  # what goes back was not done
         self._carried = batch
@@ -273,7 +270,7 @@ class Courier(threading.Thread):
             return 0
         room = self._cargo.room()
         ahead = int(self._rate * AHEAD)
-        return max(0, min(MOST, room + ahead - self._cargo.backlog()))
+        return max(0, min(self._broker.trip_size, room + ahead - self._cargo.backlog()))
 
     def _unpack(self, answer: Exchanged) -> None:
         for task_id in answer.refused:

@@ -48,6 +48,8 @@ class SqliteBroker(Broker):
         ConfigurationError: the URL names no file, or has an option that does not exist.
     """
 
+    trip_size = 300  # a transaction has more steps than a script, each of which may wait for the interpreter
+
     def __init__(
         self,
         url: str,
