@@ -58,9 +58,9 @@ class Store:
         self._ringer.close()
         self.place.tidy()
 
-    def tidy(self) -> None:
-        """Forget listeners that are gone, and keep the write-ahead log short."""
-        for address in self.read(Transaction.column, "listeners"):
+    def tidy(self, *, listened: bool) -> None:
+        """Forget listeners that are gone, where there are any, and keep the write-ahead log short."""
+        for address in self.read(Transaction.column, "listeners") if listened else ():
             if not self._ringer.reaches(address):
                 self.write(Transaction.run, "listener_drop", address)
                 self.place.bell(address).unlink(missing_ok=True)

@@ -81,6 +81,7 @@ class Needed(NamedTuple):
     drop: bool
     mark_news: bool
     drop_news: bool
+    hear: bool
 
 
 def look(transaction: Transaction, now: float, retention: float) -> Needed:

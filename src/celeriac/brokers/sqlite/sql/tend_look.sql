@@ -2,7 +2,7 @@
 -- In: now; the moment until which finished tasks are old; that until which a mark is an old one; that until
 -- which marked news are old.
 -- Out: whether a worker's lease has run out, a task has expired, one is due, a finished one is old enough,
--- there are news that want a mark, marked news are old enough.
+-- there are news that want a mark, marked news are old enough, anybody listens.
 select * from (
     with given (now, old, mark_old, news_old) as (values (?, ?, ?, ?))
     select
@@ -15,5 +15,6 @@ select * from (
         exists (select 1 from tasks where state >= 4 and finished <= (select old from given)),
         exists (select 1 from news where seq > (select coalesce(max(seq), 0) from news_marks))
             and not exists (select 1 from news_marks where at > (select mark_old from given)),
-        exists (select 1 from news_marks where at <= (select news_old from given))
+        exists (select 1 from news_marks where at <= (select news_old from given)),
+        exists (select 1 from listeners)
 )
