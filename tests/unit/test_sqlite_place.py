@@ -2,15 +2,17 @@
 
 import os
 import tempfile
+import threading
 
 import pytest
 
 from celeriac.broker import WorkerInfo
-from celeriac.brokers.sqlite import SqliteBroker
+from celeriac.brokers.sqlite import SqliteBroker, store
 from celeriac.brokers.sqlite.place import Place, Turnstile, file_name
 from celeriac.errors import StoreReadOnly
 from celeriac.message import Message
 from tests.contract.given import rings
+from tests.waiting import wait_until
 
 NOW = 1_700_000_000.0
 
@@ -110,3 +112,86 @@ def test_a_turnstile_finds_the_directory_that_was_made_anew(two, tmp_path):
     assert second.enter(0.0)
 
     assert not first.enter(2.0)
+
+
+def test_who_waits_is_seen_by_others_until_the_last_one_goes(two):
+    first, second = two
+    first.enter(0.0)
+    assert not second.others_wait()
+
+    with first.waiting_room():
+        with second.waiting_room():
+            assert second.others_wait()
+        assert second.others_wait()
+
+    assert not second.others_wait()
+
+
+def test_an_empty_waiting_room_leaves_nothing_behind(two, tmp_path):
+    first, _ = two
+    first.enter(0.0)
+
+    with first.waiting_room():
+        pass
+
+    assert list(Place(tmp_path / "shop.db").locks.iterdir()) == []
+
+
+def test_a_waiting_room_that_cannot_be_is_empty(tmp_path):
+    (tmp_path / "shop.db-run").touch()  # a file where the directory should be
+    turnstile = Turnstile(Place(tmp_path / "shop.db"))
+
+    with turnstile.waiting_room():
+        assert not turnstile.others_wait()
+
+
+def test_a_worker_lets_those_go_first_who_wait_to_send(two, tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "_COURTESY", 10.0)
+    gate, seen = two[0], threading.Event()
+    monkeypatch.setattr(Turnstile, "others_wait", _telling(Turnstile.others_wait, seen))
+    sender, worker = (SqliteBroker(f"sqlite:///{tmp_path}/shop.db") for _ in range(2))
+    worker.enlist(WorkerInfo("w", "w", names=frozenset({"shop.add"})), NOW)
+    sender.send([Message("before", "shop.add")], NOW)
+    gate.enter(0.0)
+    sending = threading.Thread(target=sender.send, args=([Message("waited", "shop.add")], NOW))
+    sending.start()
+    wait_until(gate.others_wait, what="somebody who waits")
+    seen.clear()
+    claimed: list[str] = []
+    trip = threading.Thread(
+        target=lambda: claimed.extend(c.id for c in worker.exchange("w", trip=1, want=9, now=NOW).claims)
+    )
+    trip.start()
+    assert seen.wait(10.0)  # the worker came, and looked into the waiting room
+
+    gate.leave()
+    for thread in (sending, trip):
+        thread.join()
+
+    assert claimed == ["before", "waited"]
+    sender.close()
+    worker.close()
+
+
+def _telling(look, seen):
+    """Do as *look*, and tell when its answer was yes."""
+
+    def others_wait(self):
+        answer = look(self)
+        if answer:
+            seen.set()
+        return answer
+
+    return others_wait
+
+
+def test_a_worker_does_not_let_others_go_first_for_ever(two, tmp_path):
+    worker = SqliteBroker(f"sqlite:///{tmp_path}/shop.db")
+    worker.enlist(WorkerInfo("w", "w", names=frozenset({"shop.add"})), NOW)
+    worker.send([Message("a", "shop.add")], NOW)
+
+    with two[0].waiting_room():
+        answer = worker.exchange("w", trip=1, want=1, now=NOW)
+
+    assert [task.id for task in answer.claims] == ["a"]
+    worker.close()

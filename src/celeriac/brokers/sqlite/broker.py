@@ -102,7 +102,7 @@ class SqliteBroker(Broker):
     ) -> Exchanged:
         if not finished and (idle := self._idle(known.id, trip, want, now)) is not None:
             return idle
-        make = self._store.write
+        make = self._store.write_after_others
         try:
             return make(trips.exchange, known, trip=trip, finished=finished, want=want, now=now)
         except trips.Refused:

@@ -19,6 +19,13 @@ _LONGEST_PAUSE: Final = 0.001
 _GROWTH: Final = 1.1
 
 
+def while_true(condition: Callable[[], bool], seconds: float) -> None:
+    """Wait as long as *condition* is true, *seconds* at most."""
+    until = SystemClock.monotonic() + seconds
+    while condition() and SystemClock.monotonic() < until:
+        time.sleep(_FIRST_PAUSE)
+
+
 def patiently(attempt: Callable[[], T | None], until: float, path: Path) -> T:
     """Return *attempt*'s answer once it has one; None, or a busy database, means to try again.
 

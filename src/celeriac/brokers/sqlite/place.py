@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -46,7 +47,11 @@ class Turnstile:
     """Lets the writers of all processes in one by one, so that none that is fast can shut the others out.
 
     Whoever waits for the database's write lock holds the turnstile; whoever wants to write passes through it
-    first. It is a courtesy: where it does not work, writers still exclude each other, only less fairly.
+    first. Who finds it taken sits down in the waiting room, a file that all who are there lock together. A
+    worker, which writes again and again, looks into it before each trip and lets them go first. Else it would
+    be back each time before they, who sleep, have noticed that it was away.
+
+    All of it is courtesy: where it does not work, writers still exclude each other, only less fairly.
     """
 
     def __init__(self, place: Place) -> None:
@@ -77,6 +82,37 @@ class Turnstile:
         except OSError:  # no locks here
             return
 
+    @contextlib.contextmanager
+    def waiting_room(self) -> Iterator[None]:
+        """Be seen to wait, until the end of the block."""
+        try:
+            room = os.open(self._room, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError:  # nothing can be created here
+            room = -1
+        try:
+            _try_lock(room, fcntl.LOCK_SH)
+            yield
+        finally:
+            if room >= 0:
+                if _try_lock(room, fcntl.LOCK_EX):  # the last one to go
+                    self._room.unlink(missing_ok=True)
+                os.close(room)
+
+    def others_wait(self) -> bool:
+        """Say whether anybody is in the waiting room."""
+        try:
+            room = os.open(self._room, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:  # nobody has ever waited, or all have gone
+            return False
+        try:
+            return not _try_lock(room, fcntl.LOCK_EX)
+        finally:
+            os.close(room)
+
+    @property
+    def _room(self) -> Path:
+        return self._place.locks / "waiting"
+
     def _check(self, moment: float) -> None:
         """Open the directory, or open it anew when it was removed meanwhile."""
         self._checked = moment
@@ -94,3 +130,12 @@ class Turnstile:
         descriptor, self._descriptor, self._checked = self._descriptor, -1, _NEVER
         if descriptor >= 0:
             os.close(descriptor)
+
+
+def _try_lock(descriptor: int, how: int) -> bool:
+    """Lock a file, together with others or alone; False if others have it, or if there are no locks here."""
+    try:
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+    except (OSError, ValueError):
+        return False
+    return True

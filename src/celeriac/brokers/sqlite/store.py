@@ -13,7 +13,7 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 from celeriac.brokers.sqlite import faults
 from celeriac.brokers.sqlite.address import Address
 from celeriac.brokers.sqlite.bell import NEWS, WORK, Ringer
-from celeriac.brokers.sqlite.patience import patiently
+from celeriac.brokers.sqlite.patience import patiently, while_true
 from celeriac.brokers.sqlite.place import Place, Turnstile
 from celeriac.brokers.sqlite.pool import Pool
 from celeriac.brokers.sqlite.transaction import Ring, Transaction, from_json
@@ -27,6 +27,7 @@ _LONG_LOG: Final = 4 * 1024 * 1024
 _ENDLESS_LOG: Final = 64 * 1024 * 1024
 _MEASURE_EVERY: Final = 1.0
 _TRUNCATE_WITHIN: Final = 0.02
+_COURTESY: Final = 0.005  # seconds for which a worker lets others go first: it must get on in any case
 
 _all: weakref.WeakSet[Store] = weakref.WeakSet()
 
@@ -120,6 +121,13 @@ class Store:
         except sqlite3.Error as error:
             return self._once_more(error, lambda: self._write(work, *args, **kwargs))
 
+    def write_after_others(
+        self, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Do as `write`, for who writes again and again: let those who wait write first."""
+        while_true(self._turnstile.others_wait, _COURTESY)
+        return self.write(work, *args, **kwargs)
+
     def _once_more(self, error: sqlite3.Error, attempt: Callable[[], T]) -> T:
         """Try again what was undone by *error*, if that can help."""
         try:
@@ -192,7 +200,8 @@ class Store:
 
     def _pass_turnstile(self, moment: float) -> None:
         if not self._turnstile.enter(moment):
-            patiently(lambda: self._turnstile.enter(moment) or None, moment + self._deadline, self.path)
+            with self._turnstile.waiting_room():
+                patiently(lambda: self._turnstile.enter(moment) or None, moment + self._deadline, self.path)
 
     def _begin(self, cursor: sqlite3.Cursor, moment: float) -> None:
         """Begin to write, once those who came before have begun."""
