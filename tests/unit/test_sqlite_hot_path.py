@@ -10,6 +10,7 @@ from celeriac.outcome import Settlement
 from celeriac.states import State, Verdict
 
 NOW = 1_700_000_000.0
+FRAME = 2_048 + 24  # a page in the write-ahead log
 
 
 @pytest.fixture
@@ -75,6 +76,77 @@ def test_tending_when_there_is_nothing_to_do_writes_nothing(path, broker):
     broker.tend(NOW + 1)
 
     assert written(path) == before
+
+
+def reads(broker, monkeypatch):
+    """Return a list that grows with each transaction that only looks."""
+    seen = []
+    read = broker._store.read
+    monkeypatch.setattr(
+        broker._store, "read", lambda work, *rest: (seen.append(work.__name__), read(work, *rest))[1]
+    )
+    return seen
+
+
+def test_tending_when_there_is_nothing_to_do_looks_once(broker, monkeypatch):
+    looks = reads(broker, monkeypatch)
+
+    broker.tend(NOW)
+
+    assert looks == ["look"]
+
+
+def test_who_looks_for_the_dead_does_not_ask_the_file_while_all_live(broker, monkeypatch):
+    broker.hold_alive("w")
+    looks = reads(broker, monkeypatch)
+
+    assert broker.locally_dead() == []
+
+    assert looks == []
+
+
+def test_a_lone_message_writes_three_pages(path, broker):
+    for n in range(9):
+        broker.send([Message(f"{n}", "shop.add")], NOW)
+    before = written(path)
+
+    broker.send([Message("a", "shop.add")], NOW)
+
+    assert written(path) - before == 3 * FRAME
+
+
+def test_what_is_claimed_leaves_the_lines_of_all_priorities(broker):
+    broker.send([Message(f"{n}", "shop.add", priority=n % 3) for n in range(6)], NOW)
+
+    claims = broker.exchange("w", trip=1, want=4, now=NOW).claims
+
+    assert [task.id for task in claims] == ["2", "5", "1", "4"]
+    [queue] = broker.queues()
+    assert (queue.queued, queue.running) == (2, 4)
+
+
+def test_a_task_that_was_watched_before_it_started_keeps_its_place(broker):
+    listener = broker.listener()
+    broker.send([Message(name, "shop.add") for name in "abc"], NOW)
+    listener.watch(["b"])
+
+    claims = broker.exchange("w", trip=1, want=9, now=NOW).claims
+
+    assert [task.id for task in claims] == ["a", "b", "c"]
+    assert [task.fence for task in claims] == [1, 1, 1]
+    assert listener.wait(0) == {"b"}
+    listener.close()
+
+
+def test_a_task_that_goes_back_and_is_cancelled_leaves_its_line(broker):
+    broker.send([Message("a", "shop.add"), Message("b", "shop.add")], NOW)
+    first, _ = broker.exchange("w", trip=1, want=2, now=NOW).claims
+    broker.exchange("w", trip=2, finished=[Settlement(first.id, first.fence, Verdict.RELEASE)], now=NOW)
+
+    assert broker.cancel(["a"], NOW) == ["cancelled"]
+
+    assert not broker.exchange("w", trip=3, want=9, now=NOW).claims
+    assert [(queue.queued, queue.running) for queue in broker.queues()] == [(0, 1)]
 
 
 def test_a_large_payload_is_written_only_once(path, broker):

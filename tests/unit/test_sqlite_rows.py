@@ -42,7 +42,7 @@ def claimed(broker):
 
 @pytest.mark.parametrize("state", [0, 7, 99, -1])
 def test_an_impossible_state_makes_a_failed_record(path, broker, state):
-    damage(path, f"update tasks set state = {state} where seq = 1")
+    damage(path, f"insert into tasks (seq, state, queue) values (1, {state}, 'default')")
 
     broken, sound = broker.get(["broken", "sound"])
 
@@ -69,8 +69,8 @@ def test_a_name_that_is_no_text_does_not_stop_the_queue(path, broker):
     assert (queue.running, queue.parked) == (1, 1)
 
 
-def test_a_message_without_its_task_is_as_if_it_were_not(path, broker):
-    damage(path, "delete from tasks where seq = 1")
+def test_a_message_that_stands_in_no_line_and_has_no_task_is_as_if_it_were_not(path, broker):
+    damage(path, "delete from ready where seq = 1")
 
     assert broker.get(["broken"]) == [None]
     assert claimed(broker) == ["sound"]

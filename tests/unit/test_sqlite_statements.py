@@ -9,7 +9,7 @@ import pytest
 from celeriac.brokers.sqlite import statements
 
 VERBS = [name for name in statements.names() if not name.startswith("schema_")]
-MANY_ROWS = ["exchange_fail", "exchange_succeed", "send_message", "send_task"]
+MANY_ROWS = ["exchange_fail", "exchange_succeed", "line_join", "send_message", "send_task"]
 
 
 @pytest.fixture
@@ -64,13 +64,13 @@ def test_no_verb_reads_all_tasks(database, name):
 
 
 @pytest.mark.parametrize(
-    "name", ["exchange_ready", "exchange_claim", "exchange_succeed", "exchange_fail", "get"]
+    "name", ["send_place", "exchange_ready", "exchange_taken", "exchange_succeed", "exchange_fail", "get"]
 )
 def test_the_hot_path_only_searches(database, name):
     steps = plan(database, statements.sql(name))
 
-    assert [step for step in steps if "tasks" in step]
-    assert not [step for step in steps if re.match(r"SCAN (tasks|messages)\b", step)]
+    assert [step for step in steps if re.match(r"SEARCH (tasks|ready)\b", step)]
+    assert not [step for step in steps if re.match(r"SCAN (tasks|messages|ready)\b", step)]
     assert not [step for step in steps if "TEMP B-TREE" in step]
 
 

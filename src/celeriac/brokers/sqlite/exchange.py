@@ -141,7 +141,7 @@ def _unpark(transaction: Transaction, worker: Known, want: int) -> None:
         taken += transaction.all("exchange_unpark", name, queue, want - len(taken))
     lines = Lines(transaction)
     for seq, queue, priority in reversed(taken):
-        transaction.run("unpark", lines.head(queue, priority), seq)
+        transaction.run("unpark", lines.join_head(seq, queue, priority), seq)
         transaction.ready(queue)
 
 
@@ -153,12 +153,14 @@ def _claim(transaction: Transaction, worker: Known, trip: int, want: int, now: f
             most = min(want - len(claims), looks)
             rows = transaction.all("exchange_ready", now, queue, most)
             looks -= len(rows)
+            for priority, last in {row[5]: row[-1] for row in rows}.items():
+                transaction.run("exchange_taken", queue, priority, last)
             good = _set_aside(transaction, worker, rows, now)
             if good:
                 seqs = as_json([row[0] for row in good])
-                transaction.run("exchange_claim", now, worker.id, trip, len(claims), seqs)
+                transaction.run("exchange_claim", queue, now, worker.id, trip, len(claims), seqs)
                 worker.held.update([(row[2], row[0]) for row in good])
-                claims += [Delivery(*row[2:]) for row in good]
+                claims += [Delivery(*row[2:-1]) for row in good]
             transaction.ready(queue, -len(rows))
             if len(rows) < most:
                 break
@@ -176,7 +178,8 @@ def _set_aside(
         expired = [row[0] for row in rows if row[1]]
         moves.finish(transaction, expired, State.CANCELLED, EXPIRED, now)
         unknown = [row for row in rows if not row[1] and row[3] not in names]
-        transaction.many("exchange_park", [(row[3], lines.parked(row[3]), row[0]) for row in unknown])
+        parked = [(row[4], row[3], lines.parked(row[3]), row[0]) for row in unknown]
+        transaction.many("exchange_park", parked)
         for row in unknown:
             transaction.parked(row[4], row[3])
     return good

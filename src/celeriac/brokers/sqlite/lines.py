@@ -8,25 +8,30 @@ Line = tuple[str, int]
 
 
 class Lines:
-    """Hands out positions at the tails and heads of lines, within one transaction."""
+    """Lets tasks join lines at their tails and heads, within one transaction."""
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
         self._tails: dict[Line, int] = {}
         self._parked: dict[str, int] = {}
 
-    def tail(self, queue: str, priority: int) -> int:
-        """Return the position behind all others; the caller puts a task there."""
+    def join_tail(self, seq: int, queue: str, priority: int) -> int:
+        """Put a task behind all others; return its position, for its row."""
         line = queue, priority
         if line not in self._tails:
-            self._tails[line] = self._transaction.value("line_tail", queue, priority) or 0
+            self._tails[line] = self._transaction.value("line_tail", *line) or 0
         self._tails[line] += 1
-        return self._tails[line]
+        return self._join(seq, line, self._tails[line])
 
-    def head(self, queue: str, priority: int) -> int:
-        """Return the position before all others; the caller puts a task there before asking again."""
-        first = self._transaction.value("line_head", queue, priority)
-        return (1 if first is None else first) - 1
+    def join_head(self, seq: int, queue: str, priority: int) -> int:
+        """Put a task before all others; return its position, for its row."""
+        line = queue, priority
+        first = self._transaction.value("line_head", *line)
+        return self._join(seq, line, (1 if first is None else first) - 1)
+
+    def _join(self, seq: int, line: Line, position: int) -> int:
+        self._transaction.run("line_join", *line, position, seq)
+        return position
 
     def parked(self, name: str) -> int:
         """Return the position behind the parked tasks of *name*; the caller parks one there."""

@@ -54,7 +54,7 @@ def settle(
         let_go.append((settlement.id,))
         heads.extend(_settle_one(transaction, lines, task, settlement, now))
     for task in reversed(heads):
-        _queue(transaction, task, lines.head(task.queue, task.priority))
+        _queue(transaction, task, lines.join_head(task.seq, task.queue, task.priority))
     transaction.many("stop_drop", let_go)
     return refused
 
@@ -85,7 +85,7 @@ def _settle_one(
 
 def _put_off(transaction: Transaction, lines: Lines, task: Held, due: float, now: float) -> None:
     if due <= now:
-        _queue(transaction, task, lines.tail(task.queue, task.priority))
+        _queue(transaction, task, lines.join_tail(task.seq, task.queue, task.priority))
         return
     first = transaction.value("due_first")
     if first is None or due < first:  # whoever sleeps until `first` must sleep shorter
@@ -99,9 +99,17 @@ def _queue(transaction: Transaction, task: Held, position: int) -> None:
 
 
 def finish(transaction: Transaction, tasks: Sequence[int], state: State, body: bytes, now: float) -> None:
-    """Make *tasks* (their seq) final."""
+    """Make *tasks* (their seq), which stand in no line, final."""
     result, error = (body, b"") if state is State.SUCCEEDED else (b"", body)
     transaction.many("move_finish", [(state, now, result, error, seq) for seq in tasks])
+
+
+def finish_waiting(
+    transaction: Transaction, tasks: Sequence[int], state: State, body: bytes, now: float
+) -> None:
+    """Make *tasks* (their seq) final, which may stand in their lines."""
+    transaction.many("line_leave", [(seq, seq) for seq in tasks])
+    finish(transaction, tasks, state, body, now)
 
 
 def promote(transaction: Transaction, now: float, limit: int) -> int:
@@ -110,7 +118,7 @@ def promote(transaction: Transaction, now: float, limit: int) -> int:
     if not due:
         return 0
     lines = Lines(transaction)
-    transaction.many("promote", [(lines.tail(queue, priority), seq) for seq, queue, priority in due])
+    transaction.many("promote", [(lines.join_tail(*task), task[0]) for task in due])
     for _, queue, _ in due:
         transaction.ready(queue)
     return len(due)

@@ -22,30 +22,32 @@ def send(transaction: Transaction, messages: Sequence[Message], now: float, *, c
     transaction.news = False  # nobody can be watching what is not there yet
     if careful:
         messages = _new(transaction, messages)
-    elif len(messages) == 1 and messages[0].eta is None:
+    elif len(messages) == 1 and messages[0].eta is None and messages[0].expires is None:
         return _send_one(transaction, messages[0])
     if not messages:
         return 0
-    place = _Places(transaction)
-    tasks = [place.row(message, now) for message in messages]
-    sent = [_sent(message, task[0]) for message, task in zip(messages, tasks, strict=True)]
-    if transaction.insert("send_message", sent) != len(messages):
+    rows = _Rows(transaction)
+    for message in messages:
+        rows.add(message, now)
+    if transaction.insert("send_message", rows.sent) != len(messages):
         raise Repeated
-    if place.hungry:
+    if rows.hungry:
         _count(transaction, messages, now)
-    transaction.insert("send_task", tasks)
+    transaction.insert("line_join", rows.ready)
+    transaction.insert("send_task", rows.tasks)
     return len(messages)
 
 
 def _send_one(transaction: Transaction, message: Message) -> int:
-    """Accept the usual lone *message*, which can start at once, in two statements."""
-    kept = message.id, message.name, message.crash_limit, message.created, message.payload, message.options
-    seq = transaction.add("send_one_message", *kept)
-    if seq is None:
+    """Accept a lone *message* that can start at once and never expires: as `_Rows` would, with less ado."""
+    queue, priority = message.queue, message.priority
+    last, tail, hungry = transaction.one("send_place", queue, priority) or (None, None, False)
+    seq, place = (last or 0) + 1, (tail or 0) + 1
+    if not transaction.run("send_message", *_sent(message, seq, place)):
         raise Repeated
-    line = message.queue, message.priority
-    if transaction.value("send_one_task", seq, *line, *line, message.expires):
-        transaction.ready(message.queue)
+    transaction.run("line_join", queue, priority, place, seq)
+    if hungry:
+        transaction.ready(queue)
     return 1
 
 
@@ -59,10 +61,11 @@ def _new(transaction: Transaction, messages: Sequence[Message]) -> Sequence[Mess
     return list(new.values())
 
 
-class _Places:
-    """Gives new tasks their number and their place in line, within one transaction.
+class _Rows:
+    """What new tasks add to the tables: numbered, and with their places in line, within one transaction.
 
     Attributes:
+        sent: the rows of `messages`. ready: those of the lines. tasks: those of what is scheduled or expires.
         hungry: whether any worker wants to be rung.
     """
 
@@ -70,33 +73,43 @@ class _Places:
         self._transaction = transaction
         self._tails: dict[tuple[str, int], int] = {}
         self._last = 0
+        self.sent: list[Row] = []
+        self.ready: list[Row] = []
+        self.tasks: list[Row] = []
         self.hungry = False
 
-    def row(self, message: Message, now: float) -> Row:
-        """Return the row of *message* for `sql/send_task.sql`."""
+    def add(self, message: Message, now: float) -> None:
+        """Give *message* its number and its place."""
         line = message.queue, message.priority
         tail = self._tails.get(line)
         if tail is None:
             tail = self._look(line)
-        self._last += 1
+        self._last = seq = self._last + 1
         if message.eta is not None and message.eta > now:
-            return (self._last, State.SCHEDULED, *line, 0, message.expires, message.eta)
-        self._tails[line] = tail + 1
-        return (self._last, State.QUEUED, *line, tail + 1, message.expires, None)
+            self.sent.append(_sent(message, seq, 0))
+            self.tasks.append((seq, State.SCHEDULED, message.queue, 0, message.expires, message.eta))
+            return
+        self._tails[line] = place = tail + 1
+        self.sent.append(_sent(message, seq, place))
+        self.ready.append((*line, place, seq))
+        if message.expires is not None:
+            self.tasks.append((seq, State.QUEUED, message.queue, place, message.expires, None))
 
     def _look(self, line: tuple[str, int]) -> int:
         last, tail, hungry = self._transaction.one("send_place", *line) or (None, None, False)
         self._last = self._last or last or 0
         self.hungry = bool(hungry)
-        self._tails[line] = tail or 0
         return tail or 0
 
 
-def _sent(message: Message, seq: int) -> Row:
+def _sent(message: Message, seq: int, place: int) -> Row:
     return (
         seq,
         message.id,
         message.name,
+        message.queue,
+        message.priority,
+        place,
         message.crash_limit,
         message.created,
         message.eta,

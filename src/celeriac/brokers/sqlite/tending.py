@@ -34,7 +34,7 @@ def cancel(
         elif state == State.RUNNING:
             answers.append(_revoke_running(transaction, seq, task_id, worker, now, terminate=terminate))
         else:
-            moves.finish(transaction, [seq], State.CANCELLED, error, now)
+            moves.finish_waiting(transaction, [seq], State.CANCELLED, error, now)
             found[task_id] = seq, State.CANCELLED, worker
             answers.append("cancelled")
     return answers
@@ -68,7 +68,7 @@ def purge(transaction: Transaction, queue: str, now: float, limit: int) -> int:
     doomed = transaction.column("purge_queued", queue, limit)
     if len(doomed) < limit:
         doomed += transaction.column("purge_scheduled", queue, limit - len(doomed))
-    moves.finish(transaction, doomed, State.CANCELLED, PURGED, now)
+    moves.finish_waiting(transaction, doomed, State.CANCELLED, PURGED, now)
     return len(doomed)
 
 
@@ -99,7 +99,7 @@ def bury(transaction: Transaction, now: float, limit: int) -> tuple[list[str], i
 def expire(transaction: Transaction, now: float, limit: int) -> int:
     """Cancel what expired before it could start; return how many."""
     doomed = transaction.column("tend_expired", now, limit)
-    moves.finish(transaction, doomed, State.CANCELLED, EXPIRED, now)
+    moves.finish_waiting(transaction, doomed, State.CANCELLED, EXPIRED, now)
     return len(doomed)
 
 

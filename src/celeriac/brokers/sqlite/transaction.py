@@ -73,11 +73,6 @@ class Transaction:
         """Change rows; return how many."""
         return self._cursor.execute(sql(name), values).rowcount
 
-    def add(self, name: str, *values: Any) -> int | None:
-        """Add a row; return its number, None when it was left out."""
-        cursor = self._cursor.execute(sql(name), values)
-        return cursor.lastrowid if cursor.rowcount == 1 else None
-
     def many(self, name: str, rows: Iterable[Sequence[Any]]) -> int:
         """Change rows once for each of *rows*; return how many."""
         return self._cursor.executemany(sql(name), rows).rowcount

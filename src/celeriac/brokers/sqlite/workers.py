@@ -24,7 +24,7 @@ def enlist(transaction: Transaction, worker: WorkerInfo, now: float, boot: str) 
     transaction.run("enlist_names", worker.id, names)
     lines = Lines(transaction)
     parked = transaction.all("unpark_tasks", names)
-    transaction.many("unpark", [(lines.tail(queue, priority), seq) for seq, queue, priority in parked])
+    transaction.many("unpark", [(lines.join_tail(*task), task[0]) for task in parked])
     for _, queue, _ in parked:
         transaction.ready(queue)
     return new

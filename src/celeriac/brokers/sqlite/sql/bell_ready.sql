@@ -1,2 +1,2 @@
 -- bell: In: queue.  Out: 1 when a task of it is ready.
-select exists (select 1 from tasks where state = 2 and parked = '' and queue = ?)
+select exists (select 1 from ready where queue = ?)

@@ -2,7 +2,7 @@
 -- In: worker, trip.
 -- Out: seq, then the columns of a Delivery, in the order in which they were claimed.
 select
-    seq, id, name, queue, priority, payload, options, fence, retries, crashes, crash_limit, checkpoint
+    seq, id, name, messages.queue, priority, payload, options, fence, retries, crashes, crash_limit, checkpoint
 from tasks cross join messages using (seq)
 where state = 3 and worker = ? and trip = ?
 order by position

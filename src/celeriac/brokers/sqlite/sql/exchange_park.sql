@@ -1,3 +1,4 @@
 -- exchange: set a task aside whose name the worker does not know.
--- In: name, position among the parked of that name, seq.
-update tasks set parked = ?, position = ? where seq = ?
+-- In: queue, name, position among the parked of that name, seq.
+insert into tasks (queue, parked, position, seq, state) values (?, ?, ?, ?, 2)
+on conflict (seq) do update set parked = excluded.parked, position = excluded.position

@@ -8,10 +8,7 @@ select
     workers.hungry,
     (select min(due) from tasks where state = 1),
     (select count(*) from stops where stops.worker = workers.id),
-    exists (
-        select 1 from json_each(workers.queues) as line
-        cross join tasks on tasks.state = 2 and tasks.parked = '' and tasks.queue = line.value
-    ),
+    exists (select 1 from json_each(workers.queues) as line cross join ready on ready.queue = line.value),
     case when exists (select 1 from tasks where state = 2 and parked <> '') then exists (
         select 1 from worker_names cross join json_each(worker_names.names) as known
         cross join tasks on tasks.state = 2 and tasks.parked <> '' and tasks.parked = known.value

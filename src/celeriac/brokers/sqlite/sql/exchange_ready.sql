@@ -1,9 +1,13 @@
 -- exchange: the head of a queue, highest priority first.
 -- In: now, queue, limit.
--- Out: seq, whether it has expired, then the columns of a Delivery as it will be once claimed.
+-- Out: seq, whether it has expired, then the columns of a Delivery as it will be once claimed, position.
 select
-    seq, expires is not null and expires <= ?,
-    id, name, queue, priority, payload, options, fence + 1, retries, crashes, crash_limit, checkpoint
-from tasks cross join messages using (seq)
-where state = 2 and parked = '' and queue = ?
-order by priority desc, position limit ?
+    ready.seq, expires is not null and expires <= ?,
+    id, name, ready.queue, ready.priority, payload, options,
+    coalesce(fence, 0) + 1, coalesce(retries, 0), coalesce(crashes, 0), crash_limit, coalesce(checkpoint, x''),
+    ready.position
+from ready
+cross join messages on messages.seq = ready.seq
+left join tasks on tasks.seq = ready.seq
+where ready.queue = ? and (state is null or state = 2)
+order by ready.priority desc, ready.position limit ?

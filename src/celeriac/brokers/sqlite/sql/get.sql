@@ -1,7 +1,15 @@
 -- get: In: ids (JSON array).  Out: the columns of a Message, then those of a Record.
+-- A message that stands neither in its line nor among the tasks is as if it were not.
 select
-    id, name, queue, priority, created, payload, eta, expires, crash_limit, options,
-    state, custom, due, started, finished, worker, fence, retries, crashes, cancelled,
-    meta, result, error, checkpoint
-from messages cross join tasks using (seq)
-where id in (select value from json_each(?))
+    id, name, messages.queue, priority, created, payload, eta, expires, crash_limit, options,
+    coalesce(state, 2), coalesce(custom, ''), due, started, finished, coalesce(worker, ''), coalesce(fence, 0),
+    coalesce(retries, 0), coalesce(crashes, 0), coalesce(cancelled, 0),
+    coalesce(meta, x''), coalesce(result, x''), coalesce(error, x''), coalesce(checkpoint, x'')
+from messages left join tasks on tasks.seq = messages.seq
+where id in (select value from json_each(?)) and (
+    state is not null or exists (
+        select 1 from ready
+        where ready.queue = messages.queue and ready.priority = messages.priority and ready.position = place
+        and ready.seq = messages.seq
+    )
+)

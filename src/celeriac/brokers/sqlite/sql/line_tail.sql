@@ -1,2 +1,2 @@
 -- In: queue, priority.  Out: the highest position in that line, null when it is empty.
-select max(position) from tasks where state = 2 and parked = '' and queue = ? and priority = ?
+select max(position) from ready where queue = ? and priority = ?

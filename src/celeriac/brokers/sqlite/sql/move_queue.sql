@@ -1,2 +1,2 @@
--- Put a task that was running back into its line. In: position, retries, crashes, error, seq.
+-- Queue a task that was running; its line is joined apart. In: position, retries, crashes, error, seq.
 update tasks set state = 2, position = ?, retries = ?, crashes = ?, error = ? where seq = ?

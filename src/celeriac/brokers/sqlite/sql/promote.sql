@@ -1,2 +1,2 @@
--- Queue a scheduled task. In: position, seq.
+-- Queue a scheduled task; its line is joined apart. In: position, seq.
 update tasks set state = 2, due = null, position = ? where seq = ?

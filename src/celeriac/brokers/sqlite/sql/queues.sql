@@ -1,5 +1,5 @@
 -- queues: Out: queue, state, parked, how many; for tasks that are not final.
-select queue, 2, 0, count(*) from tasks where state = 2 and parked = '' group by queue
+select queue, 2, 0, count(*) from ready group by queue
 union all
 select queue, 2, 1, count(*) from tasks where state = 2 and parked <> '' group by queue
 union all

@@ -4,10 +4,14 @@
 -- Times: seconds since 1970 UTC. Blobs are opaque here (JSON, empty for nothing).
 
 -- What was sent: one row for each task. Never changed, so that a large payload is written only once.
+-- `place` is the position in its line that the task got when it was sent.
 create table messages (
     seq integer primary key,
     id text not null unique,
     name text not null,
+    queue text not null,
+    priority integer not null,
+    place integer not null,
     crash_limit integer not null,
     created real not null,
     eta real,
@@ -15,15 +19,24 @@ create table messages (
     options blob not null
 ) strict;
 
--- What has become of it, under the same `seq`. The blobs stand last, behind what changes most.
--- `position` orders a line (the ready tasks of one queue and priority), the parked tasks of one name, or the
--- claims of one trip. `parked` is that name, '' for tasks that are not parked; `trip` the worker's last one.
--- `watched` says that somebody listens for changes.
+-- The lines: who may be claimed, and in which order. A line is the tasks of one queue and priority.
+create table ready (
+    queue text not null,
+    priority integer not null,
+    position integer not null,
+    seq integer not null,
+    primary key (queue, priority desc, position)
+) strict, without rowid;
+
+-- What has become of it, under the same `seq`. A task that has only stood in its line since it was sent, never
+-- expires and is not watched has no row yet: it is queued, and everything else is as the defaults say.
+-- `position` is that in the line, among the parked tasks of one name, or among the claims of one trip.
+-- `parked` is that name, '' for tasks that are not parked; `trip` the worker's last one. `watched` says that
+-- somebody listens for changes. The blobs stand last, behind what changes most.
 create table tasks (
     seq integer primary key,
     state integer not null check (state between 1 and 6),
     queue text not null,
-    priority integer not null,
     position integer not null default 0,
     parked text not null default '',
     trip integer not null default 0,
@@ -44,8 +57,7 @@ create table tasks (
     checkpoint blob not null default x''
 ) strict;
 
--- Each index holds only the rows that its verb looks for, so that a claim costs the same whatever waits.
-create index tasks_ready on tasks (queue, priority desc, position, state, parked) where state = 2 and parked = '';
+-- Each index holds only the rows that its verb looks for, so that it costs the same whatever else there is.
 create index tasks_parked on tasks (parked, position, queue, state) where state = 2 and parked <> '';
 create index tasks_scheduled on tasks (due, queue, state) where state = 1;
 create index tasks_running on tasks (worker) where state = 3;
@@ -120,23 +132,28 @@ end;
 -- For people: sqlite3 celeriac.db 'select * from running'
 create view running as
 select
-    id, name, queue, worker, custom as progress, retries, crashes,
+    id, name, messages.queue, worker, custom as progress, retries, crashes,
     strftime('%Y-%m-%d %H:%M:%f', started, 'unixepoch') as started_utc
 from tasks join messages using (seq) where state = 3 order by started;
 
 create view waiting as
 select
-    id, name, queue, priority,
+    id, name, messages.queue, priority,
     case when state = 1 then 'scheduled' when parked <> '' then 'parked: no worker knows it' else 'queued' end as state,
-    retries, crashes,
+    coalesce(retries, 0) as retries, coalesce(crashes, 0) as crashes,
     strftime('%Y-%m-%d %H:%M:%f', created, 'unixepoch') as created_utc,
     strftime('%Y-%m-%d %H:%M:%f', due, 'unixepoch') as due_utc,
     strftime('%Y-%m-%d %H:%M:%f', expires, 'unixepoch') as expires_utc
-from tasks join messages using (seq) where tasks.state in (1, 2) order by tasks.state desc, queue, priority desc, position, due;
+from (
+    select seq from ready
+    union all select seq from tasks where state = 2 and parked <> ''
+    union all select seq from tasks where state = 1
+) join messages using (seq) left join tasks using (seq)
+order by coalesce(state, 2) desc, messages.queue, priority desc, coalesce(position, place), due;
 
 create view finished as
 select
-    id, name, queue,
+    id, name, messages.queue,
     case state when 4 then 'succeeded' when 5 then 'failed' else 'cancelled' end as state,
     cast(case state when 4 then result else error end as text) as outcome,
     worker, retries, crashes,

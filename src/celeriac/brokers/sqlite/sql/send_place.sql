@@ -4,5 +4,5 @@
 -- whether any worker wants to be rung for new work.
 select
     (select max(seq) from messages),
-    (select max(position) from tasks where state = 2 and parked = '' and queue = ? and priority = ?),
+    (select max(position) from ready where queue = ? and priority = ?),
     exists (select 1 from workers where hungry = 1)

@@ -1,2 +1,2 @@
--- enlist, exchange: put a parked task back into its line. In: position, seq.
+-- enlist, exchange: a parked task goes back into its line, which is joined apart. In: position, seq.
 update tasks set parked = '', position = ? where seq = ?
