@@ -21,6 +21,7 @@ DEADLINE: Final = 60.0
 LOOK: Final = 0.001
 POLL: Final = 0.05
 MOST_TICKS: Final = 1_100_000
+SENT: Final = ("evalsha", "blpop", "ping", "hello", "client|setinfo", "auth", "script|load")
 
 
 class Stuck(Exception):
@@ -32,16 +33,19 @@ class Counters(msgspec.Struct, frozen=True):
 
     Attributes:
         trips: scripts (Redis) or transactions (SQLite). commands: of Redis, those inside scripts too.
+        sent: commands of Redis that clients sent; only they have names that no script calls.
         cpu: seconds that the server has computed; 0 without one.
     """
 
     trips: int
     commands: int
+    sent: int
     cpu: float
 
     def since(self, before: Counters) -> Counters:
         """Return what was done since *before*."""
-        return Counters(self.trips - before.trips, self.commands - before.commands, self.cpu - before.cpu)
+        pairs = zip(msgspec.structs.astuple(self), msgspec.structs.astuple(before), strict=True)
+        return Counters(*(now - then for now, then in pairs))
 
 
 class Site:
@@ -120,15 +124,16 @@ class Site:
     def counters(self) -> Counters:
         """Return what the store has done so far."""
         if not self.store.has_server:
-            return Counters(trips.made(self.folder), 0, 0.0)
+            made = trips.made(self.folder)
+            return Counters(made, 0, made, 0.0)
         if self._client is None:
             import redis
 
             self._client = redis.Redis.from_url(self.url)
         facts = self._client.info("all")
-        scripts = facts.get("cmdstat_evalsha", {}).get("calls", 0)
+        calls = {name: facts.get(f"cmdstat_{name}", {}).get("calls", 0) for name in SENT}
         cpu = facts["used_cpu_user"] + facts["used_cpu_sys"]
-        return Counters(scripts, facts["total_commands_processed"], cpu)
+        return Counters(calls["evalsha"], facts["total_commands_processed"], sum(calls.values()), cpu)
 
 
 def _started(folder: Path) -> int:

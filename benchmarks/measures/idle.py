@@ -25,7 +25,7 @@ LIBRARIES: Final = {"redis": "msgspec, uvloop, redis, hiredis", "sqlite": "msgsp
 class Idle(msgspec.Struct, frozen=True):
     """Per cent of a core of the whole worker and of the server, what the store does a second, resident MB.
 
-    Commands of Redis are counted as the server counts them: those inside of scripts too.
+    Commands are those that the worker sends to the server; a trip to SQLite is one.
     """
 
     cpu: float
@@ -77,12 +77,11 @@ def _idle(store: Store, processes: int, seconds: float) -> Idle:
         time.sleep(seconds)
         spent, done = worker.whole_cpu() - cpu, here.counters().since(before)
         elapsed = time.monotonic() - began
-        commands = done.commands - 1 if store.has_server else done.trips  # one was our own question
         return Idle(
             100 * spent / elapsed,
             100 * done.cpu / elapsed,
             done.trips / elapsed,
-            commands / elapsed,
+            done.sent / elapsed,
             worker.resident() / MB,
             worker.supervisor.memory_info().rss / MB,
         )

@@ -48,10 +48,31 @@ def test_a_difference_no_larger_than_the_trips_own_time_is_left_alone(monkeypatc
     assert skew.seconds == 0.0
 
 
+def test_a_slow_trip_changes_a_known_difference_only_when_it_must_be_another():
+    skew = Skew(enabled=True)
+    skew.learn(1000.0, [b"1005", b"0"], 1000.0)
+
+    skew.learn(2000.0, [b"2006", b"500000"], 2004.0)
+    kept = skew.seconds
+    skew.learn(3000.0, [b"3002", b"0"], 3004.0)
+
+    assert (kept, skew.seconds) == (5.0, 0.0)
+
+
+def test_each_heartbeat_learns_the_time_from_its_answer(connected):
+    right, _ = connected
+    right._skew.seconds = HOUR
+
+    right.heartbeat(["nobody"], time.time())
+
+    assert right._skew.seconds == 0.0
+
+
 def test_with_the_callers_clock_nothing_is_asked():
     skew = Skew(enabled=False)
 
     skew.measure(None)
+    skew.learn(1000.0, [b"2000", b"0"], 1000.0)
 
     assert skew.seconds == 0.0
 
@@ -62,7 +83,7 @@ def connected(redis_server):
     redis_server.flush()
     right, behind = RedisBroker(redis_server.url), RedisBroker(redis_server.url)
     right.open()
-    behind._skew.measure = lambda link: None
+    behind._skew.measure = behind._skew.learn = lambda *_: None
     behind.open()
     behind._skew.seconds = HOUR
     yield right, behind

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -32,7 +32,7 @@ from celeriac.broker import (
 from celeriac.brokers.alive import Directory, Proofs, boot_id, temporary
 from celeriac.brokers.redis import wire
 from celeriac.brokers.redis.bell import RedisBell
-from celeriac.brokers.redis.connection import Client, Command, Link
+from celeriac.brokers.redis.connection import Client, Command
 from celeriac.brokers.redis.faults import fault_of
 from celeriac.brokers.redis.foreign import foreign_keys
 from celeriac.brokers.redis.keys import SCHEMA_VERSION, Keys
@@ -40,6 +40,7 @@ from celeriac.brokers.redis.listener import RedisListener
 from celeriac.brokers.redis.scripts import script
 from celeriac.brokers.redis.skew import Skew
 from celeriac.brokers.redis.url import Address, hidden, parse
+from celeriac.clock import SystemClock
 from celeriac.errors import OperationalError, SchemaError, StoreCorrupt, StoreReadOnly
 from celeriac.message import Message, Record
 from celeriac.outcome import EXPIRED, LEASE_LOST, PURGED, REVOKED, Settlement
@@ -135,12 +136,11 @@ class RedisBroker(Broker):
         now: float,
         *arguments: Any,
         patience: float = 0.0,
-        first: Callable[[Link], None] | None = None,
     ) -> Any:
         """Run the script of *verb*; *now* is the caller's. Scripts hear which try this is.
 
         Args:
-            patience, first: see `Client.call`.
+            patience: see `Client.call`.
         """
         if not self._opened:
             self.open()
@@ -150,7 +150,6 @@ class RedisBroker(Broker):
                 script(verb),
                 lambda attempt: (*shared, moment, retention, attempt, *arguments),
                 patience=patience,
-                first=first,
             )
         except StoreCorrupt as error:
             raise self._named(error) from error.__cause__
@@ -199,7 +198,9 @@ class RedisBroker(Broker):
 
     def heartbeat(self, workers: Sequence[str], now: float) -> Beat:
         """Renew leases, and measure the clocks' difference; see `Broker.heartbeat`."""
-        reply = self._call("heartbeat", now, *workers, first=self._skew.measure)
+        before = SystemClock.now()
+        time, *reply = self._call("heartbeat", now, *workers)
+        self._skew.learn(before, time, SystemClock.now())
         stops = {}
         for worker, flat in zip(workers, reply, strict=True):
             if flat:

@@ -209,19 +209,15 @@ class Client:
         arguments: Callable[[int], Command],
         *,
         patience: float = 0.0,
-        first: Callable[[Link], None] | None = None,
     ) -> Any:
         """Run *script*.
 
         Args:
             arguments: makes the arguments of EVALSHA for the first try (0) and later ones (1, 2, …).
             patience: seconds that the script itself may take on top of the deadline.
-            first: asked to do something with the same connection before.
         """
 
         def run(link: Link, attempt: int) -> Any:
-            if first is not None:
-                first(link)
             command = ("EVALSHA", script.sha, *arguments(attempt))
             try:
                 return link.ask(command)

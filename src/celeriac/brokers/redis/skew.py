@@ -2,9 +2,10 @@
 
 Workers on several hosts compare `now` with what others have written: with clocks that differ by more than a
 lease, a healthy worker would be taken for dead. So the store keeps the server's time. Each broker object
-measures the difference when it connects and at heartbeats, adds it to every time that it writes and takes
-it off every time that it reads: its caller sees its own clock throughout. Differences below 50 ms are
-left alone, since measuring them is no better than that over a busy network; nothing is then computed.
+measures the difference when it connects and with each heartbeat, whose answer brings the time, adds it to
+every time that it writes and takes it off every time that it reads: its caller sees its own clock throughout.
+Differences below 50 ms are left alone, since measuring them is no better than that over a busy network;
+nothing is then computed.
 
 What is corrected is the difference to the *system* clock. A caller with another clock (a test's, say)
 gets the same correction, which between processes of one host is none.
@@ -38,14 +39,24 @@ class Skew:
 
     def measure(self, link: Any) -> None:
         """Ask the server for the time."""
+        if self._enabled:
+            before = SystemClock.now()
+            time = link.ask(("TIME",))
+            self.learn(before, time, SystemClock.now())
+
+    def learn(self, before: float, time: Sequence[bytes], after: float) -> None:
+        """Take note of the server's *time*, as TIME gives it.
+
+        Args:
+            before, after: when it was asked and when the answer was here, in seconds since 1970.
+        """
         if not self._enabled:
             return
-        before = SystemClock.now()
-        seconds, micros = link.ask(("TIME",))
-        after = SystemClock.now()
-        ahead = int(seconds) + int(micros) / 1e6 - (before + after) / 2
-        # What the trip itself took is what the measurement may be wrong by.
-        self.seconds = ahead if abs(ahead) >= max(IGNORED, (after - before) / 2) else 0.0
+        ahead = int(time[0]) + int(time[1]) / 1e6 - (before + after) / 2
+        unsure = (after - before) / 2  # what the trip itself took is what the measurement may be wrong by
+        if unsure > IGNORED and abs(ahead - self.seconds) <= unsure:
+            return  # what is known may be nearer
+        self.seconds = ahead if abs(ahead) >= max(IGNORED, unsure) else 0.0
 
     def messages(self, given: Sequence[Message]) -> Sequence[Message]:
         """Put the times of messages into the server's time."""

@@ -1,10 +1,10 @@
 -- Renew leases.
 -- KEYS, ARGV 1 to 4: include/keys.lua
 -- ARGV: 5 onwards workers
--- Reply: per worker nothing when it is unknown, else its stops and since when, alternating
+-- Reply: the server's time, as TIME gives it; per worker nothing when it is unknown, else its stops and since when, alternating
 -- Atomic: all of it; may be repeated
 -- include: keys
-local reply = {}
+local reply = { call('TIME') }
 for at = 5, #ARGV do
   local worker = ARGV[at]
   local lease = call('HGET', worker_key(worker), 'l')
