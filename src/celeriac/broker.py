@@ -26,6 +26,7 @@ DEFAULT_LEASE: Final = 10.0
 DEFAULT_RETENTION: Final = 86_400.0
 DEFAULT_DEADLINE: Final = 2.0
 TEND_LIMIT: Final = 1_000
+LINKS_AT_ONCE: Final = 1_000
 
 
 # --- what goes in and what comes back -------------------------------------------------------------
@@ -120,13 +121,17 @@ Cancelled = Literal["cancelled", "stopping", "noted", "final", "unknown"]
 
 
 class QueueInfo(msgspec.Struct, frozen=True):
-    """How many tasks of a queue are in which state; parked ones (no worker knew their names) are queued."""
+    """How many tasks of a queue are in which state.
+
+    Parked ones (no worker knew their names) are queued ones. Those that wait for others are in no line yet.
+    """
 
     name: str
     queued: int = 0
     scheduled: int = 0
     running: int = 0
     parked: int = 0
+    waiting: int = 0
 
 
 class Listener(ABC):
@@ -205,6 +210,17 @@ class Backend(ABC):
         """
 
     @abstractmethod
+    def parents(self, id: str, start: int = 0, count: int = LINKS_AT_ONCE) -> list[str]:
+        """Return the ids of the tasks that task *id* waits or waited for, in order, from number *start* on.
+
+        Those of records that are gone may be missing, here and in `dependants`.
+        """
+
+    @abstractmethod
+    def dependants(self, id: str, start: int = 0, count: int = LINKS_AT_ONCE) -> list[str]:
+        """Return the ids of the tasks that wait or waited for task *id*, as they were sent."""
+
+    @abstractmethod
     def queues(self) -> list[QueueInfo]:
         """Return every queue that has tasks which are not final, by name."""
 
@@ -253,6 +269,18 @@ class Broker(Backend):
         A message whose id is already known changes nothing, so sending may be repeated. With an
         eta after *now* a task is scheduled, else it is queued at the tail of its queue and
         priority. Rings for at most as many idle workers as there are new tasks.
+
+        With `after` it waits. What it waits for may stand in the same batch, before or behind it, and may
+        have ended: then that counts at once. When the last one that it waits for has succeeded, it is
+        released in the same step: queued at the tail, or scheduled for its eta or countdown; a join succeeds.
+        When one fails, it is failed with `parent_failed`; when one is cancelled, it is cancelled with
+        `PARENT_REVOKED`. With `on="failure"` it is released when that one fails, and cancelled with
+        `NOT_NEEDED` otherwise. What that means for those who wait for it follows in the same step; but a step
+        tells at most 1,000 dependants, in the order in which their parents ended, and leaves others to the
+        next `exchange` or `tend`. Nobody checks for circles here: see `message.check_circles`.
+
+        Raises:
+            UnknownTask: a message waits for a task that there is not. Nothing is sent.
         """
 
     @abstractmethod
@@ -326,16 +354,24 @@ class Broker(Backend):
 
     @abstractmethod
     def forget(self, ids: Collection[str]) -> int:
-        """Delete the records of finished tasks; return how many. Unfinished ones stay."""
+        """Delete the records of finished tasks; return how many.
+
+        Unfinished ones stay, and those for which an unfinished one waited: it may need their results. That a
+        join has them does not count, but that somebody waits for the join does.
+        """
 
     @abstractmethod
     def purge(self, queue: str, now: float, limit: int = TEND_LIMIT) -> int:
-        """Cancel up to *limit* tasks of *queue* that are queued or scheduled; return how many."""
+        """Cancel up to *limit* tasks of *queue* that are queued or scheduled; return how many.
+
+        Those that wait for others are left alone, unless they wait for these.
+        """
 
     @abstractmethod
     def tend(self, now: float, limit: int = TEND_LIMIT) -> Tended:
         """Do what time asks for, at most *limit* of each kind: promote due tasks, retire workers whose
-        lease has run out, cancel the expired, drop finished records older than the retention.
+        lease has run out, cancel the expired, tell dependants what has become of their parents, drop finished
+        records older than the retention (as `forget` would).
 
         Any number of processes may tend at once.
         """

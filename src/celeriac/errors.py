@@ -25,6 +25,7 @@ CeleriacError
 │   ├── TaskRevokedError        it was cancelled
 │   │   └── TaskExpired         it expired before it could start
 │   ├── WorkerLostError         the workers that ran it died, once too often
+│   ├── ChordError              a task that it waited for has failed
 │   ├── MaxRetriesExceededError it asked for one retry too many
 │   ├── TimeLimitExceeded       it ran into its hard limit
 │   └── Rejected                it was rejected by its own code
@@ -159,6 +160,10 @@ class TaskExpired(TaskRevokedError):
 
 class WorkerLostError(TaskError):
     """Each worker that ran the task died, once more often than ``crash_limit`` allows."""
+
+
+class ChordError(TaskError):
+    """A task that this one waited for has failed, so it will never run; the message says which and why."""
 
 
 class MaxRetriesExceededError(TaskError):

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Final
+from collections.abc import Container, Sequence
+from typing import Any, Final, Literal
 
 import msgspec
 
 from celeriac import codec
-from celeriac.errors import InvalidName
+from celeriac.errors import InvalidMessage, InvalidName, UnknownTask
 from celeriac.states import State, outside
 
 DEFAULT_CRASH_LIMIT: Final = 3
@@ -90,6 +91,23 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=True):
 PLAIN: Final = Options()
 
 
+class After(msgspec.Struct, frozen=True):
+    """What a task waits for before it may start.
+
+    Attributes:
+        parents: the ids of other tasks, each once. A store does not read them back with a record, since they
+            may be very many: `Backend.parents` does.
+        on: "success": until all of them have succeeded; "failure": until its only one has failed.
+        join: there is nothing to run: it succeeds as soon as its parents have.
+        countdown: seconds for which it waits on after that.
+    """
+
+    parents: tuple[str, ...] = ()
+    on: Literal["success", "failure"] = "success"
+    join: bool = False
+    countdown: float | None = None
+
+
 class Message(msgspec.Struct, frozen=True):
     """A task as it is sent. Times are seconds since 1970 UTC.
 
@@ -99,6 +117,7 @@ class Message(msgspec.Struct, frozen=True):
         expires: not to be started at or after this moment.
         crash_limit: how many dead workers it may cost before it is failed.
         options: an `Options` as JSON; empty when all of them are default.
+        after: what it waits for; None for nothing.
     """
 
     id: str
@@ -111,6 +130,53 @@ class Message(msgspec.Struct, frozen=True):
     expires: float | None = None
     crash_limit: int = DEFAULT_CRASH_LIMIT
     options: bytes = b""
+    after: After | None = None
+
+
+def check_parents(message: Message, known: Container[str]) -> None:
+    """Return if all that *message* waits for is *known*.
+
+    Raises:
+        UnknownTask: it is not.
+    """
+    for parent in message.after.parents if message.after is not None else ():
+        if parent not in known:
+            raise UnknownTask(
+                f"task {message.id} ({message.name}) cannot wait for task {parent}: no task has that id"
+            )
+
+
+def check_circles(messages: Sequence[Message]) -> None:
+    """Return if none of *messages*, which are new, waits for itself, be it through others.
+
+    Raises:
+        InvalidMessage: one does; the error names all that are in the circle.
+    """
+    waiting = {message.id: message for message in messages if message.after is not None}
+    done: set[str] = set()
+    for start in waiting:
+        path = dict[
+            str, int
+        ]()  # from the start to where we are, with the number of the parent to look at next
+        here = start
+        while True:
+            after = waiting[here].after if here in waiting and here not in done else None
+            at = path.setdefault(here, 0)
+            if after is not None and at < len(after.parents):
+                path[here] += 1
+                here = after.parents[at]
+                if here in path:
+                    circle = [*path][[*path].index(here) :]
+                    names = " waits for ".join(f"{waiting[each].name} ({each})" for each in [*circle, here])
+                    raise InvalidMessage(
+                        f"tasks wait for each other in a circle, so none could start: {names}"
+                    )
+                continue
+            done.add(here)
+            del path[here]
+            if not path:
+                break
+            here = next(reversed(path))
 
 
 class Delivery(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ import msgspec
 from celeriac import codec
 from celeriac.errors import (
     CeleriacError,
+    ChordError,
     MaxRetriesExceededError,
     Rejected,
     Retry,
@@ -29,6 +30,7 @@ TRACEBACK_LIMIT: Final = 64 * 1024
 MESSAGE_LIMIT: Final = 16 * 1024
 REJECT_PAUSE: Final = 1.0
 _RETRY: Final = f"{Retry.__module__}.{Retry.__qualname__}"
+_CHORD_ERROR: Final = f"{ChordError.__module__}.{ChordError.__qualname__}"
 _MUTE: Final = "<its __str__ raised"
 _PLAIN: Final = (str, int, float, bool, type(None))
 
@@ -44,12 +46,14 @@ class ErrorInfo(msgspec.Struct, frozen=True, omit_defaults=True):
         message: what `str()` gave, at most 16 KiB.
         traceback: text, at most 64 KiB (the last part of it); "" for none.
         args: the arguments that rebuild it, when all of them are plain values; else None.
+        origin: the id of the task that failed first, where it is another one.
     """
 
     type: str
     message: str = ""
     traceback: str = ""
     args: list[Any] | None = None
+    origin: str | None = None
 
     @classmethod
     def of(cls, error: BaseException) -> ErrorInfo:
@@ -170,11 +174,29 @@ def stored(error: BaseException) -> bytes:
 EXPIRED: Final = stored(TaskExpired("it expired before it could start"))
 REVOKED: Final = stored(TaskRevokedError("it was revoked"))
 PURGED: Final = stored(TaskRevokedError("its queue was purged"))
+PARENT_REVOKED: Final = stored(TaskRevokedError("a task that it waited for was revoked"))
+NOT_NEEDED: Final = stored(TaskRevokedError("it would have run if the task that it waited for had failed"))
 LEASE_LOST: Final = stored(
     WorkerLostError(
         "the worker that ran it stopped renewing its lease, once more often than crash_limit allows"
     )
 )
+
+
+def parent_failed(parent: str, error: bytes) -> bytes:
+    """Write the error of a task that waited for *parent*, which has failed with *error*.
+
+    It names the task that failed first, however many stand between. The Redis scripts do the same.
+    """
+    try:
+        cause = decode_error(error)
+    except CeleriacError:  # something else has written it
+        cause = ErrorInfo("")
+    if cause.origin is not None:
+        return error
+    said = f"{cause.type.rpartition('.')[2]}: {cause.message}" if cause.type else "for an unknown reason"
+    text = f"task {parent}, which it waited for, has failed: {said}"
+    return encode_error(ErrorInfo(_CHORD_ERROR, text, args=[text], origin=parent))
 
 
 # --- outcomes -----------------------------------------------------------------------------------

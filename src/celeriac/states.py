@@ -13,6 +13,7 @@ from typing import Final
 class State(IntEnum):
     """Where a task is; stores keep the number, people see the name."""
 
+    WAITING = 0
     SCHEDULED = 1
     QUEUED = 2
     RUNNING = 3
@@ -41,6 +42,14 @@ class Verdict(IntEnum):
 MOVES: Final[dict[tuple[State | None, str], State]] = {
     (None, "send"): State.QUEUED,
     (None, "send with a later eta"): State.SCHEDULED,
+    (None, "send after others"): State.WAITING,
+    (State.WAITING, "release"): State.QUEUED,
+    (State.WAITING, "release for later"): State.SCHEDULED,
+    (State.WAITING, "join"): State.SUCCEEDED,
+    (State.WAITING, "see a parent fail"): State.FAILED,
+    (State.WAITING, "see a parent cancelled"): State.CANCELLED,
+    (State.WAITING, "cancel"): State.CANCELLED,
+    (State.WAITING, "expire"): State.CANCELLED,
     (State.SCHEDULED, "due"): State.QUEUED,
     (State.SCHEDULED, "cancel"): State.CANCELLED,
     (State.SCHEDULED, "expire"): State.CANCELLED,

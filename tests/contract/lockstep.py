@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from celeriac.broker import Beat, Broker, Exchanged, Report, Tended, WorkerInfo
 from celeriac.clock import ManualClock
-from celeriac.message import Delivery, Message, Record
+from celeriac.errors import UnknownTask
+from celeriac.message import After, Delivery, Message, Record
 from celeriac.outcome import Settlement
 from celeriac.states import Verdict
 
@@ -34,6 +35,7 @@ class Sent(NamedTuple):
     eta: float | None = None  # this and all times below: seconds from now
     expires: float | None = None
     crash_limit: int = 1
+    after: After | None = None
 
 
 class Send(NamedTuple):
@@ -148,6 +150,27 @@ def _a_sent(chance: random.Random) -> Sent:
     )
 
 
+def _a_batch(chance: random.Random) -> list[Sent]:
+    """Tasks of which some wait for others: for those with lower numbers, so never in a circle."""
+    batch = [_a_sent(chance) for _ in range(chance.randint(1, 7))]
+    if chance.random() < 0.5:
+        return batch
+    return [
+        sent._replace(after=_an_after(chance, sent, batch)) if chance.random() < 0.6 else sent
+        for sent in batch
+    ]
+
+
+def _an_after(chance: random.Random, sent: Sent, batch: Sequence[Sent]) -> After:
+    place = IDS.index(sent.id)
+    near = sorted({other.id for other in batch if IDS.index(other.id) < place}) or IDS[:place]
+    parents = tuple(chance.sample(near, min(len(near), chance.choice((1, 1, 1, 2, 3)))))
+    if parents and chance.random() < 0.2:
+        return After(parents[:1], on="failure")
+    countdown = chance.choice((None,) * 5 + (2.5,))
+    return After(parents, join=not parents or chance.random() < 0.25, countdown=countdown)
+
+
 def _finishes(chance: random.Random) -> list[Finish]:
     """Settlements for one trip; now and then many alike, as at a shutdown."""
     if chance.random() < 0.3:
@@ -200,7 +223,7 @@ def _a_cancel(chance: random.Random) -> Cancel:
 
 
 _MAKERS: dict[Callable[[random.Random], Operation], int] = {
-    lambda chance: Send([_a_sent(chance) for _ in range(chance.randint(1, 7))]): 5,
+    lambda chance: Send(_a_batch(chance)): 5,
     _a_trip: 14,
     _an_enlist: 2,
     lambda chance: Heartbeat(_some(chance, WORKERS, 2)): 2,
@@ -285,7 +308,14 @@ class Lockstep:
             Message(**{**sent._asdict(), "eta": self._in(sent.eta), "expires": self._in(sent.expires)})
             for sent in operation.batch
         ]
-        self._both(lambda broker: broker.send(batch, now))
+
+        def send(broker: Broker) -> int:
+            try:
+                return broker.send(batch, now)
+            except UnknownTask:
+                return -1
+
+        self._both(send)
 
     def _enlist(self, operation: Enlist) -> None:
         info = WorkerInfo(

@@ -10,7 +10,13 @@ from tools.programs import ROOT
 
 PAGE = (ROOT / "docs" / "reference" / "broker.md").read_text()
 VERBS = sorted(Broker.__abstractmethods__)
-TESTED_WITH = {"close": "open", "ping": "open", "enlist": "workers"}
+TESTED_WITH = {
+    "close": "open",
+    "ping": "open",
+    "enlist": "workers",
+    "parents": "waiting",
+    "dependants": "waiting",
+}
 
 
 def test_the_page_has_a_section_for_every_verb_and_no_other():

@@ -8,7 +8,7 @@ import pytest
 
 from celeriac.broker import Broker, Report
 from celeriac.clock import ManualClock
-from celeriac.message import Delivery
+from celeriac.message import After, Delivery, Message
 from celeriac.states import MOVES, State
 from tests.contract.given import (
     Courier,
@@ -34,6 +34,7 @@ class Scene(NamedTuple):
     worker: Courier
     id: str
     claim: Delivery | None = None
+    parent: Message | None = None
 
     @property
     def held(self) -> Delivery:
@@ -58,6 +59,14 @@ def queued(broker, clock, **fields):
 
 def scheduled(broker, clock, **fields):
     return _sent(broker, clock, eta=clock.now() + 60, **fields)
+
+
+def waiting(broker, clock, *, join=False, countdown=None, **fields):
+    """A task that waits for another one, which is in a queue of its own."""
+    parent = a_message(queue=f"parents-{next(_numbers)}")
+    broker.send([parent], clock.now())
+    after = After((parent.id,), join=join, countdown=countdown)
+    return _sent(broker, clock, after=after, **fields)._replace(parent=parent)
 
 
 def parked(broker, clock):
@@ -88,6 +97,7 @@ def _settled(settle: Callable[[Scene], object]) -> Callable[..., Scene]:
 
 
 SITUATIONS = {
+    "waiting for another": (State.WAITING, waiting),
     "queued": (State.QUEUED, queued),
     "parked": (State.QUEUED, parked),
     "given back": (State.QUEUED, _settled(lambda scene: release(scene.held))),
@@ -121,6 +131,14 @@ def _cancel(scene: Scene) -> None:
     scene.broker.cancel([scene.id], scene.clock.now())
 
 
+def _parent(settle: Callable[[Delivery], object]) -> Callable[[Scene], None]:
+    def happen(scene: Scene) -> None:
+        worker = Courier(scene.broker, scene.clock, f"parent-{next(_numbers)}", queues=(scene.parent.queue,))
+        assert worker.settles(settle(worker.claim()[0]))
+
+    return happen
+
+
 def _tend_later(scene: Scene) -> None:
     scene.broker.tend(scene.clock.now() + 90)
 
@@ -130,6 +148,18 @@ SOON = 30.0  # seconds, for tasks that expire
 HAPPENINGS = {
     (None, "send"): (queued, {}, lambda scene: None),
     (None, "send with a later eta"): (scheduled, {}, lambda scene: None),
+    (None, "send after others"): (waiting, {}, lambda scene: None),
+    (State.WAITING, "release"): (waiting, {}, _parent(succeeded)),
+    (State.WAITING, "release for later"): (
+        waiting,
+        {"countdown": 9.5},
+        _parent(succeeded),
+    ),
+    (State.WAITING, "join"): (waiting, {"join": True}, _parent(succeeded)),
+    (State.WAITING, "see a parent fail"): (waiting, {}, _parent(failed)),
+    (State.WAITING, "see a parent cancelled"): (waiting, {}, _parent(stopped)),
+    (State.WAITING, "cancel"): (waiting, {}, _cancel),
+    (State.WAITING, "expire"): (waiting, {"expires": SOON}, _tend_later),
     (State.SCHEDULED, "due"): (scheduled, {}, _tend_later),
     (State.SCHEDULED, "cancel"): (scheduled, {}, _cancel),
     (State.SCHEDULED, "expire"): (scheduled, {"expires": SOON}, _tend_later),
@@ -157,7 +187,7 @@ HAPPENINGS = {
 }
 
 
-@pytest.mark.parametrize("move", MOVES, ids=lambda move: f"{move[0] and move[0].name}: {move[1]}")
+@pytest.mark.parametrize("move", MOVES, ids=lambda move: f"{getattr(move[0], 'name', None)}: {move[1]}")
 def test_each_move_of_the_table_can_be_made_to_happen(broker, clock, move):
     begin, fields, happen = HAPPENINGS[move]
     if "expires" in fields:

@@ -23,7 +23,7 @@ def test_every_state_can_be_reached_and_every_other_one_left_for_a_final_one():
 
     ending = {state for state in State if state.final}
     for _ in State:
-        ending |= {before for (before, _), after in MOVES.items() if before and after in ending}
+        ending |= {before for (before, _), after in MOVES.items() if before is not None and after in ending}
     assert ending == set(State)
 
 

@@ -16,6 +16,7 @@ import msgspec
 from celeriac.broker import (
     DEFAULT_DEADLINE,
     DEFAULT_RETENTION,
+    LINKS_AT_ONCE,
     TEND_LIMIT,
     Beat,
     Bell,
@@ -30,8 +31,17 @@ from celeriac.broker import (
 )
 from celeriac.brokers.memory.ears import MemoryBell, MemoryListener
 from celeriac.brokers.memory.records import Holder, Task
-from celeriac.message import Message, Record
-from celeriac.outcome import EXPIRED, LEASE_LOST, PURGED, REVOKED, Settlement
+from celeriac.message import After, Message, Record, check_parents
+from celeriac.outcome import (
+    EXPIRED,
+    LEASE_LOST,
+    NOT_NEEDED,
+    PARENT_REVOKED,
+    PURGED,
+    REVOKED,
+    Settlement,
+    parent_failed,
+)
 from celeriac.states import State, Verdict
 
 _FINAL = {
@@ -63,6 +73,7 @@ class MemoryBroker(Broker):
         self._tasks: dict[str, Task] = {}
         self._ready: defaultdict[tuple[str, int], deque[str]] = defaultdict(deque)
         self._parked: defaultdict[tuple[str, str], deque[str]] = defaultdict(deque)  # by queue and name
+        self._ended: deque[str] = deque()  # tasks whose dependants do not all know it yet
         self._workers: dict[str, Holder] = {}
         self._watched: defaultdict[str, set[MemoryListener]] = defaultdict(set)
 
@@ -80,11 +91,90 @@ class MemoryBroker(Broker):
     def send(self, messages: Sequence[Message], now: float) -> int:
         """Accept *messages*; see `Broker.send`."""
         with self._lock:
-            new = [message for message in _first_of_each(messages) if message.id not in self._tasks]
-            for message in new:
-                self._tasks[message.id] = task = Task(message)
-                self._schedule(task, message.eta or 0.0, now)
+            new = {m.id: Task(m) for m in _first_of_each(messages) if m.id not in self._tasks}
+            for task in new.values():
+                check_parents(task.message, new.keys() | self._tasks.keys())
+            self._tasks.update(new)
+            for task in new.values():
+                if task.message.after is None:
+                    self._schedule(task, task.message.eta or 0.0, now)
+                else:
+                    self._wait(task, task.message.after.parents)
+            for task in new.values():
+                self._hear_of_parents(task, now)
+            self._follow(now)
             return len(new)
+
+    # --- waiting for others -------------------------------------------------------------------------
+
+    def _wait(self, task: Task, parents: Sequence[str]) -> None:
+        task.state, task.open = State.WAITING, set(parents)
+        for parent in parents:
+            self._tasks[parent].dependants.append(task.message.id)
+
+    def _hear_of_parents(self, task: Task, now: float) -> None:
+        """Let a new *task* know of the parents that ended, and were told of, before it came."""
+        after = task.message.after
+        if after is None:
+            return
+        if not after.parents:
+            self._release(task, now)
+        for parent in after.parents:
+            known = self._tasks[parent]
+            if known.state.final and known.message.id not in self._ended and task.state is State.WAITING:
+                known.told = len(known.dependants)
+                self._hear(task, known, now)
+
+    def _follow(self, now: float, limit: int = TEND_LIMIT) -> int:
+        """Tell up to *limit* dependants what has become of their parents; return how many."""
+        count = 0
+        while self._ended and count < limit:
+            parent = self._tasks[self._ended[0]]
+            if parent.told == len(parent.dependants):
+                self._ended.popleft()
+                continue
+            task = self._tasks[parent.dependants[parent.told]]
+            parent.told += 1
+            count += 1
+            if task.state is State.WAITING:
+                self._hear(task, parent, now)
+        return count
+
+    def _hear(self, task: Task, parent: Task, now: float) -> None:
+        """Let a waiting *task* know that *parent* has ended."""
+        after = task.message.after or After()
+        if after.on == "failure":
+            if parent.state is State.FAILED:
+                self._release(task, now)
+            else:
+                self._finish(task, State.CANCELLED, NOT_NEEDED, now)
+        elif parent.state is State.SUCCEEDED:
+            task.open.discard(parent.message.id)
+            if not task.open:
+                self._release(task, now)
+        elif parent.state is State.FAILED:
+            self._finish(task, State.FAILED, parent_failed(parent.message.id, parent.error), now)
+        else:
+            self._finish(task, State.CANCELLED, PARENT_REVOKED, now)
+
+    def _release(self, task: Task, now: float) -> None:
+        after = task.message.after or After()
+        if after.join:
+            self._finish(task, State.SUCCEEDED, b"", now)
+        else:
+            self._schedule(task, max(task.message.eta or 0.0, now + (after.countdown or 0.0)), now)
+
+    def _is_needed(self, task: Task) -> bool:
+        """Say whether an unfinished task may need *task*'s result."""
+        for dependant in map(self._tasks.get, task.dependants):
+            if dependant is None:
+                continue
+            join = dependant.message.after is not None and dependant.message.after.join
+            if not dependant.state.final or (join and self._is_needed(dependant)):
+                return True
+        return False
+
+    # --- the state of a task --------------------------------------------------------------------------
 
     def _schedule(self, task: Task, due: float, now: float) -> None:
         """Queue *task* at the tail, or schedule it for *due* when that is later than *now*."""
@@ -112,6 +202,8 @@ class MemoryBroker(Broker):
         task.state, task.finished, task.due, task.parked = state, now, None, False
         task.result = body if state is State.SUCCEEDED else b""
         task.error = b"" if state is State.SUCCEEDED else body
+        if task.dependants:
+            self._ended.append(task.message.id)
         self._tell(task)
 
     def _leave_line(self, task: Task) -> None:
@@ -163,9 +255,11 @@ class MemoryBroker(Broker):
                 return Exchanged()
             if trip > holder.trip:
                 refused = self._settle(holder, finished, now)
+                told = self._follow(now)
                 self._promote(now, TEND_LIMIT)
                 self._unpark(holder, want)
                 claims = self._claim(holder, want, now)
+                self._follow(now, TEND_LIMIT - told)
                 holder.trip, holder.answered = trip, {task.message.id: task.fence for task in claims}
                 holder.hungry = len(claims) < want
             answered = holder.answered.items()
@@ -303,6 +397,7 @@ class MemoryBroker(Broker):
                 holder = self._workers.pop(worker, None)
                 if holder is not None:
                     held += self._recover(holder, error, now)
+            self._follow(now)
             return held
 
     def _recover(self, holder: Holder, error: bytes, now: float) -> int:
@@ -344,7 +439,9 @@ class MemoryBroker(Broker):
     ) -> list[Cancelled]:
         """Revoke tasks; see `Broker.cancel`."""
         with self._lock:
-            return [self._cancel(self._tasks.get(task_id), now, terminate, error) for task_id in ids]
+            answers = [self._cancel(self._tasks.get(task_id), now, terminate, error) for task_id in ids]
+            self._follow(now)
+            return answers
 
     def _cancel(self, task: Task | None, now: float, terminate: bool, error: bytes) -> Cancelled:
         if task is None:
@@ -366,12 +463,21 @@ class MemoryBroker(Broker):
     def forget(self, ids: Collection[str]) -> int:
         """Delete finished records; see `Broker.forget`."""
         with self._lock:
-            gone = [
-                task_id for task_id in set(ids) if task_id in self._tasks and self._tasks[task_id].state.final
-            ]
-            for task_id in gone:
-                del self._tasks[task_id]
+            found = [self._tasks[task_id] for task_id in set(ids) if task_id in self._tasks]
+            gone = [task for task in found if task.state.final and not self._is_needed(task)]
+            for task in gone:
+                self._unlink(task)
+                del self._tasks[task.message.id]
             return len(gone)
+
+    def _unlink(self, task: Task) -> None:
+        """Let nothing be told to *task*'s id, which another task may get."""
+        after = task.message.after
+        for parent in map(self._tasks.get, after.parents if after is not None else ()):
+            if parent is not None and task.message.id in parent.dependants:
+                place = parent.dependants.index(task.message.id)
+                del parent.dependants[place]
+                parent.told -= place < parent.told
 
     def purge(self, queue: str, now: float, limit: int = TEND_LIMIT) -> int:
         """Cancel what has not started; see `Broker.purge`."""
@@ -381,6 +487,7 @@ class MemoryBroker(Broker):
             doomed = list(itertools.islice(found, limit))
             for task in doomed:
                 self._finish(task, State.CANCELLED, PURGED, now)
+            self._follow(now)
             return len(doomed)
 
     def tend(self, now: float, limit: int = TEND_LIMIT) -> Tended:
@@ -392,14 +499,15 @@ class MemoryBroker(Broker):
             recovered = self.retire(dead, now)
             expired = self._expire(now, limit)
             promoted = self._promote(now, limit)
+            followed = self._follow(now, limit)
             dropped = self._drop(now, limit)
-            more = limit in (len(dead), expired, promoted, dropped)
+            more = limit in (len(dead), expired, promoted, followed, dropped)
             return Tended(promoted, recovered, expired, dropped, dead, more)
 
     def _expire(self, now: float, limit: int) -> int:
         def over(task: Task) -> bool:
             expires = task.message.expires
-            return expires is not None and expires <= now and task.state in (State.QUEUED, State.SCHEDULED)
+            return expires is not None and expires <= now and task.state < State.RUNNING
 
         doomed = list(itertools.islice(filter(over, self._tasks.values()), limit))
         for task in doomed:
@@ -408,7 +516,8 @@ class MemoryBroker(Broker):
 
     def _drop(self, now: float, limit: int) -> int:
         def old(task: Task) -> bool:
-            return task.finished is not None and task.state.final and task.finished + self._retention <= now
+            over = task.finished is not None and task.state.final and task.finished + self._retention <= now
+            return over and not self._is_needed(task)
 
         return self.forget(
             [task.message.id for task in itertools.islice(filter(old, self._tasks.values()), limit)]
@@ -420,6 +529,19 @@ class MemoryBroker(Broker):
         """Return records; see `Backend.get`."""
         with self._lock:
             return [self._tasks[task_id].record() if task_id in self._tasks else None for task_id in ids]
+
+    def parents(self, id: str, start: int = 0, count: int = LINKS_AT_ONCE) -> list[str]:
+        """Return what a task waits for; see `Backend.parents`."""
+        with self._lock:
+            task = self._tasks.get(id)
+            after = task.message.after if task is not None else None
+            return list(after.parents[start : start + count]) if after is not None else []
+
+    def dependants(self, id: str, start: int = 0, count: int = LINKS_AT_ONCE) -> list[str]:
+        """Return who waits for a task; see `Backend.dependants`."""
+        with self._lock:
+            task = self._tasks.get(id)
+            return task.dependants[start : start + count] if task is not None else []
 
     def queues(self) -> list[QueueInfo]:
         """Return the queues; see `Backend.queues`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from celeriac.broker import WorkerInfo
 from celeriac.message import Delivery, Message, Record
@@ -30,10 +31,16 @@ class Task(msgspec.Struct):
     error: bytes = b""
     checkpoint: bytes = b""
     parked: bool = False
+    open: set[str] = set()  # the parents that have not succeeded yet
+    dependants: list[str] = []
+    told: int = 0  # how many of them know what has become of it
 
     def record(self) -> Record:
         """Return what others may see of it."""
-        return Record(**{name: getattr(self, name) for name in Record.__struct_fields__})
+        known = {name: getattr(self, name) for name in Record.__struct_fields__}
+        if self.message.after is not None:
+            known["message"] = replace(self.message, after=replace(self.message.after, parents=()))
+        return Record(**known)
 
     def delivery(self) -> Delivery:
         """Return what a worker gets to see of it."""

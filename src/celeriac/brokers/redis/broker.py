@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 from celeriac.broker import (
     DEFAULT_DEADLINE,
     DEFAULT_RETENTION,
+    LINKS_AT_ONCE,
     TEND_LIMIT,
     Beat,
     Bell,
@@ -41,8 +42,8 @@ from celeriac.brokers.redis.scripts import script
 from celeriac.brokers.redis.skew import Skew
 from celeriac.brokers.redis.url import Address, hidden, parse
 from celeriac.clock import SystemClock
-from celeriac.errors import OperationalError, SchemaError, StoreCorrupt, StoreReadOnly
-from celeriac.message import Message, Record
+from celeriac.errors import OperationalError, SchemaError, StoreCorrupt, StoreReadOnly, UnknownTask
+from celeriac.message import Message, Record, check_parents
 from celeriac.outcome import EXPIRED, LEASE_LOST, PURGED, REVOKED, Settlement
 
 _log: Final = logging.getLogger("celeriac.redis")
@@ -173,8 +174,23 @@ class RedisBroker(Broker):
         """Accept *messages*; see `Broker.send`."""
         if not messages:
             return 0
-        groups = wire.grouped(self._skew.messages(messages))
-        return int(self._call("send", now, *groups, patience=len(messages) * EACH))
+        messages, patience = self._skew.messages(messages), len(messages) * EACH
+        if any(message.after is not None for message in messages):
+            return self._send_graph(messages, now, patience)
+        return int(self._call("send", now, *wire.grouped(messages), patience=patience))
+
+    def _send_graph(self, messages: Sequence[Message], now: float, patience: float) -> int:
+        first: dict[str, Message] = {}
+        for message in messages:
+            first.setdefault(message.id, message)
+        sent = self._call("send_graph", now, *wire.graph(list(first.values())), patience=patience)
+        if isinstance(sent, int):
+            return sent
+        unknown = sent.decode()
+        for message in messages:
+            if message.after is not None and unknown in message.after.parents:
+                check_parents(message, set(message.after.parents) - {unknown})
+        raise UnknownTask(f"no task has the id {unknown!r}")
 
     def enlist(self, worker: WorkerInfo, now: float) -> None:
         """Make *worker* known; see `Broker.enlist`."""
@@ -294,6 +310,18 @@ class RedisBroker(Broker):
             self.open()
         return self._client.ask_all(commands)
 
+    def parents(self, id: str, start: int = 0, count: int = LINKS_AT_ONCE) -> list[str]:
+        """Return what a task waits for; see `Backend.parents`."""
+        return self._list(self._keys.parents(id), start, count)
+
+    def dependants(self, id: str, start: int = 0, count: int = LINKS_AT_ONCE) -> list[str]:
+        """Return who waits for a task; see `Backend.dependants`."""
+        return [entry.partition(" ")[0] for entry in self._list(self._keys.children(id), start, count)]
+
+    def _list(self, key: str, start: int, count: int) -> list[str]:
+        [entries] = self._ask([("LRANGE", key, start, start + count - 1)])
+        return [entry.decode() for entry in self._sound(entries)]
+
     def queues(self) -> list[QueueInfo]:
         """Return the queues; see `Backend.queues`."""
         [flat] = self._ask([("HGETALL", self._keys.counts)])
@@ -330,7 +358,7 @@ class RedisBroker(Broker):
         return RedisBell(self._client, self._keys.bell(worker), lambda: self._call("ring", 0.0, worker))
 
 
-_COUNTED: Final = {"s": ("scheduled",), "r": ("running",), "p": ("queued", "parked")}
+_COUNTED: Final = {"s": ("scheduled",), "r": ("running",), "p": ("queued", "parked"), "w": ("waiting",)}
 
 
 def _place_of(address: Address, keys: Keys) -> bytes:

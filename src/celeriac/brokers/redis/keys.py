@@ -11,6 +11,10 @@ Every key has an owner and an end:
 | `{ns}:p:<queue> <name>` | list | ids of tasks that were parked, their name unknown | when empty |
 | `{ns}:u:<queue>` | set | the names of tasks parked in it | when empty |
 | `{ns}:parked` | set | the queues in which tasks are parked | when empty |
+| `{ns}:f:<id>` | list | who waits for a task, and when each was created | with that task |
+| `{ns}:a:<id>` | list | ids of the tasks for which one waits | with its record |
+| `{ns}:ended` | list | tasks that ended, and how many of those that wait for them know it | when all do |
+| `{ns}:freed` | list | who has ended, and how many of those it waited for are let go | when all are |
 | `{ns}:due` | sorted set | ids of scheduled tasks, by due time | when empty |
 | `{ns}:expiry` | sorted set | ids of waiting tasks that expire | when empty |
 | `{ns}:counts` | hash | how many tasks per queue and state | when all are 0 |
@@ -63,12 +67,22 @@ class Keys:
         self.due: Final = self.root + "due"
         self.expiry: Final = self.root + "expiry"
         self.workers: Final = self.root + "workers"
+        self.ended: Final = self.root + "ended"
+        self.freed: Final = self.root + "freed"
         self.parking: Final = self.root + "parked"
         self.shared: Final = (self.counts, self.due, self.expiry, self.workers, self.parking)
 
     def record(self, task_id: str) -> str:
         """The record of a task."""
         return f"{self.root}t:{task_id}"
+
+    def children(self, task_id: str) -> str:
+        """The ids of the tasks that wait for a task."""
+        return f"{self.root}f:{task_id}"
+
+    def parents(self, task_id: str) -> str:
+        """The ids of the tasks for which a task waits."""
+        return f"{self.root}a:{task_id}"
 
     def line(self, queue: str, priority: int) -> str:
         """The ids that wait in *queue* at *priority*."""
@@ -125,6 +139,10 @@ _KINDS: Final = {
     "expiry": "zset",
     "workers": "zset",
     "parked": "set",
+    "ended": "list",
+    "freed": "list",
+    "f:": "list",
+    "a:": "list",
     "t:": "hash",
     "q:": "list",
     "p:": "list",

@@ -23,6 +23,7 @@ NAMES: Final = (
     "retire",
     "ring",
     "send",
+    "send_graph",
     "tend",
     "watch",
     "workers",

@@ -5,6 +5,7 @@ QUEUED, `p` is QUEUED but parked, other states have the number of `states.State`
 
 | | | | | | |
 |---|---|---|---|---|---|
+| m | what it waits for, countdown | k | open parents | b | dependants that may need it |
 | n | name | s | state | v | result |
 | q | queue and priority | u | custom state | t | error |
 | c | created | d | due | i | meta |
@@ -25,13 +26,14 @@ from typing import Any, Final, TypeVar
 
 from celeriac.broker import Exchanged, Report
 from celeriac.errors import StoreCorrupt
-from celeriac.message import DEFAULT_CRASH_LIMIT, Delivery, Message, Record
+from celeriac.message import DEFAULT_CRASH_LIMIT, After, Delivery, Message, Record
 from celeriac.outcome import Settlement, stored
 from celeriac.states import State, Verdict
 
 T = TypeVar("T")
 
 DEFAULT_QUEUE: Final = "default"
+WAITS: Final = "w"  # where a run of messages has its eta: they wait for others
 LONGEST_RUN: Final = 5_000  # Lua can pass on some 8,000 arguments at once
 
 FOREIGN: Final = (b"s", b"foreign")  # for a record that is no hash
@@ -46,7 +48,9 @@ _SHARED: Final = attrgetter("queue", "priority", "eta", "expires", "name", "cras
 
 
 def _common(message: Message) -> tuple[Any, ...]:
-    return (*_SHARED(message), not message.payload)
+    after = message.after
+    kind = None if after is None else _waiting(after)
+    return (*_SHARED(message), not message.payload, kind)
 
 
 def grouped(messages: Sequence[Message]) -> list[Argument]:
@@ -70,6 +74,8 @@ def _group(messages: Sequence[Message]) -> list[Argument]:
         columns.append([message.payload for message in messages])
     fields = _fields(first) if at_once else _fields(first)[2:]
     eta = "" if first.eta is None else first.eta
+    if first.after is not None:
+        eta = WAITS
     expires = "" if first.expires is None else first.expires
     return [
         *(first.queue, first.priority, len(messages), eta, expires),
@@ -93,7 +99,27 @@ def _fields(message: Message) -> list[Argument]:
         fields += ("x", message.expires)
     if message.crash_limit != DEFAULT_CRASH_LIMIT:
         fields += ("g", f"0 0 {message.crash_limit}")
+    if message.after is not None:
+        fields += ("s", int(State.WAITING), "m", _waiting(message.after))
     return fields
+
+
+def _waiting(after: After) -> str:
+    kind = "j" if after.join else after.on[0]
+    return kind if after.countdown is None else f"{kind} {after.countdown!r}"
+
+
+def graph(messages: Sequence[Message]) -> list[Argument]:
+    """Write *messages*, of which some wait for others, for `send_graph.lua`."""
+    ids = {message.id for message in messages}
+    older: dict[str, None] = {}
+    links: list[Argument] = []
+    for message in messages:
+        if message.after is not None:
+            parents = message.after.parents
+            older.update(dict.fromkeys(parent for parent in parents if parent not in ids))
+            links += (message.id, len(parents), *parents)
+    return [len(older), 7 + len(older) + len(links), *older, *links, *grouped(messages)]
 
 
 def settlements(finished: Iterable[Settlement]) -> list[Argument]:
@@ -239,6 +265,7 @@ def _record(task_id: str, fields: dict[bytes, bytes]) -> Record:
             expires=_time(take(b"x")),
             crash_limit=crash_limit,
             options=take(b"o", b""),
+            after=_after(take(b"m")),
         ),
         State.QUEUED if state == b"p" else State(int(state)),
         custom=take(b"u", b"").decode(),
@@ -255,6 +282,15 @@ def _record(task_id: str, fields: dict[bytes, bytes]) -> Record:
         error=take(b"t", b""),
         checkpoint=take(b"h", b""),
     )
+
+
+def _after(field: bytes | None) -> After | None:
+    """Read what a record tells of its waiting: all but for whom."""
+    if field is None:
+        return None
+    kind, _, countdown = field.partition(b" ")
+    on: Any = "failure" if kind == b"f" else "success"
+    return After(on=on, join=kind == b"j", countdown=float(countdown) if countdown else None)
 
 
 def _time(value: bytes | None) -> float | None:

@@ -10,6 +10,7 @@ import msgspec
 from celeriac.broker import (
     DEFAULT_DEADLINE,
     DEFAULT_RETENTION,
+    LINKS_AT_ONCE,
     TEND_LIMIT,
     Beat,
     Bell,
@@ -27,6 +28,7 @@ from celeriac.brokers.sqlite import moves, sending, tending, workers
 from celeriac.brokers.sqlite.address import parse
 from celeriac.brokers.sqlite.alive import Proofs, boot_id
 from celeriac.brokers.sqlite.bell import SqliteBell
+from celeriac.brokers.sqlite.following import follow
 from celeriac.brokers.sqlite.listener import SqliteListener
 from celeriac.brokers.sqlite.rows import record
 from celeriac.brokers.sqlite.store import Store
@@ -210,7 +212,8 @@ class SqliteBroker(Broker):
         expired = write(tending.expire, now, limit) if needed.expire else 0
         promoted = write(moves.promote, now, limit) if needed.promote else 0
         dropped = write(tending.drop, now, limit, self._retention) if needed.drop else 0
-        more = limit in (len(dead), expired, promoted, dropped)
+        told = write(follow, now, limit) if needed.follow else 0
+        more = limit in (len(dead), expired, promoted, told, dropped)
         if needed.mark_news:
             write(tending.mark_news, now)
         if needed.drop_news:
@@ -225,6 +228,14 @@ class SqliteBroker(Broker):
         rows = self._store.read(Transaction.all, "get", as_json(ids))
         found = {row[0]: record(row) for row in rows}
         return [found.get(task_id) for task_id in ids]
+
+    def parents(self, id: str, start: int = 0, count: int = LINKS_AT_ONCE) -> list[str]:
+        """Return what a task waits for; see `Backend.parents`."""
+        return self._store.read(Transaction.column, "parents", id, start, count)
+
+    def dependants(self, id: str, start: int = 0, count: int = LINKS_AT_ONCE) -> list[str]:
+        """Return who waits for a task; see `Backend.dependants`."""
+        return self._store.read(Transaction.column, "dependants", id, start, count)
 
     def queues(self) -> list[QueueInfo]:
         """Return the queues; see `Backend.queues`."""

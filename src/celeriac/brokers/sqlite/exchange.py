@@ -10,6 +10,7 @@ import msgspec
 
 from celeriac.broker import TEND_LIMIT, Exchanged
 from celeriac.brokers.sqlite import moves
+from celeriac.brokers.sqlite.following import follow
 from celeriac.brokers.sqlite.lines import Lines
 from celeriac.brokers.sqlite.transaction import Transaction, as_json
 from celeriac.message import Delivery
@@ -75,7 +76,7 @@ def exchange(
     row = transaction.one("exchange_worker", worker.id)
     if row is None:
         return _LOST
-    last, stops, due, listened, parked = row
+    last, stops, due, listened, parked, linked = row
     if trip < last:
         return Exchanged()
     transaction.news = bool(listened)
@@ -86,12 +87,17 @@ def exchange(
         if careful or stops or not _settle_quickly(transaction, worker, finished, now):
             refused = moves.settle(transaction, moves.held_by(transaction, worker.id), finished, now)
             due = transaction.value("due_first")
+        told = follow(transaction, now) if linked else 0
+        if linked:
+            due = transaction.value("due_first")
         if due is not None and due <= now:
             moves.promote(transaction, now, TEND_LIMIT)
             due = transaction.value("due_first")
         if parked and want > 0:
             _unpark(transaction, worker, want)
         claims = _claim(transaction, worker, trip, want, now)
+        if linked:
+            follow(transaction, now, TEND_LIMIT - told)
         transaction.run("exchange_trip", trip, len(claims) < want, worker.id)
     asked = transaction.column("stops_of", worker.id) if stops else []
     return Exchanged(claims, refused, asked, due)
@@ -115,16 +121,19 @@ def _settle_quickly(
         Refused: some came too late.
     """
     values: dict[Verdict, list[Any]] = {verdict: [] for verdict in moves.FINAL}
+    ended = []
     for settlement in finished:
         seq = worker.held.pop(settlement.id, None)
         if seq is None or settlement.verdict not in moves.FINAL:
             return False
         values[settlement.verdict] += (seq, settlement.fence, settlement.body)
+        ended.append(seq)
     count = transaction.update("exchange_succeed", (now,), values.pop(Verdict.SUCCEEDED), (worker.id,))
     for verdict, rows in values.items():
         count += transaction.update("exchange_fail", (moves.FINAL[verdict], now), rows, (worker.id,))
     if count != len(finished):
         raise Refused
+    transaction.ended = ended
     return True
 
 

@@ -87,10 +87,16 @@ def _put_off(transaction: Transaction, lines: Lines, task: Held, due: float, now
     if due <= now:
         _queue(transaction, task, lines.join_tail(task.seq, task.queue, task.priority))
         return
+    transaction.run("move_put_off", task.retries, task.error, task.seq)
+    schedule(transaction, task.seq, task.queue, due)
+
+
+def schedule(transaction: Transaction, seq: int, queue: str, due: float) -> None:
+    """Let a task wait until the moment *due*."""
     first = transaction.value("due_first")
     if first is None or due < first:  # whoever sleeps until `first` must sleep shorter
-        transaction.ready(task.queue)
-    transaction.run("move_schedule", due, task.retries, task.error, task.seq)
+        transaction.ready(queue)
+    transaction.run("move_schedule", due, seq)
 
 
 def _queue(transaction: Transaction, task: Held, position: int) -> None:
@@ -102,6 +108,7 @@ def finish(transaction: Transaction, tasks: Sequence[int], state: State, body: b
     """Make *tasks* (their seq), which stand in no line, final."""
     result, error = (body, b"") if state is State.SUCCEEDED else (b"", body)
     transaction.many("move_finish", [(state, now, result, error, seq) for seq in tasks])
+    transaction.ended += tasks
 
 
 def finish_waiting(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from celeriac.brokers.sqlite.following import FAILURE, JOIN
 from celeriac.errors import StoreCorrupt
-from celeriac.message import Message, Record
+from celeriac.message import After, Message, Record
 from celeriac.outcome import stored
 from celeriac.states import State
 
@@ -16,6 +17,7 @@ _KINDS: Final[tuple[type | tuple[type, ...], ...]] = (
     *(str, str, str, int, float, bytes, (float, type(None)), (float, type(None)), int, bytes),
     *(int, str, (float, type(None)), (float, type(None)), (float, type(None)), str, int, int, int, int),
     *(bytes, bytes, bytes, bytes),
+    *(int, (float, type(None))),
 )
 
 
@@ -27,8 +29,16 @@ def record(row: tuple[Any, ...]) -> Record:
         return _broken(row)
     if not all(map(isinstance, row, _KINDS)) or _REPLACED in f"{row[0]}{row[1]}{row[2]}":
         return _broken(row)
-    values: Any = (*row[_STATE + 1 : _CANCELLED], bool(row[_CANCELLED]), *row[_CANCELLED + 1 :])
-    return Record(Message(*row[:_STATE]), state, *values)
+    values: Any = (*row[_STATE + 1 : _CANCELLED], bool(row[_CANCELLED]), *row[_CANCELLED + 1 : -2])
+    sent: Any = (*row[:_STATE], _after(*row[-2:]))
+    return Record(Message(*sent), state, *values)
+
+
+def _after(kind: int, countdown: float | None) -> After | None:
+    """Make what a record tells of its waiting: all but for whom."""
+    if not kind:
+        return None
+    return After(on="failure" if kind == FAILURE else "success", join=kind == JOIN, countdown=countdown)
 
 
 def _broken(row: tuple[Any, ...]) -> Record:

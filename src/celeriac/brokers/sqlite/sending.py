@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from celeriac.brokers.sqlite.following import hear_of_parents, link
 from celeriac.brokers.sqlite.transaction import Row, Transaction, as_json
 from celeriac.message import Message
 from celeriac.states import State
@@ -22,7 +23,7 @@ def send(transaction: Transaction, messages: Sequence[Message], now: float, *, c
     transaction.news = False  # nobody can be watching what is not there yet
     if careful:
         messages = _new(transaction, messages)
-    elif len(messages) == 1 and messages[0].eta is None and messages[0].expires is None:
+    elif len(messages) == 1 and _is_plain(messages[0]):
         return _send_one(transaction, messages[0])
     if not messages:
         return 0
@@ -35,7 +36,15 @@ def send(transaction: Transaction, messages: Sequence[Message], now: float, *, c
         _count(transaction, messages, now)
     transaction.insert("line_join", rows.ready)
     transaction.insert("send_task", rows.tasks)
+    if rows.waiting:
+        seqs = {row[1]: row[0] for row in rows.sent}
+        link(transaction, messages, seqs)
+        hear_of_parents(transaction, messages, seqs, now)
     return len(messages)
+
+
+def _is_plain(message: Message) -> bool:
+    return message.eta is None and message.expires is None and message.after is None
 
 
 def _send_one(transaction: Transaction, message: Message) -> int:
@@ -65,7 +74,9 @@ class _Rows:
     """What new tasks add to the tables: numbered, and with their places in line, within one transaction.
 
     Attributes:
-        sent: the rows of `messages`. ready: those of the lines. tasks: those of what is scheduled or expires.
+        sent: the rows of `messages`. ready: those of the lines. tasks: those of what is scheduled, waits or
+            expires.
+        waiting: whether any waits for others.
         hungry: whether any worker wants to be rung.
     """
 
@@ -76,6 +87,7 @@ class _Rows:
         self.sent: list[Row] = []
         self.ready: list[Row] = []
         self.tasks: list[Row] = []
+        self.waiting = False
         self.hungry = False
 
     def add(self, message: Message, now: float) -> None:
@@ -85,6 +97,11 @@ class _Rows:
         if tail is None:
             tail = self._look(line)
         self._last = seq = self._last + 1
+        if message.after is not None:
+            self.waiting = True
+            self.sent.append(_sent(message, seq, 0))
+            self.tasks.append((seq, State.WAITING, message.queue, 0, message.expires, None))
+            return
         if message.eta is not None and message.eta > now:
             self.sent.append(_sent(message, seq, 0))
             self.tasks.append((seq, State.SCHEDULED, message.queue, 0, message.expires, message.eta))
@@ -122,6 +139,8 @@ def _count(transaction: Transaction, messages: Sequence[Message], now: float) ->
     """Say how many idle workers there is work for."""
     soonest: Message | None = None
     for message in messages:
+        if message.after is not None:
+            continue
         if message.eta is None or message.eta <= now:
             transaction.ready(message.queue)
         elif soonest is None or soonest.eta is None or message.eta < soonest.eta:

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from celeriac.broker import Cancelled
 from celeriac.brokers.sqlite import moves
 from celeriac.brokers.sqlite.bell import STOP
+from celeriac.brokers.sqlite.following import follow
 from celeriac.brokers.sqlite.transaction import Ring, Transaction, as_json
 from celeriac.brokers.sqlite.workers import retire
 from celeriac.outcome import EXPIRED, LEASE_LOST, PURGED
@@ -37,6 +38,7 @@ def cancel(
             moves.finish_waiting(transaction, [seq], State.CANCELLED, error, now)
             found[task_id] = seq, State.CANCELLED, worker
             answers.append("cancelled")
+    follow(transaction, now)
     return answers
 
 
@@ -60,6 +62,8 @@ def forget(transaction: Transaction, ids: Collection[str]) -> int:
 def _delete(transaction: Transaction, doomed: list[int]) -> int:
     seqs = as_json(doomed)
     transaction.run("forget_task", seqs)
+    if transaction.run("forget_waits", seqs) or transaction.value("follow_linked"):
+        transaction.run("forget_links", seqs)
     return transaction.run("forget_message", seqs)
 
 
@@ -69,6 +73,7 @@ def purge(transaction: Transaction, queue: str, now: float, limit: int) -> int:
     if len(doomed) < limit:
         doomed += transaction.column("purge_scheduled", queue, limit - len(doomed))
     moves.finish_waiting(transaction, doomed, State.CANCELLED, PURGED, now)
+    follow(transaction, now)
     return len(doomed)
 
 
@@ -82,6 +87,7 @@ class Needed(NamedTuple):
     mark_news: bool
     drop_news: bool
     hear: bool
+    follow: bool
 
 
 def look(transaction: Transaction, now: float, retention: float) -> Needed:
@@ -100,6 +106,7 @@ def expire(transaction: Transaction, now: float, limit: int) -> int:
     """Cancel what expired before it could start; return how many."""
     doomed = transaction.column("tend_expired", now, limit)
     moves.finish_waiting(transaction, doomed, State.CANCELLED, EXPIRED, now)
+    follow(transaction, now)
     return len(doomed)
 
 

@@ -32,16 +32,18 @@ class Transaction:
         queued: how many tasks became ready, by queue: as many idle workers will be rung.
         aside: how many tasks were parked, by queue and name: as many idle workers that know it will be rung.
         rings: whom to ring after the commit, and what for.
+        ended: the seq of each task that became final, for whoever waits for it.
         news: whether there may be any for somebody; a verb that knows better says so.
     """
 
-    __slots__ = ("_cursor", "aside", "news", "queued", "rings")
+    __slots__ = ("_cursor", "aside", "ended", "news", "queued", "rings")
 
     def __init__(self, cursor: sqlite3.Cursor) -> None:
         self._cursor = cursor
         self.queued: dict[str, int] = {}
         self.aside: dict[tuple[str, str], int] = {}
         self.rings: list[Ring] = []
+        self.ended: list[int] = []
         self.news = True
 
     def ready(self, queue: str, count: int = 1) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from celeriac.broker import Beat, Report, WorkerInfo
 from celeriac.brokers.sqlite import moves
+from celeriac.brokers.sqlite.following import follow
 from celeriac.brokers.sqlite.lines import Lines
 from celeriac.brokers.sqlite.transaction import Transaction, as_json, from_json
 from celeriac.outcome import Settlement
@@ -54,6 +55,7 @@ def retire(transaction: Transaction, workers: Sequence[str], now: float, error: 
         crashes = [Settlement(task.id, task.fence, Verdict.CRASHED, error) for task in held.values()]
         count += len(crashes)
         moves.settle(transaction, held, crashes, now)
+    follow(transaction, now)
     return count
 
 

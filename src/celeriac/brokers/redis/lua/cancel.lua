@@ -9,6 +9,7 @@
 -- include: lines
 -- include: news
 -- include: task
+-- include: following
 local error, terminate, codes = ARGV[5], ARGV[6] == '1', {}
 
 -- Said again because the first answer was lost: what we then cancelled counts as cancelled.
@@ -31,5 +32,6 @@ local function cancel(task)
 end
 
 for at = 7, #ARGV do codes[#codes + 1] = cancel(look(ARGV[at])) end
+follow(MANY)
 write_all()
 return table.concat(codes)

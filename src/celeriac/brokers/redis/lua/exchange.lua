@@ -15,6 +15,7 @@
 -- include: lines
 -- include: news
 -- include: task
+-- include: following
 local RETRY, RELEASE, CRASHED = '4', '5', '6'
 local FINAL = { ['1'] = SUCCEEDED, ['2'] = FAILED, ['3'] = CANCELLED }
 local LOOKS, STALE = 1000, 10000
@@ -250,6 +251,7 @@ local function start(id, place, queue, priority)
   local got = try('HGETALL', key)
   if got.err then return false end
   local name, where, last, tally, expires, listeners, payload, options, checkpoint = nil, false
+  local needed, waits
   for at = 1, #got, 2 do
     local field, value = got[at], got[at + 1]
     if field == 'n' then name = value
@@ -262,6 +264,8 @@ local function start(id, place, queue, priority)
     elseif field == 'x' then expires = value
     elseif field == 'l' then listeners = value
     elseif field == 'h' then checkpoint = value
+    elseif field == 'b' then needed = value
+    elseif field == 'm' then waits = value
     end
   end
   if where ~= place then return false end
@@ -270,7 +274,7 @@ local function start(id, place, queue, priority)
     if call('EXISTS', key) == 0 then return false end
     count(priority, queue, -1)
     if expires then call('ZREM', EXPIRY, id) end
-    conclude(id, key, FAILED, BROKEN, false, listeners)
+    conclude(id, key, FAILED, BROKEN, false, listeners, needed, waits)
   elseif expires and tonumber(expires) <= now then
     finish(look(id), CANCELLED, EXPIRED, true)
   elseif not knows(name) then
@@ -284,7 +288,7 @@ local function start(id, place, queue, priority)
     call('HSET', key, 's', RUNNING, 'j', claim, 'w', worker)
     if expires then call('ZREM', EXPIRY, id) end
     if listeners then tell(id, listeners) end
-    hold(id, queue, fence, (listeners or tally) and ' !' or '')
+    hold(id, queue, fence, (listeners or tally or needed or waits) and ' !' or '')
     answer(id, queue, priority, fence, name, payload, options, tally, checkpoint)
   end
   return true
@@ -366,12 +370,15 @@ else
   -- A first write that frees lets the rest pass in a full store, so that its workers can empty it.
   if known[4] == 'r' then call('DEL', bell_key(worker)) else call('PERSIST', OURS) end
   settle()
+  local told = follow(MANY)
   promote(LOOKS)
   write_tails()
   if want > 0 then
     take_back()
     claim()
   end
+  follow(MANY - told)
+  write_tails()
   all_ids = table.concat(ids, ' ')
   call('HSET', OURS, 't', trip, 'a', all_ids, 'h', is_hungry())
   write_counts()

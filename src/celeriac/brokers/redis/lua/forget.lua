@@ -2,12 +2,17 @@
 -- KEYS, ARGV 1 to 4: include/keys.lua
 -- ARGV: 5 onwards ids
 -- Reply: how many
--- Atomic: all of it; may be repeated
+-- Atomic: all of it; may be repeated. Those that an unfinished task waited for stay.
 -- include: keys
 local gone = 0
 for at = 5, #ARGV do
   local key = RECORD .. ARGV[at]
-  local state = call('HGET', key, 's')
-  if state == '4' or state == '5' or state == '6' then gone = gone + call('UNLINK', key) end
+  local got = call('HMGET', key, 's', 'b')
+  local state, is_needed = got[1], got[2] and tonumber(got[2]) > 0
+  if (state == '4' or state == '5' or state == '6') and not is_needed then
+    gone = gone + call('UNLINK', key)
+    if got[2] then call('UNLINK', children_key(ARGV[at])) end
+    call('UNLINK', parents_key(ARGV[at]))
+  end
 end
 return gone

@@ -9,6 +9,7 @@
 -- include: lines
 -- include: news
 -- include: task
+-- include: following
 local queue, limit, error, purged = ARGV[5], tonumber(ARGV[6]), ARGV[7], 0
 
 local function purge(id, state)
@@ -46,5 +47,6 @@ while purged < limit and scheduled > 0 do
     from = from + 1 - (purged - before)
   end
 end
+follow(MANY)
 write_all()
 return purged

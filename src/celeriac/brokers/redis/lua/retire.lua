@@ -9,8 +9,10 @@
 -- include: lines
 -- include: news
 -- include: task
+-- include: following
 -- include: recover
 local held = 0
 for at = 7, #ARGV do held = held + recover(ARGV[at], ARGV[5], ARGV[6]) end
+follow(MANY)
 write_all()
 return held

@@ -10,6 +10,7 @@
 -- include: lines
 -- include: news
 -- include: task
+-- include: following
 -- include: recover
 local limit, lost, over, revoked = tonumber(ARGV[5]), ARGV[6], ARGV[7], ARGV[8]
 
@@ -49,9 +50,11 @@ local function correct_counts()
 end
 
 local recovered, buried, more = bury()
+follow(MANY)
 local expired = expire()
 local promoted = promote(limit)
+local told = follow(limit)
 write_all()
 correct_counts()
-more = more or expired == limit or promoted == limit
+more = more or expired == limit or promoted == limit or told == limit or call('EXISTS', ENDED, FREED) > 0
 return { promoted, recovered, expired, more and '1' or '', unpack(buried) }

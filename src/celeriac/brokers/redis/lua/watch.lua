@@ -4,6 +4,7 @@
 -- Reply: per id the record's fields and values, alternating; nothing for none
 -- Atomic: all of it; may be repeated
 -- include: keys
+-- include: marks
 local MOST = 16 -- listeners of one task; the oldest is dropped for another
 local listener, reply = ARGV[5], {}
 
@@ -13,13 +14,6 @@ local function with_us(listeners)
     if other ~= listener and #others < MOST then others[#others + 1] = other end
   end
   return table.concat(others, ' ')
-end
-
--- Its worker's exchange has to look for listeners when the task ends.
-local function mark(id, worker)
-  local running = running_key(worker or '')
-  local entry = call('HGET', running, id)
-  if entry and string.sub(entry, -1) ~= '!' then call('HSET', running, id, entry .. ' !') end
 end
 
 for at = 6, #ARGV do

@@ -1,14 +1,15 @@
 -- exchange: see, without writing, whether a worker with nothing to settle has anything to do.
 -- In: worker.
 -- Out: its last trip, whether it is hungry, when the first scheduled task is due (null for none), how many
--- stops it has, whether a task is ready in its queues, whether one is parked there that it knows.
+-- stops it has, whether a task is ready in its queues or dependants are to be told, whether one is parked there
+-- that it knows.
 -- No row: the worker is not known.
 select
     workers.trip,
     workers.hungry,
     (select min(due) from tasks where state = 1),
     (select count(*) from stops where stops.worker = workers.id),
-    exists (select 1 from json_each(workers.queues) as line cross join ready on ready.queue = line.value),
+    exists (select 1 from ended) or exists (select 1 from json_each(workers.queues) as line cross join ready on ready.queue = line.value),
     case when exists (select 1 from tasks where state = 2 and parked <> '') then exists (
         select 1 from worker_names cross join json_each(worker_names.names) as known
         cross join tasks on tasks.state = 2 and tasks.parked <> '' and tasks.parked = known.value

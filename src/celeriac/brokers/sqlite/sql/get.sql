@@ -1,11 +1,14 @@
--- get: In: ids (JSON array).  Out: the columns of a Message, then those of a Record.
+-- get: In: ids (JSON array).  Out: the columns of a Message, then those of a Record, then of an After.
 -- A message that stands neither in its line nor among the tasks is as if it were not.
 select
     id, name, messages.queue, priority, created, payload, eta, expires, crash_limit, options,
     coalesce(state, 2), coalesce(custom, ''), due, started, finished, coalesce(worker, ''), coalesce(fence, 0),
     coalesce(retries, 0), coalesce(crashes, 0), coalesce(cancelled, 0),
-    coalesce(meta, x''), coalesce(result, x''), coalesce(error, x''), coalesce(checkpoint, x'')
-from messages left join tasks on tasks.seq = messages.seq
+    coalesce(meta, x''), coalesce(result, x''), coalesce(error, x''), coalesce(checkpoint, x''),
+    coalesce(kind, 0), countdown
+from messages
+left join tasks on tasks.seq = messages.seq
+left join waits on waits.seq = messages.seq
 where id in (select value from json_each(?)) and (
     state is not null or exists (
         select 1 from ready

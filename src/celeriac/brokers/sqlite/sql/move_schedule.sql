@@ -1,2 +1,2 @@
--- Put a task that was running off until later. In: due, retries, error, seq.
-update tasks set state = 1, due = ?, retries = ?, error = ? where seq = ?
+-- Let a task wait for a moment. In: due, seq.
+update tasks set state = 1, due = ? where seq = ?

@@ -3,6 +3,8 @@ select queue, 2, 0, count(*) from ready group by queue
 union all
 select queue, 2, 1, count(*) from tasks where state = 2 and parked <> '' group by queue
 union all
+select queue, 0, 0, count(*) from tasks where state = 0 group by queue
+union all
 select queue, 1, 0, count(*) from tasks where state = 1 group by queue
 union all
 select queue, 3, 0, count(*) from tasks where state = 3 group by queue

@@ -1,6 +1,6 @@
 -- The layout, version 1. Run once, statement by statement, in one transaction by `schema.py`.
 --
--- Numbers: state 1 scheduled, 2 queued, 3 running, 4 succeeded, 5 failed, 6 cancelled (4 and up are final).
+-- Numbers: state 0 waiting for others, 1 scheduled, 2 queued, 3 running, 4 succeeded, 5 failed, 6 cancelled (4 and up are final).
 -- Times: seconds since 1970 UTC. Blobs are opaque here (JSON, empty for nothing).
 
 -- What was sent: one row for each task. Never changed, so that a large payload is written only once.
@@ -35,7 +35,7 @@ create table ready (
 -- somebody listens for changes. The blobs stand last, behind what changes most.
 create table tasks (
     seq integer primary key,
-    state integer not null check (state between 1 and 6),
+    state integer not null check (state between 0 and 6),
     queue text not null,
     position integer not null default 0,
     parked text not null default '',
@@ -59,10 +59,39 @@ create table tasks (
 
 -- Each index holds only the rows that its verb looks for, so that it costs the same whatever else there is.
 create index tasks_parked on tasks (parked, position, queue, state) where state = 2 and parked <> '';
+create index tasks_waiting on tasks (queue) where state = 0;
 create index tasks_scheduled on tasks (due, queue, state) where state = 1;
 create index tasks_running on tasks (worker) where state = 3;
 create index tasks_finished on tasks (finished) where state >= 4;
 create index tasks_expiring on tasks (expires) where expires is not null and state <= 2;
+
+-- What waits or waited for other tasks, and how: `kind` 1 for their success, 2 for the failure of its only one, 3
+-- that it is a join, which is not run. `open` is how many have not succeeded yet, `joins` how many of them may be
+-- joins, `freed` whether it needs their results no more.
+create table waits (
+    seq integer primary key,
+    kind integer not null,
+    open integer not null,
+    joins integer not null,
+    freed integer not null default 0,
+    countdown real
+) strict;
+
+create table links (
+    parent integer not null,
+    child integer not null,
+    place integer not null,
+    primary key (parent, child)
+) strict, without rowid;
+
+create index links_child on links (child, place, parent);
+
+-- Tasks that have ended, and whose dependants after `told` do not know it yet, since a step tells only so many.
+create table ended (
+    number integer primary key autoincrement,
+    parent integer not null unique,
+    told integer not null
+) strict;
 
 -- Who claims. `queues` and `names` are JSON arrays. `boot` is the kernel that it runs on, `address` the file
 -- name of its bell, `hungry` whether it idles and wants to be rung for new work.
@@ -122,9 +151,9 @@ create table news_dropped (
 ) strict;
 insert into news_dropped values (0);
 
--- A promotion is no news: to the outside a task is pending before and after.
+-- A release or promotion is no news: to the outside a task is pending before and after.
 create trigger tasks_news after update of state, custom, meta, checkpoint on tasks
-when old.watched = 1 and not (old.state = 1 and new.state = 2)
+when old.watched = 1 and not (old.state < 3 and new.state < 3)
 begin
     insert into news (id, final) select id, new.state >= 4 from messages where seq = new.seq;
 end;
@@ -139,7 +168,7 @@ from tasks join messages using (seq) where state = 3 order by started;
 create view waiting as
 select
     id, name, messages.queue, priority,
-    case when state = 1 then 'scheduled' when parked <> '' then 'parked: no worker knows it' else 'queued' end as state,
+    case when state = 0 then 'waiting for others' when state = 1 then 'scheduled' when parked <> '' then 'parked: no worker knows it' else 'queued' end as state,
     coalesce(retries, 0) as retries, coalesce(crashes, 0) as crashes,
     strftime('%Y-%m-%d %H:%M:%f', created, 'unixepoch') as created_utc,
     strftime('%Y-%m-%d %H:%M:%f', due, 'unixepoch') as due_utc,
@@ -148,6 +177,7 @@ from (
     select seq from ready
     union all select seq from tasks where state = 2 and parked <> ''
     union all select seq from tasks where state = 1
+    union all select seq from tasks where state = 0
 ) join messages using (seq) left join tasks using (seq)
 order by coalesce(state, 2) desc, messages.queue, priority desc, coalesce(position, place), due;
 

@@ -2,7 +2,7 @@
 -- In: now; the moment until which finished tasks are old; that until which a mark is an old one; that until
 -- which marked news are old.
 -- Out: whether a worker's lease has run out, a task has expired, one is due, a finished one is old enough,
--- there are news that want a mark, marked news are old enough, anybody listens.
+-- there are news that want a mark, marked news are old enough, anybody listens, dependants are to be told.
 select * from (
     with given (now, old, mark_old, news_old) as (values (?, ?, ?, ?))
     select
@@ -12,9 +12,15 @@ select * from (
             where state <= 2 and expires is not null and expires <= (select now from given)
         ),
         exists (select 1 from tasks where state = 1 and due <= (select now from given)),
-        exists (select 1 from tasks where state >= 4 and finished <= (select old from given)),
+        exists (
+            select 1 from tasks where state >= 4 and finished <= (select old from given) and not exists (
+                select 1 from links cross join waits on waits.seq = links.child
+                where links.parent = tasks.seq and waits.freed = 0
+            )
+        ),
         exists (select 1 from news where seq > (select coalesce(max(seq), 0) from news_marks))
             and not exists (select 1 from news_marks where at > (select mark_old from given)),
         exists (select 1 from news_marks where at <= (select news_old from given)),
-        exists (select 1 from listeners)
+        exists (select 1 from listeners),
+        exists (select 1 from ended)
 )

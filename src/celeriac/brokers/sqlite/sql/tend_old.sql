@@ -1,3 +1,9 @@
 -- tend: In: the moment until which to look, retention, now, limit.
--- Out: seq of the finished tasks whose retention is over. (The first bound lets the index be used.)
-select seq from tasks where state >= 4 and finished <= ? and finished + ? <= ? order by finished limit ?
+-- Out: seq of the finished tasks whose retention is over, and that no unfinished one waited for. (The first bound
+-- lets the index be used.)
+select seq from tasks
+where state >= 4 and finished <= ? and finished + ? <= ? and not exists (
+    select 1 from links cross join waits on waits.seq = links.child
+    where links.parent = tasks.seq and waits.freed = 0
+)
+order by finished limit ?

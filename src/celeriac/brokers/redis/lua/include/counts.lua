@@ -1,5 +1,6 @@
 -- How many tasks of a queue are in which state: summed while the script runs, written once.
--- Fields are "<kind>:<queue>"; kinds are a priority (ready at it), s(cheduled), r(unning) and p(arked).
+-- Fields are "<kind>:<queue>"; kinds are a priority (ready at it), w(aiting), s(cheduled), r(unning) and
+-- p(arked).
 local counts = {}
 
 local function count(kind, queue, by)

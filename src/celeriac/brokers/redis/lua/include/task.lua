@@ -1,6 +1,7 @@
 -- A task's record and its moves. Needs keys, counts, bells, lines, news.
 -- The fields of a record are listed in wire.py. States: absent is queued, 'p' queued and parked, else the
 -- number of states.State.
+local WAITING = '0'
 local SCHEDULED, RUNNING, SUCCEEDED, FAILED, CANCELLED, WAITS = '1', '3', '4', '5', '6', 'p'
 
 -- Field 'q' is the queue, or the queue and the priority.
@@ -22,13 +23,13 @@ local function fence_of(field) return string.match(field or '', '^%d+') end
 -- Read a record; nil when there is none, or something else is stored under its key.
 local function look(id)
   local key = RECORD .. id
-  local got = try('HMGET', key, 'n', 's', 'q', 'j', 'w', 'x', 'l', 'g', 'z')
+  local got = try('HMGET', key, 'n', 's', 'q', 'j', 'w', 'x', 'l', 'g', 'z', 'b', 'm')
   if not (got[1] or got[2]) then return nil end
   local queue, priority = place_of(got[3])
   return {
     id = id, key = key, name = got[1] or '', state = got[2], queue = queue, priority = priority,
     fence = fence_of(got[4]), worker = got[5], expires = got[6], listeners = got[7], tally = got[8],
-    cancelled = got[9],
+    cancelled = got[9], needed = got[10], waits = got[11],
   }
 end
 
@@ -81,12 +82,16 @@ local function leave(task, taken)
     call('LREM', parked_key(task.queue, task.name), 1, task.id)
     strike_parked(task.queue, task.name)
     count('p', task.queue, -1)
+  elseif state == WAITING then
+    count('w', task.queue, -1)
   end
   if task.expires then call('ZREM', EXPIRY, task.id) end
 end
 
--- Write a final state. *tally* and *listeners* are fields, to see whether there is anything to clear.
-local function conclude(id, key, state, body, tally, listeners)
+local ended, freed = {}, {} -- for following.lua: what somebody may wait for, what has waited
+
+-- Write a final state. *tally* to *waits* are fields, to see whether there is anything to clear or to follow.
+local function conclude(id, key, state, body, tally, listeners, needed, waits)
   if body == '' then
     call('HSET', key, 's', state, 'e', NOW)
   else
@@ -97,13 +102,20 @@ local function conclude(id, key, state, body, tally, listeners)
     call('HDEL', key, 'l')
     tell(id, listeners)
   end
-  call('PEXPIRE', key, RETENTION)
+  local is_needed = needed and tonumber(needed) > 0
+  if not is_needed then call('PEXPIRE', key, RETENTION) end
+  if is_needed then
+    ended[#ended + 1] = { id = id, state = state, body = body }
+  elseif needed then
+    call('PEXPIRE', children_key(id), RETENTION)
+  end
+  if waits and not (is_needed and string.sub(waits, 1, 1) == 'j') then freed[#freed + 1] = id .. ' 0' end
 end
 
 local function finish(task, state, body, taken)
   leave(task, taken)
   if task.state == SCHEDULED then call('HDEL', task.key, 'd') end
-  conclude(task.id, task.key, state, body, task.tally, task.listeners)
+  conclude(task.id, task.key, state, body, task.tally, task.listeners, task.needed, task.waits)
 end
 
 -- Make a task queued that has left where it was; its id still has to go into its line.

@@ -1,0 +1,94 @@
+-- Accept messages of which some wait for others.
+-- KEYS, ARGV 1 to 4: include/keys.lua
+-- ARGV: 5 how many tasks that were sent before are waited for, 6 where the runs begin, 7 onwards: those tasks' ids;
+--   of each message that waits, in their order: id, how many parents it has, their ids; then runs as for send.lua,
+--   where 'w' as eta says that they wait
+-- Reply: how many were new, or the first id that is waited for and not known: then nothing is written
+-- Atomic: all of it; a store that is full, or whose queue is something else, refuses and is left as it was
+-- include: keys
+-- include: counts
+-- include: bells
+-- include: lines
+-- include: news
+-- include: task
+-- include: following
+-- include: marks
+-- include: messages
+local older, runs = tonumber(ARGV[5]), tonumber(ARGV[6])
+local first = 7 + older
+
+local unknown, is_unknown = {}, false
+for at = 7, first - 1 do
+  if call('EXISTS', RECORD .. ARGV[at]) == 0 then
+    unknown[ARGV[at]] = true
+    is_unknown = true
+  end
+end
+
+local function each_that_waits(work)
+  local at = first
+  while at < runs do
+    local many = tonumber(ARGV[at + 1])
+    work(ARGV[at], at + 2, at + 1 + many)
+    at = at + 2 + many
+  end
+end
+
+local missing
+
+local function check(id, from, to)
+  if call('EXISTS', RECORD .. id) == 1 then return end -- it is known, and stays as it is
+  for at = from, to do
+    if unknown[ARGV[at]] then missing = missing or ARGV[at] end
+  end
+end
+
+if is_unknown then each_that_waits(check) end
+if missing then return missing end
+fresh = {}
+local sent = send_runs(runs)
+
+-- Keep for whom a task waits.
+local function link(id, from, to)
+  if fresh[id] ~= 'waits' then return end
+  local entry = id .. ' ' .. (call('HGET', RECORD .. id, 'c') or '')
+  call('HSET', RECORD .. id, 'k', to - from + 1)
+  for at = from, to, 7000 do
+    call('RPUSH', parents_key(id), unpack(ARGV, at, math.min(at + 6999, to)))
+  end
+  for at = from, to do
+    call('RPUSH', children_key(ARGV[at]), entry)
+    call('HINCRBY', RECORD .. ARGV[at], 'b', 1)
+  end
+end
+
+local left = {} -- parents that have ended, but not all who wait for them know it yet
+for _, entry in ipairs(call('LRANGE', ENDED, 0, -1)) do left[string.match(entry, '^%S+')] = true end
+local older_parents = {} -- by id: what has become of those that were there before; false while they are open
+
+local function ended_before(id)
+  if fresh[id] or left[id] then return false end
+  if older_parents[id] == nil then
+    local got = call('HMGET', RECORD .. id, 's', 'w')
+    if got[1] == RUNNING then mark(id, got[2]) end
+    older_parents[id] = ended_task(id)
+    if older_parents[id] then call('PERSIST', RECORD .. id) end -- as long as its result is needed
+  end
+  return older_parents[id]
+end
+
+-- Let a new task know of what had ended before it came.
+local function hear_of_parents(id, from, to)
+  if fresh[id] ~= 'waits' then return end
+  if from > to then release(waiting_task(id)) end
+  for at = from, to do
+    local parent = ended_before(ARGV[at])
+    if parent then hear(waiting_task(id), parent) end
+  end
+end
+
+each_that_waits(link)
+each_that_waits(hear_of_parents)
+follow(MANY)
+write_all()
+return sent

@@ -1,0 +1,2 @@
+-- follow: Out: whether an earlier step has left any dependants untold.
+select exists (select 1 from ended)

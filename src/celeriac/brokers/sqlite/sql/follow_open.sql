@@ -1,0 +1,2 @@
+-- follow: In: how many of its parents are open, seq.
+update waits set open = ? where seq = ?
