@@ -323,6 +323,27 @@ class Broker(Backend):
         """
 
     @abstractmethod
+    def replace(
+        self, worker: str, task: str, fence: int, graph: Sequence[Message], end: str, now: float
+    ) -> bool:
+        """Send *graph* and let a running task stand for its member *end*, in one step; False if refused.
+
+        Refused as `exchange` would refuse its settlement. The task waits, and whoever waits for it goes on
+        doing so: when *end* has ended, so has the task, in the same way and with the same result or error. If
+        it was cancelled meanwhile it is cancelled now, and nothing is sent. May be repeated.
+
+        Raises:
+            UnknownTask: as `send`.
+        """
+
+    @abstractmethod
+    def extend(self, join: str, messages: Sequence[Message], ends: Sequence[str], now: float) -> bool:
+        """Send *messages*, and let a *join* that still waits also wait for *ends* among them.
+
+        Returns False, with nothing done, when it waits no more. May be repeated.
+        """
+
+    @abstractmethod
     def heartbeat(self, workers: Sequence[str], now: float) -> Beat:
         """Renew the leases of *workers*; learn which are lost, and what they were asked to stop."""
 

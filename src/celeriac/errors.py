@@ -33,13 +33,15 @@ CeleriacError
 └── TaskControl                 raised inside a task to say what shall become of it
     ├── Retry
     ├── Ignore
-    └── Reject
+    ├── Reject
+    └── Replaced
 """
 
 from __future__ import annotations
 
 import builtins
 from datetime import datetime
+from typing import Any
 
 
 class CeleriacError(Exception):
@@ -215,6 +217,16 @@ class Retry(TaskControl):
 
 class Ignore(TaskControl):
     """Finish the task now and keep no result (state SUCCESS, result None)."""
+
+
+class Replaced(TaskControl):
+    """Let other tasks take this one's place; raised by ``self.replace()``."""
+
+    def __init__(self, message: str = "", graph: Any = (), end: str = "", value: Any = None) -> None:
+        super().__init__(message)
+        self.graph = graph
+        self.end = end
+        self.value = value  # what they came to, where they were run here and now
 
 
 class Reject(TaskControl):

@@ -75,7 +75,12 @@ def new_ids(count: int, now: float) -> list[str]:
 
 
 class Options(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What only the worker and the task itself look at; a store keeps it as opaque bytes."""
+    """What only the worker and the task itself look at; a store keeps it as opaque bytes.
+
+    Attributes:
+        input: the id of the task whose result is put before the arguments; the list of results for a join.
+        failure_of: the same of the task whose failure is told.
+    """
 
     root_id: str | None = None
     parent_id: str | None = None
@@ -86,6 +91,9 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=True):
     soft_time_limit: float | None = None
     max_retries: int | None = None
     ignore_result: bool | None = None
+    input: str | None = None
+    failure_of: str | None = None
+    group_id: str | None = None
 
 
 PLAIN: Final = Options()
@@ -131,6 +139,16 @@ class Message(msgspec.Struct, frozen=True):
     crash_limit: int = DEFAULT_CRASH_LIMIT
     options: bytes = b""
     after: After | None = None
+
+
+class FailureNote(msgspec.Struct, frozen=True):
+    """What an errback is told: which task failed, how it was called, and its error as the stores keep it."""
+
+    id: str
+    task: str
+    call: msgspec.Raw
+    error: msgspec.Raw
+    retries: int = 0
 
 
 def check_parents(message: Message, known: Container[str]) -> None:
@@ -263,6 +281,7 @@ class Request(msgspec.Struct, frozen=True):
     priority: int = 0
     root_id: str = ""
     parent_id: str | None = None
+    group: str | None = None
     eta: float | None = None
     expires: float | None = None
     deadline: float | None = None

@@ -22,7 +22,7 @@ from celeriac.errors import (
     TimeLimitExceeded,
     WorkerLostError,
 )
-from celeriac.message import Delivery
+from celeriac.message import Delivery, Message
 from celeriac.retry import RetryPolicy
 from celeriac.states import Verdict
 
@@ -252,7 +252,14 @@ class ChildLost(msgspec.Struct, frozen=True):
     reason: str
 
 
-Outcome = Success | Failure | RetryAsked | RejectAsked | Stopped | Revoked | TimedOut | ChildLost
+class ReplacedBy(msgspec.Struct, frozen=True):
+    """Other tasks take its place: *graph*, of which *end* is what it then stands for."""
+
+    graph: tuple[Message, ...]
+    end: str
+
+
+Outcome = ReplacedBy | Success | Failure | RetryAsked | RejectAsked | Stopped | Revoked | TimedOut | ChildLost
 
 
 class Settlement(msgspec.Struct, frozen=True):
@@ -262,6 +269,7 @@ class Settlement(msgspec.Struct, frozen=True):
         body: the result (SUCCEEDED) or the error (all others), as JSON.
         due: for RETRY, when it becomes due; for RELEASE, 0.0 for the head of its queue at once,
             else when it becomes due again.
+        graph, end: for REPLACED, the tasks that take its place, and the id of the one whose end is its own.
     """
 
     id: str
@@ -269,6 +277,8 @@ class Settlement(msgspec.Struct, frozen=True):
     verdict: Verdict
     body: bytes = b""
     due: float = 0.0
+    graph: tuple[Message, ...] = ()
+    end: str = ""
 
 
 def decide(  # noqa: C901 - one row per outcome
@@ -311,6 +321,8 @@ def decide(  # noqa: C901 - one row per outcome
             return settle(
                 Verdict.FAILED, stored(TimeLimitExceeded(f"it ran longer than its limit of {seconds:g} s"))
             )
+        case ReplacedBy(graph, end):
+            return Settlement(delivery.id, delivery.fence, Verdict.REPLACED, graph=graph, end=end)
         case ChildLost(reason):
             return settle(Verdict.CRASHED, stored(WorkerLostError(reason)))
 

@@ -36,6 +36,7 @@ class Verdict(IntEnum):
     RETRY = 4
     RELEASE = 5
     CRASHED = 6
+    REPLACED = 7  # not by a trip: see `Broker.replace`
 
 
 # (from, what happens) -> to. Anything else is refused by every store.
@@ -63,6 +64,8 @@ MOVES: Final[dict[tuple[State | None, str], State]] = {
     (State.RUNNING, "retry at once"): State.QUEUED,
     (State.RUNNING, "release"): State.QUEUED,
     (State.RUNNING, "release for later"): State.SCHEDULED,
+    (State.RUNNING, "replace"): State.WAITING,
+    (State.WAITING, "stand in for what succeeds"): State.SUCCEEDED,
     (State.RUNNING, "crash"): State.QUEUED,
     (State.RUNNING, "crash past the limit"): State.FAILED,
     (State.RUNNING, "retry, release or crash once cancelled"): State.CANCELLED,

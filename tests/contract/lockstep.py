@@ -18,6 +18,7 @@ from celeriac.message import After, Delivery, Message, Record
 from celeriac.outcome import Settlement
 from celeriac.states import Verdict
 
+_BY_TRIP = [verdict for verdict in Verdict if verdict is not Verdict.REPLACED]
 IDS = tuple(f"t:{number}" for number in range(24))
 WORKERS = ("w:0", "w:1", "w:2", "never-enlisted")
 QUEUES = ("mail", "mail:1", "default")
@@ -183,7 +184,7 @@ def _a_finish(chance: random.Random) -> Finish:
     return Finish(
         pick=chance.randrange(10),
         own=chance.random() < 0.85,
-        verdict=chance.choice([*Verdict, Verdict.RETRY, Verdict.RELEASE, Verdict.RELEASE, Verdict.CRASHED]),
+        verdict=chance.choice([*_BY_TRIP, Verdict.RETRY, Verdict.RELEASE, Verdict.RELEASE, Verdict.CRASHED]),
         due=chance.choice((None,) * 5 + (-1.5, 2.5, 2.5, 7.5)),
         body=_body(chance),
     )

@@ -69,6 +69,18 @@ def waiting(broker, clock, *, join=False, countdown=None, **fields):
     return _sent(broker, clock, after=after, **fields)._replace(parent=parent)
 
 
+def standing_in(broker, clock):
+    """A task that was replaced by another one, which is in a queue of its own."""
+    scene = running(broker, clock)
+    return scene._replace(parent=_replace(scene), claim=None)
+
+
+def _replace(scene):
+    new = a_message(queue=f"parents-{next(_numbers)}")
+    assert scene.broker.replace(scene.worker.id, scene.id, scene.held.fence, [new], new.id, scene.clock.now())
+    return new
+
+
 def parked(broker, clock):
     scene = _sent(broker, clock, name="shop.strange")
     assert scene.worker.claim() == []
@@ -98,6 +110,7 @@ def _settled(settle: Callable[[Scene], object]) -> Callable[..., Scene]:
 
 SITUATIONS = {
     "waiting for another": (State.WAITING, waiting),
+    "replaced": (State.WAITING, standing_in),
     "queued": (State.QUEUED, queued),
     "parked": (State.QUEUED, parked),
     "given back": (State.QUEUED, _settled(lambda scene: release(scene.held))),
@@ -177,6 +190,8 @@ HAPPENINGS = {
         {},
         _settle(lambda s: release(s.held, s.clock.now() + 9)),
     ),
+    (State.RUNNING, "replace"): (running, {}, lambda scene: _replace(scene)),
+    (State.WAITING, "stand in for what succeeds"): (standing_in, {}, _parent(succeeded)),
     (State.RUNNING, "crash"): (running, {}, _settle(lambda s: crashed(s.held))),
     (State.RUNNING, "crash past the limit"): (
         running,

@@ -91,24 +91,27 @@ class MemoryBroker(Broker):
     def send(self, messages: Sequence[Message], now: float) -> int:
         """Accept *messages*; see `Broker.send`."""
         with self._lock:
-            new = {m.id: Task(m) for m in _first_of_each(messages) if m.id not in self._tasks}
-            for task in new.values():
-                check_parents(task.message, new.keys() | self._tasks.keys())
-            self._tasks.update(new)
-            for task in new.values():
-                if task.message.after is None:
-                    self._schedule(task, task.message.eta or 0.0, now)
-                else:
-                    self._wait(task, task.message.after.parents)
-            for task in new.values():
-                self._hear_of_parents(task, now)
-            self._follow(now)
-            return len(new)
+            return self._send(messages, now)
+
+    def _send(self, messages: Sequence[Message], now: float) -> int:
+        new = {m.id: Task(m) for m in _first_of_each(messages) if m.id not in self._tasks}
+        for task in new.values():
+            check_parents(task.message, new.keys() | self._tasks.keys())
+        self._tasks.update(new)
+        for task in new.values():
+            if task.message.after is None:
+                self._schedule(task, task.message.eta or 0.0, now)
+            else:
+                self._wait(task, task.message.after.parents)
+        for task in new.values():
+            self._hear_of_parents(task, now)
+        self._follow(now)
+        return len(new)
 
     # --- waiting for others -------------------------------------------------------------------------
 
     def _wait(self, task: Task, parents: Sequence[str]) -> None:
-        task.state, task.open = State.WAITING, set(parents)
+        task.state, task.open, task.parents = State.WAITING, set(parents), [*parents]
         for parent in parents:
             self._tasks[parent].dependants.append(task.message.id)
 
@@ -143,7 +146,9 @@ class MemoryBroker(Broker):
     def _hear(self, task: Task, parent: Task, now: float) -> None:
         """Let a waiting *task* know that *parent* has ended."""
         after = task.message.after or After()
-        if after.on == "failure":
+        if task.stands_for:
+            self._finish(task, parent.state, parent.result or parent.error, now)
+        elif after.on == "failure":
             if parent.state is State.FAILED:
                 self._release(task, now)
             else:
@@ -375,6 +380,48 @@ class MemoryBroker(Broker):
         self._tell(task)
         return True
 
+    def replace(
+        self, worker: str, task: str, fence: int, graph: Sequence[Message], end: str, now: float
+    ) -> bool:
+        """Let other tasks take one's place; see `Broker.replace`."""
+        with self._lock:
+            holder, known = self._workers.get(worker), self._tasks.get(task)
+            if holder is None or known is None or holder.running.get(task) != fence:
+                return known is not None and known.stands_for == end
+            if not known.cancelled:
+                self._send(graph, now)
+            self._let_go(holder, task)
+            if known.cancelled:
+                self._finish(known, State.CANCELLED, REVOKED, now)
+            else:
+                known.stands_for, known.state, known.open = end, State.WAITING, {end}
+                self._wait_for_more(known, [end], now)
+                self._tell(known)
+            self._follow(now)
+            return True
+
+    def extend(self, join: str, messages: Sequence[Message], ends: Sequence[str], now: float) -> bool:
+        """Let a join wait for more; see `Broker.extend`."""
+        with self._lock:
+            known = self._tasks.get(join)
+            if known is None or known.state is not State.WAITING:
+                return False
+            self._send(messages, now)
+            more = [end for end in ends if end not in known.parents]
+            known.open |= set(more)
+            self._wait_for_more(known, more, now)
+            self._follow(now)
+            return True
+
+    def _wait_for_more(self, task: Task, parents: Sequence[str], now: float) -> None:
+        task.parents += parents
+        for parent in parents:
+            known = self._tasks[parent]
+            known.dependants.append(task.message.id)
+            if known.state.final and parent not in self._ended and task.state is State.WAITING:
+                known.told = len(known.dependants)
+                self._hear(task, known, now)
+
     # --- workers ----------------------------------------------------------------------------------
 
     def heartbeat(self, workers: Sequence[str], now: float) -> Beat:
@@ -472,8 +519,7 @@ class MemoryBroker(Broker):
 
     def _unlink(self, task: Task) -> None:
         """Let nothing be told to *task*'s id, which another task may get."""
-        after = task.message.after
-        for parent in map(self._tasks.get, after.parents if after is not None else ()):
+        for parent in map(self._tasks.get, task.parents):
             if parent is not None and task.message.id in parent.dependants:
                 place = parent.dependants.index(task.message.id)
                 del parent.dependants[place]
@@ -507,7 +553,8 @@ class MemoryBroker(Broker):
     def _expire(self, now: float, limit: int) -> int:
         def over(task: Task) -> bool:
             expires = task.message.expires
-            return expires is not None and expires <= now and task.state < State.RUNNING
+            too_late = expires is not None and expires <= now and task.state < State.RUNNING
+            return too_late and not task.stands_for  # that one has started
 
         doomed = list(itertools.islice(filter(over, self._tasks.values()), limit))
         for task in doomed:
@@ -534,8 +581,7 @@ class MemoryBroker(Broker):
         """Return what a task waits for; see `Backend.parents`."""
         with self._lock:
             task = self._tasks.get(id)
-            after = task.message.after if task is not None else None
-            return list(after.parents[start : start + count]) if after is not None else []
+            return task.parents[start : start + count] if task is not None else []
 
     def dependants(self, id: str, start: int = 0, count: int = LINKS_AT_ONCE) -> list[str]:
         """Return who waits for a task; see `Backend.dependants`."""

@@ -31,8 +31,10 @@ class Task(msgspec.Struct):
     error: bytes = b""
     checkpoint: bytes = b""
     parked: bool = False
+    parents: list[str] = []
     open: set[str] = set()  # the parents that have not succeeded yet
     dependants: list[str] = []
+    stands_for: str = ""  # the task that it was replaced by
     told: int = 0  # how many of them know what has become of it
 
     def record(self) -> Record:

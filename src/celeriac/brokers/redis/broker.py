@@ -42,7 +42,14 @@ from celeriac.brokers.redis.scripts import script
 from celeriac.brokers.redis.skew import Skew
 from celeriac.brokers.redis.url import Address, hidden, parse
 from celeriac.clock import SystemClock
-from celeriac.errors import OperationalError, SchemaError, StoreCorrupt, StoreReadOnly, UnknownTask
+from celeriac.errors import (
+    OperationalError,
+    PayloadTooLarge,
+    SchemaError,
+    StoreCorrupt,
+    StoreReadOnly,
+    UnknownTask,
+)
 from celeriac.message import Message, Record, check_parents
 from celeriac.outcome import EXPIRED, LEASE_LOST, PURGED, REVOKED, Settlement
 
@@ -51,6 +58,7 @@ _log: Final = logging.getLogger("celeriac.redis")
 MINIMUM_VERSION: Final = (6, 2)
 LONGEST_RETENTION: Final = 100 * 365 * 86_400.0
 BATCH: Final = 1_000
+MOST_ARGUMENTS: Final = 1_000_000  # of one command; the server takes 1,048,576
 EACH: Final = 0.000_1  # seconds that a batch may take longer for each of its tasks
 
 _CODES: Final[dict[str, Cancelled]] = {
@@ -180,10 +188,32 @@ class RedisBroker(Broker):
         return int(self._call("send", now, *wire.grouped(messages), patience=patience))
 
     def _send_graph(self, messages: Sequence[Message], now: float, patience: float) -> int:
+        return int(self._graph("send_graph", messages, now, patience=patience))
+
+    def replace(
+        self, worker: str, task: str, fence: int, graph: Sequence[Message], end: str, now: float
+    ) -> bool:
+        """Let other tasks take one's place; see `Broker.replace`."""
+        patience, given = len(graph) * EACH, (worker, task, fence, end, REVOKED)
+        return bool(self._graph("replace", self._skew.messages(graph), now, *given, patience=patience))
+
+    def extend(self, join: str, messages: Sequence[Message], ends: Sequence[str], now: float) -> bool:
+        """Let a join wait for more; see `Broker.extend`."""
+        given = join, len(ends), *ends
+        patience = len(messages) * EACH
+        return bool(self._graph("extend", self._skew.messages(messages), now, *given, patience=patience))
+
+    def _graph(self, verb: str, messages: Sequence[Message], now: float, *given: Any, patience: float) -> int:
         first: dict[str, Message] = {}
         for message in messages:
             first.setdefault(message.id, message)
-        sent = self._call("send_graph", now, *wire.graph(list(first.values())), patience=patience)
+        written = wire.graph(list(first.values()), 5 + len(given))
+        if len(written) > MOST_ARGUMENTS:
+            raise PayloadTooLarge(
+                f"{len(messages):,} tasks that wait for each other are too many for one command of Redis: "
+                "send them in parts, or use chunks"
+            )
+        sent = self._call(verb, now, *given, *written, patience=patience)
         if isinstance(sent, int):
             return sent
         unknown = sent.decode()

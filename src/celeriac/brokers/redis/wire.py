@@ -6,6 +6,7 @@ QUEUED, `p` is QUEUED but parked, other states have the number of `states.State`
 | | | | | | |
 |---|---|---|---|---|---|
 | m | what it waits for, countdown | k | open parents | b | dependants that may need it |
+| f | the task that it was replaced by | | | | |
 | n | name | s | state | v | result |
 | q | queue and priority | u | custom state | t | error |
 | c | created | d | due | i | meta |
@@ -109,8 +110,8 @@ def _waiting(after: After) -> str:
     return kind if after.countdown is None else f"{kind} {after.countdown!r}"
 
 
-def graph(messages: Sequence[Message]) -> list[Argument]:
-    """Write *messages*, of which some wait for others, for `send_graph.lua`."""
+def graph(messages: Sequence[Message], begin: int = 5) -> list[Argument]:
+    """Write *messages*, of which some wait for others, for `send_graph.lua`; *begin* is where in ARGV."""
     ids = {message.id for message in messages}
     older: dict[str, None] = {}
     links: list[Argument] = []
@@ -119,7 +120,7 @@ def graph(messages: Sequence[Message]) -> list[Argument]:
             parents = message.after.parents
             older.update(dict.fromkeys(parent for parent in parents if parent not in ids))
             links += (message.id, len(parents), *parents)
-    return [len(older), 7 + len(older) + len(links), *older, *links, *grouped(messages)]
+    return [len(older), begin + 2 + len(older) + len(links), *older, *links, *grouped(messages)]
 
 
 def settlements(finished: Iterable[Settlement]) -> list[Argument]:

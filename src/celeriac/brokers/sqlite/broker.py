@@ -24,7 +24,7 @@ from celeriac.broker import (
     WorkerInfo,
 )
 from celeriac.brokers.sqlite import exchange as trips
-from celeriac.brokers.sqlite import moves, sending, tending, workers
+from celeriac.brokers.sqlite import moves, replacing, sending, tending, workers
 from celeriac.brokers.sqlite.address import parse
 from celeriac.brokers.sqlite.alive import Proofs, boot_id
 from celeriac.brokers.sqlite.bell import SqliteBell
@@ -136,6 +136,19 @@ class SqliteBroker(Broker):
         known = trips.Known(worker, tuple(queues), frozenset(names), {})
         self._known[worker] = known
         return known
+
+    def replace(
+        self, worker: str, task: str, fence: int, graph: Sequence[Message], end: str, now: float
+    ) -> bool:
+        """Let other tasks take one's place; see `Broker.replace`."""
+        done = self._store.write(replacing.replace, worker, task, fence, graph, end, now)
+        if done and (known := self._known.get(worker)) is not None:
+            known.held.pop(task, None)
+        return done
+
+    def extend(self, join: str, messages: Sequence[Message], ends: Sequence[str], now: float) -> bool:
+        """Let a join wait for more; see `Broker.extend`."""
+        return self._store.write(replacing.extend, join, messages, ends, now)
 
     # --- workers ----------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from celeriac.message import After, Message, check_parents
 from celeriac.outcome import NOT_NEEDED, PARENT_REVOKED, parent_failed
 from celeriac.states import State
 
-SUCCESS, FAILURE, JOIN = 1, 2, 3
+SUCCESS, FAILURE, JOIN, STAND_IN = 1, 2, 3, 4
 
 _PARENTS_AT_ONCE: Final = 500
 
@@ -107,7 +107,9 @@ class Following:
         if link.child_state != State.WAITING or link.child in self._moved:
             return
         state = link.parent_state
-        if link.kind == FAILURE:
+        if link.kind == STAND_IN:
+            self._finish(link.child, State(state), self._transaction.value("follow_body", link.parent))
+        elif link.kind == FAILURE:
             if state == State.FAILED:
                 self.release(link.child)
             else:
@@ -198,6 +200,15 @@ def _known(transaction: Transaction, messages: Sequence[Message], seqs: dict[str
     parents = {parent for message in messages if message.after for parent in message.after.parents}
     older = parents - seqs.keys()
     return dict(transaction.all("send_parents", as_json(older))) if older else {}
+
+
+def hear_again(transaction: Transaction, seq: int, parents: Iterable[int], now: float) -> None:
+    """Let a task know which of these new *parents* have ended already."""
+    rows = transaction.all("send_ended", as_json([seq]))
+    wanted = set(parents)
+    following = Following(transaction, now)
+    following.hear_all(_Link(*row) for row in rows if row[0] in wanted)
+    following.tell(TEND_LIMIT)
 
 
 def hear_of_parents(

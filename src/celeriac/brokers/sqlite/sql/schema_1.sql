@@ -66,7 +66,7 @@ create index tasks_finished on tasks (finished) where state >= 4;
 create index tasks_expiring on tasks (expires) where expires is not null and state <= 2;
 
 -- What waits or waited for other tasks, and how: `kind` 1 for their success, 2 for the failure of its only one, 3
--- that it is a join, which is not run. `open` is how many have not succeeded yet, `joins` how many of them may be
+-- that it is a join, which is not run, 4 that it was replaced and stands for another one. `open` is how many have not succeeded yet, `joins` how many of them may be
 -- joins, `freed` whether it needs their results no more.
 create table waits (
     seq integer primary key,

@@ -1,6 +1,6 @@
 -- What the end of a task means for those that wait for it. Needs keys, counts, bells, lines, news, task.
--- Field 'm' of a record is what kind of waiting it is, s(uccess), f(ailure) or j(oin), and its countdown; 'k' is how
--- many of its parents have not succeeded yet; 'b', of a parent, how many dependants may still need its result.
+-- Field 'm' of a record is what kind of waiting it is, s(uccess), f(ailure), j(oin) or that it was r(eplaced) by
+-- task 'f', and its countdown; 'k' is how many of its parents have not succeeded yet; 'b', of a parent, how many dependants may still need its result.
 local PARENT_REVOKED = '{"type":"celeriac.errors.TaskRevokedError",'
   .. '"message":"a task that it waited for was revoked","args":["a task that it waited for was revoked"]}'
 local NOT_NEEDED = '{"type":"celeriac.errors.TaskRevokedError",'
@@ -59,6 +59,7 @@ end
 -- Let a task know that one of its parents has ended.
 local function hear(task, parent)
   if not task or task.state ~= WAITING then return end
+  if task.kind == 'r' then return end_waiting(task, parent.state, parent.body) end
   if task.kind == 'f' then
     if parent.state == FAILED then return release(task) end
     return end_waiting(task, CANCELLED, NOT_NEEDED)
@@ -89,8 +90,9 @@ local function tell_dependants(parent, from, most)
 end
 
 local function ended_task(id)
-  local got = try('HMGET', RECORD .. id, 's', 't')
-  return not got.err and is_final(got[1]) and { id = id, state = got[1], body = got[2] or '' }
+  local got = try('HMGET', RECORD .. id, 's', 't', 'v')
+  if got.err or not is_final(got[1]) then return false end
+  return { id = id, state = got[1], body = (got[1] == SUCCEEDED and got[3] or got[2]) or '' }
 end
 
 -- Go on where an earlier step has left off; return how many were told.
