@@ -33,6 +33,7 @@ MEASURES: Final = (
     "recovery",
     "payloads",
     "scale",
+    "canvas",
 )
 QUICK_STORES: Final = ("redis", "sqlite")
 

@@ -66,6 +66,8 @@ GOALS: Final = (
     Goal("size", "a queued no-op", store="redis", most=250.0),
     Goal("recovery", "a child killed*", most=0.2),
     Goal("recovery", "all of a worker killed*", most=1.0),
+    Goal("canvas", "group of*", least_of_floor=0.7),
+    Goal("canvas", "chord of*", least_of_floor=0.5),
     Goal("scale", "large backlog against small", least=90.0),
     Goal("scale", "50 queues, 1,000 names against 1 and 1", least=90.0),
     Goal("scale", "tiny tasks among long ones*", most=50.0),

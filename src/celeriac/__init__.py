@@ -11,7 +11,9 @@ def add(x: int, y: int) -> int:
 
 from celeriac import errors, states
 from celeriac.app import Celeriac
+from celeriac.canvas import Signature, chain, chord, chunks, group, maybe_signature, signature, xmap, xstarmap
 from celeriac.errors import Ignore, Reject, Retry
+from celeriac.groups import GroupResult
 from celeriac.middleware import Middleware
 from celeriac.result import AsyncResult, EagerResult, Update
 from celeriac.shared import current_app, current_task, shared_task
@@ -22,16 +24,26 @@ __all__ = [
     "AsyncResult",
     "Celeriac",
     "EagerResult",
+    "GroupResult",
     "Ignore",
     "Middleware",
     "Reject",
     "Retry",
+    "Signature",
     "Task",
     "Update",
     "__version__",
+    "chain",
+    "chord",
+    "chunks",
     "current_app",
     "current_task",
     "errors",
+    "group",
+    "maybe_signature",
     "shared_task",
+    "signature",
     "states",
+    "xmap",
+    "xstarmap",
 ]

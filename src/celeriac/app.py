@@ -12,15 +12,18 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, Unpack, cast, overload
 from zoneinfo import ZoneInfo
 
+from celeriac import builtin as _builtin  # noqa: F401 - its tasks are everybody's
 from celeriac.broker import Broker
 from celeriac.brokers import connect, masked
-from celeriac.calling import PLAIN_CALL, CallOptions, envelope_of
+from celeriac.calling import PLAIN_CALL, CallOptions, Envelope, envelope_of
+from celeriac.canvas.signature import Signature, signature
 from celeriac.clock import Clock, SystemClock
 from celeriac.config import Config
 from celeriac.context import current_run
 from celeriac.current import set_current_application, shared_tasks
 from celeriac.discovery import import_object, project_directory, related_module
 from celeriac.errors import BrokerUnavailable, ConfigurationError, NotRegistered
+from celeriac.groups import GroupResult
 from celeriac.hub import Hub
 from celeriac.jobs import TaskJob
 from celeriac.making import BoundDecorator, PlainDecorator, check_clash, make_task, prepare
@@ -397,13 +400,21 @@ class Celeriac:
         self.publish([message], retry=call.retry)
         return AsyncResult(message.id, self)
 
+    def foreign_envelope(self, name: str) -> Envelope:
+        """Return what calls of a task have in common that is known elsewhere only.
+
+        Raises:
+            InvalidName: it cannot be a task's.
+        """
+        stranger = AnyTask()
+        stranger.name = check_task_name(name)
+        return envelope_of(stranger, self.conf)
+
     def _foreign_message(
         self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], call: CallOptions
     ) -> Message:
         now = self.clock.now()
-        stranger = AnyTask()
-        stranger.name = check_task_name(name)
-        envelope = envelope_of(stranger, self.conf).with_call(call, now, self)
+        envelope = self.foreign_envelope(name).with_call(call, now, self)
         if (run := current_run()) is not None:
             envelope = envelope.sent_by(run)
         expires = envelope.expires_at(now)
@@ -431,11 +442,19 @@ class Celeriac:
             result.get()
         return result
 
+    def signature(self, task: Any, *args: Any, **kwargs: Any) -> Signature:
+        """Make a signature of a task, its name, or a dictionary that was one; see `celeriac.signature`."""
+        return signature(task, *args, app=self, **kwargs)
+
     # --- results ----------------------------------------------------------------------------------------
 
     def AsyncResult(self, id: str) -> AnyResult:  # noqa: N802 - Celery's name for it
         """Return the task with this id, whoever sent it."""
         return AsyncResult(check_id(id), self)
+
+    def GroupResult(self, id: str) -> GroupResult | None:  # noqa: N802 - Celery's name for it
+        """Return the group that was saved under this id; None when there is none."""
+        return GroupResult.restore(check_id(id), self)
 
     def result_type(self, name: str) -> Any:
         """Return the type that the task *name* is annotated to return; Any when that is not known here."""

@@ -73,6 +73,14 @@ class Arguments:
         except TypeError as error:
             raise InvalidArguments(f"{self._name}{self.signature} cannot be called so: {error}") from None
 
+    def fits(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Say whether the call fits."""
+        try:
+            self.check(args, kwargs)
+        except InvalidArguments:
+            return False
+        return True
+
     def convert(self, args: list[Any], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Check a call that came as JSON and turn its values into the annotated types.
 

@@ -103,7 +103,7 @@ def _work(order: dict[str, Any], channel: Channel) -> int:
         url=app.broker_url,
         store=app.store_options,
         app=app.main,
-        tasks=sorted(app.tasks),
+        tasks=sorted(name for name in app.tasks if not name.startswith("celeriac.")),
         **{
             name: getattr(options, name)
             for name in ("processes", "slots", "threads", "queues", "lease", "grace")

@@ -72,6 +72,9 @@ class Config:
     result_payload_limit: Annotated[int, "most bytes of a result as JSON"]
     task_always_eager: Annotated[bool, "delay() runs the task at once, in the caller"]
     task_eager_propagates: Annotated[bool, "an eager task's error is raised by delay()"]
+    task_allow_error_cb_on_chord_header: Annotated[
+        bool, "a chord's errbacks are also called for each task of its header that fails"
+    ]
     task_acks_late: Annotated[bool, "accepted; tasks are always acknowledged after they ran"]
     task_reject_on_worker_lost: Annotated[bool, "accepted; a lost worker's tasks are always run again"]
     task_track_started: Annotated[bool, "accepted; the start is always kept"]
@@ -202,6 +205,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "result_payload_limit": 16 * 1024 * 1024,
     "task_always_eager": False,
     "task_eager_propagates": False,
+    "task_allow_error_cb_on_chord_header": False,
     "task_acks_late": True,
     "task_reject_on_worker_lost": True,
     "task_track_started": True,

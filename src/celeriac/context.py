@@ -37,6 +37,9 @@ class Job(Protocol):
     def load(self, payload: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Turn a message's bytes into the arguments of a call; raises `InvalidMessage`."""
 
+    def load_failure(self, payload: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Do the same for a task that is told of another one's failure, which stands before its arguments."""
+
     def dump(self, result: Any) -> bytes:
         """Turn what the call returned into bytes; raises `InvalidMessage`."""
 
@@ -108,6 +111,14 @@ class Run:
             self.options = decode_options(self.delivery.options)
         return self.options
 
+    def load(self) -> None:
+        """Decode the arguments."""
+        payload = self.delivery.payload
+        if self.delivery.options and self.load_options().failure_of is not None:
+            self.args, self.kwargs = self.job.load_failure(payload)
+        else:
+            self.args, self.kwargs = self.job.load(payload)
+
     @property
     def request(self) -> Request:
         """What the task may know of its call; made when first asked for."""
@@ -130,6 +141,7 @@ class Run:
             priority=delivery.priority,
             root_id=options.root_id or delivery.id,
             parent_id=options.parent_id,
+            group=options.group_id,
             eta=options.eta,
             expires=options.expires,
             deadline=self.started + hard if hard and self.started else None,

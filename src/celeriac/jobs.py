@@ -6,12 +6,25 @@ import inspect
 from collections.abc import Callable
 from typing import Any, cast
 
+import msgspec
+
 from celeriac import codec
 from celeriac.context import Executor, Hook
 from celeriac.errors import ConfigurationError
-from celeriac.message import decode_payload
+from celeriac.message import Request, decode_payload
+from celeriac.outcome import ErrorInfo
 from celeriac.retry import RetryPolicy
 from celeriac.task import HOOKS, AsyncTask, Task
+
+
+class _Told(msgspec.Struct):
+    """A `FailureNote`, decoded."""
+
+    id: str
+    task: str
+    call: tuple[list[Any], dict[str, Any]]
+    error: ErrorInfo
+    retries: int = 0
 
 
 def executor_of(task: Task[Any, Any]) -> Executor:
@@ -66,6 +79,17 @@ class TaskJob:
                 self._arguments.check((), {})
             return (), {}
         return self._arguments.convert(*decode_payload(payload, what=f"the arguments of {self.name}"))
+
+    def load_failure(self, payload: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Turn a message's bytes into the call of an errback: with id, or request, error and traceback."""
+        what = f"the arguments of {self.name}"
+        (told, *args), kwargs = decode_payload(payload, what=what)
+        note = codec.convert(told, _Told, what=what)
+        if not self._arguments.fits((None,) * 3 + tuple(args), kwargs):
+            return self._arguments.convert([note.id, *args], kwargs)
+        given, named = note.call
+        request = Request(id=note.id, task=note.task, args=tuple(given), kwargs=named, retries=note.retries)
+        return (request, note.error.rebuild(), note.error.traceback, *args), kwargs
 
     def dump(self, result: Any) -> bytes:
         """Turn what the call returned into bytes."""

@@ -107,6 +107,7 @@ class AsyncResult(Generic[R]):
         self._home: Home = current_application() if home is None else home
         self._kind = kind
         self._final = record
+        self.parent: Any = None  # the result that it was given, in a chain or chord
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.id}>"
@@ -265,7 +266,7 @@ class AsyncResult(Generic[R]):
             await asyncio.to_thread(self._record)
         if self._final is not None:
             return self._outcome(self._final, propagate)
-        async for news in _afollow(self._home, [self.id], timeout, None):
+        async for news in afollow(self._home, [self.id], timeout, None):
             if news is None:  # woken a moment too early, as uvloop's timers may
                 continue
             if news[1] is None or news[1].state.final:
@@ -284,6 +285,15 @@ class AsyncResult(Generic[R]):
                 "slots do, nothing ends. Call get(disable_sync_subtasks=False) if that cannot happen here"
             )
 
+    def check_wait(self, disabled: bool) -> None:
+        """Return if waiting for it is safe here.
+
+        Raises:
+            WouldDeadlock: called inside a task, and *disabled*.
+        """
+        if disabled and current_run() is not None:
+            self._may_wait(self._record(), disabled)
+
     def _known(self, record: Record | None) -> Record:
         if record is None:
             raise UnknownTask(
@@ -292,7 +302,7 @@ class AsyncResult(Generic[R]):
         return record
 
     def _wait(self, timeout: float | None) -> Record:
-        for news in _follow(self._home, [self.id], timeout, None):
+        for news in follow(self._home, [self.id], timeout, None):
             if news is None:  # woken a moment too early
                 continue
             if news[1] is None or news[1].state.final:
@@ -302,16 +312,39 @@ class AsyncResult(Generic[R]):
     def _outcome(self, record: Record, propagate: bool) -> R:
         if record.state is State.SUCCEEDED:
             return cast("R", self._value(record))
-        error = decode_error(record.error).rebuild()
+        info = decode_error(record.error)
+        first = self if info.origin is None else self._before(info.origin)
+        if first is not self:
+            return first.get(propagate=propagate, disable_sync_subtasks=False)
+        error = info.rebuild()
         if propagate:
             raise error
         return cast("R", error)
 
+    def _before(self, task_id: str) -> AsyncResult[Any]:
+        """Return the result before this one in a chain that has that id; this one if there is none."""
+        result: Any = self
+        while isinstance(result, AsyncResult):
+            if result.id == task_id:
+                return result
+            result = result.parent
+        return self
+
     def _value(self, record: Record) -> Any:
         kind = self._home.result_type(record.message.name) if self._kind is None else self._kind
+        if record.message.after is not None and record.message.after.join:
+            return self._joined()
         if not record.result:
             return None
         return codec.decode(record.result, kind, what=f"the result of {record.message.name} {self.id}")
+
+    def _joined(self) -> list[Any]:
+        """Return the results of all that a join brings together."""
+        broker, values = self._home.broker, list[Any]()
+        for ids in members(broker, self.id):
+            for task_id, record in zip(ids, broker.get(ids), strict=True):
+                values.append(AsyncResult[Any](task_id, self._home, record=record).get())
+        return values
 
     # --- following ----------------------------------------------------------------------------------
 
@@ -369,6 +402,14 @@ class EagerResult(AsyncResult[R]):
         return False
 
 
+def members(broker: Broker, join: str) -> Iterator[list[str]]:
+    """Read the ids of all that a join brings together, a thousand at a time."""
+    start = 0
+    while some := broker.parents(join, start):
+        yield some
+        start += len(some)
+
+
 # --- several tasks at once --------------------------------------------------------------------------
 
 
@@ -377,7 +418,7 @@ def updates(
 ) -> Iterator[Update | None]:
     """Follow *ids* until all have ended; see `Celeriac.updates`."""
     seen: dict[str, Update] = {}
-    for found in _follow(home, ids, timeout, tick):
+    for found in follow(home, ids, timeout, tick):
         if found is None:
             yield None
         elif (update := _changed(home, seen, found)) is not None:
@@ -389,7 +430,7 @@ async def aupdates(
 ) -> AsyncIterator[Update | None]:
     """Follow *ids* until all have ended; see `Celeriac.aupdates`."""
     seen: dict[str, Update] = {}
-    async for found in _afollow(home, ids, timeout, tick):
+    async for found in afollow(home, ids, timeout, tick):
         if found is None:
             yield None
         elif (update := _changed(home, seen, found)) is not None:
@@ -429,7 +470,7 @@ def update_of(home: Home, task_id: str, record: Record | None) -> Update:
     )
 
 
-def _follow(
+def follow(
     home: Home, ids: Sequence[str], timeout: float | None, tick: float | None
 ) -> Iterator[tuple[str, Record | None] | None]:
     """Yield id and record at each change until all have ended; None at each *tick* without a change."""
@@ -451,9 +492,10 @@ def _follow(
                 yield found
 
 
-async def _afollow(
+async def afollow(
     home: Home, ids: Sequence[str], timeout: float | None, tick: float | None
 ) -> AsyncIterator[tuple[str, Record | None] | None]:
+    """Do what `follow` does, without blocking the event loop."""
     import asyncio
 
     loop = asyncio.get_running_loop()

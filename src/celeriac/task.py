@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypedDict, cast
 from celeriac import codec
 from celeriac.arguments import Arguments
 from celeriac.calling import PLAIN_CALL, CallOptions, Envelope, Habits, as_call, habits_of
+from celeriac.canvas.signature import Signature, chunks, xmap, xstarmap
 from celeriac.clock import as_timestamp
 from celeriac.context import Executor, Hook, Run, current_run
 from celeriac.current import current_application
-from celeriac.errors import ConfigurationError, Retry
+from celeriac.errors import ConfigurationError, Replaced, Retry
 from celeriac.message import (
     Message,
     Request,
@@ -214,6 +215,9 @@ class Task(Generic[P, R]):
         max_retries: int | None = None,
         ignore_result: bool | None = None,
         retry: bool | None = None,
+        link: Any = None,
+        link_error: Any = None,
+        after: Any = None,
     ) -> AsyncResult[R]:
         """Send a call with options.
 
@@ -226,10 +230,19 @@ class Task(Generic[P, R]):
             priority: 0 to 9, larger first.
             headers: anything; `self.request.headers`.
             retry: False makes a store that is away an error at once.
+            link, link_error: signatures, or lists of them, that are called once it has succeeded, or failed.
+            after: results, or ids, of tasks that have to succeed before it; their results are not passed on.
 
         Raises:
             As `delay`; ValueError for a priority outside 0 to 9.
         """
+        if link or link_error or after:
+            more = {"link": link, "link_error": link_error, "after": after, "task_id": task_id}
+            more |= {"countdown": countdown, "eta": eta, "expires": expires, "queue": queue}
+            more |= {"priority": priority, "headers": headers, "time_limit": time_limit}
+            more |= {"soft_time_limit": soft_time_limit, "max_retries": max_retries}
+            more |= {"ignore_result": ignore_result, "retry": retry}
+            return cast("AsyncResult[R]", self.signature(args, kwargs, **more).apply_async())
         call = CallOptions(
             task_id, countdown, eta, expires, queue, priority, headers,
             time_limit, soft_time_limit, max_retries, ignore_result, retry,
@@ -243,6 +256,8 @@ class Task(Generic[P, R]):
         **options: Any,
     ) -> AsyncResult[R]:
         """Do what `apply_async` does, with the same options, without blocking the event loop."""
+        if options.keys() & {"link", "link_error", "after"}:
+            return cast("AsyncResult[R]", await self.signature(args, kwargs, **options).aapply_async())
         call = CallOptions(**options)
         messages = self._messages([(tuple(args or ()), dict(kwargs or {}))], call)
         return (await self._adispatch(messages, retry=call.retry))[0]
@@ -286,6 +301,36 @@ class Task(Generic[P, R]):
         call = CallOptions(**options)
         message = self._messages([(tuple(args or ()), dict(kwargs or {}))], call)[0]
         return cast("EagerResult[R]", self.app.run_eagerly(self, message, propagate=False))
+
+    # --- writing calls down -----------------------------------------------------------------------------
+
+    def s(self, *args: Any, **kwargs: Any) -> Signature:
+        """Write a call down; what a parent returns is put before its arguments."""
+        return Signature(self, args, kwargs)
+
+    def si(self, *args: Any, **kwargs: Any) -> Signature:
+        """Write a call down that takes nothing from a parent."""
+        return Signature(self, args, kwargs, immutable=True)
+
+    def signature(
+        self, args: Iterable[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
+    ) -> Signature:
+        """Write a call down, with options; `immutable=True` for one that takes nothing from a parent."""
+        return Signature(self, args, kwargs, **options)
+
+    subtask = signature
+
+    def map(self, it: Iterable[Any]) -> xmap:
+        """Write down one task that calls this one with each item, one after another."""
+        return xmap(self.s(), it)
+
+    def starmap(self, it: Iterable[Any]) -> xstarmap:
+        """Write down one task that calls this one with each item's parts, one after another."""
+        return xstarmap(self.s(), it)
+
+    def chunks(self, it: Iterable[Any], n: int) -> chunks:
+        """Write down a group of tasks that make *n* of these calls each."""
+        return chunks(self.s(), it, n)
 
     # --- from a call to a message -----------------------------------------------------------------------
 
@@ -482,6 +527,40 @@ class Task(Generic[P, R]):
         if throw:
             raise asked from exc
         return asked
+
+    # --- composing inside a run -------------------------------------------------------------------------
+
+    def replace(self, sig: Signature) -> Any:
+        """Let *sig* take this task's place: its result becomes this one's, and who waits goes on waiting.
+
+        A group's result is the list of its members'. Write `raise self.replace(…)`, or `return` it. In
+        `apply` it is run here and now; in a task that was called like a function, too, and its result returned.
+
+        Raises:
+            Replaced: always, inside a run.
+            As `Signature.apply_async`: it cannot be sent.
+        """
+        from celeriac.canvas.plan import in_place
+
+        run = current_run()
+        if run is None:
+            return sig.apply().get()
+        if run.request.is_eager:
+            raise Replaced(value=sig.apply().get())
+        raise in_place(self.app, sig)
+
+    def add_to_chord(self, sig: Signature) -> AsyncResult[Any]:
+        """Add *sig* to the header of the chord that this task is in; its result comes last in the list.
+
+        Raises:
+            ConfigurationError: this task is in no chord, or the chord does not wait any more.
+        """
+        from celeriac.canvas.plan import add_to_chord
+
+        run = current_run()
+        if run is None:
+            raise ConfigurationError(f"{self.name} was called directly: it is in no chord")
+        return cast("AsyncResult[Any]", add_to_chord(self.app, run.id, sig))
 
     # --- hooks ------------------------------------------------------------------------------------------
 

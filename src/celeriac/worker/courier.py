@@ -23,7 +23,9 @@ from celeriac.clock import Clock
 from celeriac.context import Run
 from celeriac.errors import BrokerUnavailable, CeleriacError, OperationalError
 from celeriac.message import Delivery
-from celeriac.outcome import Settlement
+from celeriac.outcome import Settlement, stored
+from celeriac.states import Verdict
+from celeriac.worker import inputs
 from celeriac.worker.log import log
 
 POLL: Final = 2.0  # seconds after which an idle courier looks, though no bell rang
@@ -103,6 +105,7 @@ class Courier(threading.Thread):
         self._next_look = 0.0
         self._next_duty = 0.0
         self._pause = 0.0  # how long to wait while the store is away
+        self._incomplete: list[Delivery] = []  # claims that are still to be given their parents' results
         self._bell: Bell | None = None
         self._ear, self._mouth = socket.socketpair()
         self._ear.setblocking(False)
@@ -161,7 +164,7 @@ class Courier(threading.Thread):
     @property
     def idle(self) -> bool:
         """Whether everything that was handed over has reached the store."""
-        return not (self._finished or self._on_the_way or self._reports)
+        return not (self._finished or self._on_the_way or self._reports or self._incomplete)
 
     # --- the thread ---------------------------------------------------------------------------------
 
@@ -180,6 +183,7 @@ class Courier(threading.Thread):
         try:
             self._do_duty()
             self._send_reports()
+            self._complete()
             if self._should_trip():
                 self._make_trip()
             self._pause = 0.0
@@ -230,6 +234,7 @@ class Courier(threading.Thread):
     def _make_trip(self) -> None:
         self._hang_bell()
         if not self._on_the_way:
+            self._replace()
             self._pack()
         answer = self._broker.exchange(
             self._worker, trip=self._trip, finished=self._carried, want=self._want, now=self._clock.now()
@@ -240,6 +245,26 @@ class Courier(threading.Thread):
             self._start_anew()
         else:
             self._unpack(answer)
+
+    def _replace(self) -> None:
+        """Carry, one by one, what shall be replaced by other tasks."""
+        for settlement in [one for one in self._finished if one.verdict is Verdict.REPLACED]:
+            task, graph, end = settlement.id, settlement.graph, settlement.end
+            now = self._clock.now()
+            try:
+                done = self._broker.replace(self._worker, task, settlement.fence, graph, end, now)
+            except (CeleriacError, ValueError) as error:
+                if isinstance(error, OperationalError):
+                    raise
+                failed = Settlement(task, settlement.fence, Verdict.FAILED, stored(error))
+                self._finished[self._finished.index(settlement)] = failed
+                continue
+            if not done:
+                log.warning(
+                    "settlement refused", extra={"id": task, "reason": "the lease is not held any more"}
+                )
+            self._finished.remove(settlement)
+            self._cargo.settled([settlement])
 
     def _pack(self) -> None:
         """Choose what this trip carries and asks for; a repeated trip is not packed again."""
@@ -282,11 +307,26 @@ class Courier(threading.Thread):
             self._cargo.settled(self._carried)
             self._carried = []
         if answer.claims:
-            self._cargo.start(answer.claims)
+            self._start(answer.claims)
         for task_id in answer.stops:
             self._cargo.stop_task(task_id)
         self._plan(answer)
         self.ready.set()
+
+    def _start(self, claims: Sequence[Delivery]) -> None:
+        ready, self._incomplete = inputs.split(claims)
+        if ready:
+            self._cargo.start(ready)
+        self._complete()
+
+    def _complete(self) -> None:
+        """Start what is given its parents' results, once they have been read."""
+        if self._incomplete:
+            ready, settled = inputs.complete(self._broker, self._incomplete)
+            self._incomplete = []
+            self._finished.extend(settled)
+            if ready:
+                self._cargo.start(ready)
 
     def _plan(self, answer: Exchanged) -> None:
         """Decide when to look again though nothing happens here."""
@@ -304,7 +344,7 @@ class Courier(threading.Thread):
         self._hang_up()
         self._worker = self._cargo.lost()
         self._finished.clear()
-        self._carried, self._on_the_way = [], False
+        self._carried, self._on_the_way, self._incomplete = [], False, []
         self._trip, self._want, self._next_look = 0, 0, 0.0
         with self._reports_sent:
             self._reports.clear()

@@ -37,6 +37,7 @@ _PHRASES: Final = {
     Verdict.CANCELLED: "task revoked",
     Verdict.RELEASE: "task given back",
     Verdict.CRASHED: "task crashed its process",
+    Verdict.REPLACED: "task replaced",
 }
 START_TIMEOUT: Final = 30.0
 MEMORY_CHECK: Final = 1.0

@@ -25,6 +25,7 @@ from celeriac.errors import (
     InvalidArguments,
     InvalidMessage,
     Reject,
+    Replaced,
     Retry,
     SoftTimeLimitExceeded,
 )
@@ -34,6 +35,7 @@ from celeriac.outcome import (
     Failure,
     Outcome,
     RejectAsked,
+    ReplacedBy,
     RetryAsked,
     Settlement,
     Success,
@@ -124,7 +126,7 @@ class Runner:
 
     def _enter(self, run: Run) -> float | None:
         soft = self.begin(run) if not run.started else run.limits()[0]
-        run.args, run.kwargs = run.job.load(run.delivery.payload)
+        run.load()
         if self._watched:
             for call in self._moments["before_run"]:
                 call(run.request)
@@ -152,7 +154,7 @@ class Runner:
         token = set_current(run)
         try:
             with contextlib.suppress(Exception):  # broken arguments, perhaps what it was ended for
-                run.args, run.kwargs = run.job.load(run.delivery.payload)
+                run.load()
             error = decode_error(settlement.body).rebuild() if settlement.body else None
             self._tell_hooks(run, settlement, error)
             self._tell_moments(run, settlement, error)
@@ -275,6 +277,10 @@ def outcome_of(run: Run, error: BaseException) -> Outcome:
             return _retry_asked(error)
         case Ignore():
             return _NO_RESULT
+        case Replaced() if run.request.is_eager:
+            return Success(run.job.dump(error.value))
+        case Replaced():
+            return ReplacedBy(tuple(error.graph), error.end)
         case Reject():
             return RejectAsked(error.reason, error.requeue)
         case InvalidMessage() if not run.done and not run.args and not run.kwargs:
@@ -285,7 +291,7 @@ def outcome_of(run: Run, error: BaseException) -> Outcome:
 
 def _shown_to_hooks(error: BaseException) -> BaseException | None:
     """Return what hooks get where a success has its result: the error itself, or the one behind a retry."""
-    if isinstance(error, Ignore):
+    if isinstance(error, Ignore | Replaced):
         return None
     return error.exc if isinstance(error, Retry) and error.exc is not None else error
 
