@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -26,7 +27,8 @@ def measure(plan: Plan) -> Iterator[Figure]:
                 yield _compared(plan, store, f"{name} of {size:,}", send, size)
         yield _compared(plan, store, f"chain of {most // 10:,}", _chain, most // 10)
         side = plan.count(100, 20)
-        yield _compared(plan, store, f"chain of {side} chords of {side}", _chords, side)
+        whole = side * (side + 1)
+        yield _compared(plan, store, f"chain of {side} chords of {side}", _chords, whole)
 
 
 def _compared(plan: Plan, store: Store, label: str, send: Send, size: int) -> Figure:
@@ -62,7 +64,7 @@ def _group(here: Site, size: int) -> int:
 
 
 def _chord(here: Site, size: int) -> int:
-    chord(_calls(here, size), here.task("swallow").s(), app=here.app).delay()
+    chord(_calls(here, size), here.task("unite").s(), app=here.app).delay()
     return size + 1
 
 
@@ -71,7 +73,8 @@ def _chain(here: Site, size: int) -> int:
     return size
 
 
-def _chords(here: Site, side: int) -> int:
-    body = here.task("swallow")
+def _chords(here: Site, whole: int) -> int:
+    side = math.isqrt(whole)
+    body = here.task("unite")
     chain(*(chord(_calls(here, side), body.s()) for _ in range(side)), app=here.app).delay()
-    return side * (side + 1)
+    return whole

@@ -217,6 +217,13 @@ class Backend(ABC):
         """
 
     @abstractmethod
+    def inputs(self, id: str, start: int = 0, count: int = LINKS_AT_ONCE) -> list[tuple[str, bytes | None]]:
+        """Return what `parents` does, each with the result of that task.
+
+        None stands where there is none: that task has not succeeded, or is a join.
+        """
+
+    @abstractmethod
     def dependants(self, id: str, start: int = 0, count: int = LINKS_AT_ONCE) -> list[str]:
         """Return the ids of the tasks that wait or waited for task *id*, as they were sent."""
 

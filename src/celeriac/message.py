@@ -97,6 +97,7 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 PLAIN: Final = Options()
+_decoded: tuple[bytes, Options] = b"", PLAIN
 
 
 class After(msgspec.Struct, frozen=True):
@@ -331,4 +332,9 @@ def decode_options(data: bytes) -> Options:
     Raises:
         DecodeError: the bytes are something else.
     """
-    return codec.decode(data, Options, what="options") if data else PLAIN
+    global _decoded
+    if not data:
+        return PLAIN
+    if data != _decoded[0]:
+        _decoded = data, codec.decode(data, Options, what="options")
+    return _decoded[1]

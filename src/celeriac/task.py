@@ -534,7 +534,7 @@ class Task(Generic[P, R]):
         """Let *sig* take this task's place: its result becomes this one's, and who waits goes on waiting.
 
         A group's result is the list of its members'. Write `raise self.replace(…)`, or `return` it. In
-        `apply` it is run here and now; in a task that was called like a function, too, and its result returned.
+        `apply` it is run here and now; in a task that is called like a function its result is returned.
 
         Raises:
             Replaced: always, inside a run.

@@ -16,6 +16,7 @@ TESTED_WITH = {
     "enlist": "workers",
     "parents": "waiting",
     "dependants": "waiting",
+    "inputs": "waiting",
 }
 
 

@@ -524,6 +524,22 @@ def test_parents_and_dependants_can_be_read_in_order_and_in_parts(broker, send):
     assert broker.dependants(parents[0].id, 1, 1) == [other.id]
 
 
+def test_inputs_are_the_results_of_parents_in_order(broker, send, enlist):
+    parents = messages(3)
+    join, body = a_join(*parents), a_message()
+    both = waits(parents[1], join, parents[0])
+    send(*parents, join, both, body)
+    worker = enlist()
+    first, second, third, _ = worker.claim_all()
+    worker.settles(succeeded(first, b"1"), succeeded(second, b""))
+
+    assert broker.inputs(both.id) == [(parents[1].id, b""), (join.id, None), (parents[0].id, b"1")]
+    assert broker.inputs(join.id, 1, 5) == [(parents[1].id, b""), (parents[2].id, None)]
+    worker.settles(succeeded(third))
+    assert broker.inputs(both.id, 1, 1) == [(join.id, None)]
+    assert broker.inputs("nobody") == []
+
+
 def test_parents_can_be_read_when_all_have_ended(broker, chain, enlist):
     worker = enlist()
     [task] = worker.claim_all()

@@ -89,6 +89,7 @@ class Plan:
         self._now = app.clock.now()
         self._limit = app.conf.task_payload_limit
         self._ids = _endless_ids(self._now)
+        self._written: tuple[Any, bytes] = (None, b"")  # options, and for what they were written
         self._known: dict[str, Known] = {}
         self._joins: set[str] = set()  # ids of groups that have one
         self._run = current_run()
@@ -281,9 +282,12 @@ class Plan:
         if what["parent_id"] is None and self._run is not None:
             what["parent_id"] = self._run.id
         expires = envelope.expires_at(self._now)
-        written = msgspec.structs.replace(
-            envelope.options, root_id=self._root, eta=envelope.eta, expires=expires, **what
-        )
+        same = (envelope, *what.items())  # as the one before: so it is in a group
+        if self._written[0] != same or options:
+            written = msgspec.structs.replace(
+                envelope.options, root_id=self._root, eta=envelope.eta, expires=expires, **what
+            )
+            self._written = same, encode_options(written)
         return Message(
             task_id,
             sig.task,
@@ -294,7 +298,7 @@ class Plan:
             envelope.eta,
             expires,
             envelope.crash_limit,
-            encode_options(written),
+            self._written[1],
             after,
         )
 

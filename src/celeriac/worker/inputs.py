@@ -16,7 +16,7 @@ from celeriac.broker import Broker
 from celeriac.errors import DecodeError, TaskFailed, UnknownTask
 from celeriac.message import Delivery, FailureNote, Options, Record, decode_options
 from celeriac.outcome import Settlement, decode_error, stored
-from celeriac.states import Verdict
+from celeriac.states import State, Verdict
 
 AT_ONCE: Final = 1_000  # records that are read together
 _MARKS: Final = (b'"input"', b'"failure_of"')
@@ -99,16 +99,15 @@ class _Results:
             record = self._record(task_id)
             after = record.message.after
             joins = after is not None and after.join
+            if not joins and record.state is not State.SUCCEEDED:
+                raise Gone(task_id)
             self._values[task_id] = self._joined(task_id) if joins else record.result or b"null"
         return self._values[task_id]
 
     def _joined(self, task_id: str) -> bytes:
         values: list[bytes] = []
-        while some := self._broker.parents(task_id, len(values), AT_ONCE):
-            self.read(some)
-            values += map(self.value, some)
-            for each in some:  # it will not be asked for again
-                self._records.pop(each, None)
+        while some := self._broker.inputs(task_id, len(values), AT_ONCE):
+            values += [self.value(each) if result is None else result or b"null" for each, result in some]
         return b"[" + b",".join(values) + b"]"
 
     def failure(self, task_id: str) -> bytes:

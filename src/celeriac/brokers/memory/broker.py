@@ -583,6 +583,12 @@ class MemoryBroker(Broker):
             task = self._tasks.get(id)
             return task.parents[start : start + count] if task is not None else []
 
+    def inputs(self, id: str, start: int = 0, count: int = LINKS_AT_ONCE) -> list[tuple[str, bytes | None]]:
+        """Return what a task is given; see `Backend.inputs`."""
+        with self._lock:
+            found = [(each, self._tasks.get(each)) for each in self.parents(id, start, count)]
+            return [(each, None if task is None else task.own_result()) for each, task in found]
+
     def dependants(self, id: str, start: int = 0, count: int = LINKS_AT_ONCE) -> list[str]:
         """Return who waits for a task; see `Backend.dependants`."""
         with self._lock:

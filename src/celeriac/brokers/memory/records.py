@@ -44,6 +44,11 @@ class Task(msgspec.Struct):
             known["message"] = replace(self.message, after=replace(self.message.after, parents=()))
         return Record(**known)
 
+    def own_result(self) -> bytes | None:
+        """Return what it returned; None for a join, and for what has not succeeded."""
+        join = self.message.after is not None and self.message.after.join
+        return self.result if self.state is State.SUCCEEDED and not join else None
+
     def delivery(self) -> Delivery:
         """Return what a worker gets to see of it."""
         sent = self.message

@@ -344,6 +344,12 @@ class RedisBroker(Broker):
         """Return what a task waits for; see `Backend.parents`."""
         return self._list(self._keys.parents(id), start, count)
 
+    def inputs(self, id: str, start: int = 0, count: int = LINKS_AT_ONCE) -> list[tuple[str, bytes | None]]:
+        """Return what a task is given; see `Backend.inputs`."""
+        parents = self.parents(id, start, count)
+        found = self._ask([("HMGET", self._keys.record(each), "s", "v", "m") for each in parents])
+        return [(each, wire.own_result(fields)) for each, fields in zip(parents, found, strict=True)]
+
     def dependants(self, id: str, start: int = 0, count: int = LINKS_AT_ONCE) -> list[str]:
         """Return who waits for a task; see `Backend.dependants`."""
         return [entry.partition(" ")[0] for entry in self._list(self._keys.children(id), start, count)]

@@ -158,9 +158,9 @@ def exchanged(reply: list[Any]) -> Exchanged:
     """Read the reply of `exchange.lua`."""
     if not reply:
         return Exchanged(lost=True)
-    due, refused, stops, groups, ids, payloads, extras = reply
+    due, refused, stops, groups, ids, payloads, extras, options = reply
     return Exchanged(
-        _claims(groups, ids, payloads, extras) if groups else (),
+        _claims(groups, ids, payloads, extras, options) if groups else (),
         _words(refused),
         _words(stops),
         float(due) if due else None,
@@ -171,7 +171,9 @@ def _words(joined: bytes) -> list[str]:
     return joined.decode().split(" ") if joined else []
 
 
-def _claims(groups: bytes, joined: bytes, payloads: list[bytes], extras: list[Any]) -> list[Delivery]:
+def _claims(
+    groups: bytes, joined: bytes, payloads: list[bytes], extras: list[Any], options: list[bytes]
+) -> list[Delivery]:
     """Make deliveries of what the claims have in common, run by run, and of what each has for itself."""
     ids = _words(joined)
     described = _words(groups)
@@ -179,7 +181,7 @@ def _claims(groups: bytes, joined: bytes, payloads: list[bytes], extras: list[An
     columns: Iterable[Iterable[Any]] = _PLAIN
     if extras:
         columns = _extras(extras, len(ids))
-    options, retries, crashes, limits, checkpoints = columns
+    retries, crashes, limits, checkpoints = columns
     return list(
         map(
             Delivery,
@@ -188,7 +190,7 @@ def _claims(groups: bytes, joined: bytes, payloads: list[bytes], extras: list[An
             _spread((count, queue) for count, _, queue, *_ in runs),
             _spread((count, int(priority)) for count, _, _, priority, _ in runs),
             payloads or repeat(b""),
-            options,
+            _spread(zip((run[0] for run in runs), options, strict=True)) if options else repeat(b""),
             _spread((count, int(fence)) for count, *_, fence in runs),
             retries,
             crashes,
@@ -203,14 +205,14 @@ def _spread(runs: Iterable[tuple[int, T]]) -> Iterator[T]:
     return chain.from_iterable(repeat(value, count) for count, value in runs)
 
 
-_PLAIN: Final = (repeat(b""), repeat(0), repeat(0), repeat(DEFAULT_CRASH_LIMIT), repeat(b""))
+_PLAIN: Final = (repeat(0), repeat(0), repeat(DEFAULT_CRASH_LIMIT), repeat(b""))
 
 
 def _extras(extras: list[Any], claims: int) -> Iterable[Iterable[Any]]:
     """Make columns of what only some of the claims have."""
-    rows: list[tuple[Any, ...]] = [(b"", 0, 0, DEFAULT_CRASH_LIMIT, b"")] * claims
-    for position, options, tally, checkpoint in extras:
-        rows[position] = (options, *_tally(tally), checkpoint)
+    rows: list[tuple[Any, ...]] = [(0, 0, DEFAULT_CRASH_LIMIT, b"")] * claims
+    for position, tally, checkpoint in extras:
+        rows[position] = (*_tally(tally), checkpoint)
     return zip(*rows, strict=True)
 
 
@@ -292,6 +294,16 @@ def _after(field: bytes | None) -> After | None:
     kind, _, countdown = field.partition(b" ")
     on: Any = "failure" if kind == b"f" else "success"
     return After(on=on, join=kind == b"j", countdown=float(countdown) if countdown else None)
+
+
+def own_result(fields: Any) -> bytes | None:
+    """Read the result out of state, result and kind of waiting; None for a join, or when there is none."""
+    if isinstance(fields, Exception) or fields[0] != _SUCCEEDED or (fields[2] or b"").startswith(b"j"):
+        return None
+    return fields[1] or b""
+
+
+_SUCCEEDED: Final = b"%d" % State.SUCCEEDED
 
 
 def _time(value: bytes | None) -> float | None:

@@ -244,7 +244,11 @@ class SqliteBroker(Broker):
 
     def parents(self, id: str, start: int = 0, count: int = LINKS_AT_ONCE) -> list[str]:
         """Return what a task waits for; see `Backend.parents`."""
-        return self._store.read(Transaction.column, "parents", id, start, count)
+        return self._store.read(Transaction.column, "parents", id, start, start + count)
+
+    def inputs(self, id: str, start: int = 0, count: int = LINKS_AT_ONCE) -> list[tuple[str, bytes | None]]:
+        """Return what a task is given; see `Backend.inputs`."""
+        return self._store.read(Transaction.all, "inputs", id, start, start + count)
 
     def dependants(self, id: str, start: int = 0, count: int = LINKS_AT_ONCE) -> list[str]:
         """Return who waits for a task; see `Backend.dependants`."""

@@ -6,8 +6,8 @@
 --   final their due times
 -- Reply: nothing when the worker is unknown, else: the earliest due time or ''; refused ids; ids to stop; of
 --   the claims: "name queue priority fence how-many" for each run of them, ids (with spaces between), the
---   payloads (none if all are empty), and for those that have any of it: position, options, tally (retries,
---   crashes, crashes allowed), checkpoint
+--   payloads (none if all are empty), for those that have any of it: position, tally (retries, crashes, crashes
+--   allowed), checkpoint, and the options of each run (none if all are empty)
 -- Atomic: all of it. A trip with the last one's number settles nothing and repeats its claims.
 -- include: keys
 -- include: counts
@@ -54,18 +54,18 @@ local function put_back(task, verdict, due, body)
   return false
 end
 
--- Field of what a worker runs: fence and queue, and a mark when the record has to be looked at.
+-- Field of what a worker runs: fence and queue, '+' when others wait for it, '!' when the record has to be looked at.
 local entries = {}
 
 local function entry_of(field)
-  local fence, queue, mark = string.match(field, '^(%d+) (%S+) ?(!?)$')
-  local entry = { fence = fence, queue = queue, plain = mark == '', ended = 0 }
+  local fence, queue, linked, mark = string.match(field, '^(%d+) (%S+) ?(%+?) ?(!?)$')
+  local entry = { fence = fence, queue = queue, linked = linked ~= '', plain = mark == '', ended = 0 }
   entries[field] = entry
   return entry
 end
 
--- Write the end of a task of which nothing else has to be known.
-local function end_plainly(id, state, body)
+-- Write the end of a task of which nothing else has to be known than whether others wait for it.
+local function end_plainly(id, state, body, linked)
   local key, written, all = RECORD .. id, nil, 3
   if body == '' then
     written, all = try('HSET', key, 's', state, 'e', NOW), 2
@@ -75,7 +75,8 @@ local function end_plainly(id, state, body)
   if written == all then
     call('DEL', key) -- somebody has deleted the record
   elseif type(written) == 'number' then
-    call('PEXPIRE', key, RETENTION)
+    if not linked then return call('PEXPIRE', key, RETENTION) end
+    keep_or_let_go(id, key, state, body, call('HGET', key, 'b'))
   end
 end
 
@@ -86,7 +87,7 @@ local function settle_one(entry, id, verdict, body, due)
   local state = FINAL[verdict]
   if state and entry.plain then
     entry.ended = entry.ended + 1
-    return end_plainly(id, state, body)
+    return end_plainly(id, state, body, entry.linked)
   end
   local task = look(id)
   if not held_by(task, worker) then -- somebody has deleted the record
@@ -171,7 +172,7 @@ end
 
 local ids, payloads, extras, claimed = {}, {}, {}, 0
 local runs, run = {}, { many = 0 } -- of claims: what neighbours have in common
-local any_payload = false
+local options_of_runs, any_options, any_payload = {}, false, false
 local known_names = {}
 
 local function knows(name)
@@ -215,6 +216,8 @@ end
 local function end_run()
   if run.many > 0 then
     runs[#runs + 1] = table.concat({ run.name, run.queue, run.priority, run.fence, run.many }, ' ')
+    options_of_runs[#runs] = run.options or ''
+    if run.options then any_options = true end
   end
 end
 
@@ -222,12 +225,11 @@ local function answer(id, queue, priority, fence, name, payload, options, tally,
   claimed = claimed + 1
   ids[claimed], payloads[claimed] = id, payload or ''
   if payload then any_payload = true end
-  if options or tally or checkpoint then
-    extras[#extras + 1] = { claimed - 1, options or '', tally or '', checkpoint or '' }
-  end
-  if name ~= run.name or fence ~= run.fence or queue ~= run.queue or priority ~= run.priority then
+  if tally or checkpoint then extras[#extras + 1] = { claimed - 1, tally or '', checkpoint or '' } end
+  if name ~= run.name or fence ~= run.fence or queue ~= run.queue or priority ~= run.priority
+    or options ~= run.options then
     end_run()
-    run = { name = name, queue = queue, priority = priority, fence = fence, many = 0 }
+    run = { name = name, queue = queue, priority = priority, fence = fence, options = options, many = 0 }
   end
   run.many = run.many + 1
 end
@@ -288,7 +290,7 @@ local function start(id, place, queue, priority)
     call('HSET', key, 's', RUNNING, 'j', claim, 'w', worker)
     if expires then call('ZREM', EXPIRY, id) end
     if listeners then tell(id, listeners) end
-    hold(id, queue, fence, (listeners or tally or needed or waits) and ' !' or '')
+    hold(id, queue, fence, (needed and ' +' or '') .. ((listeners or tally or waits) and ' !' or ''))
     answer(id, queue, priority, fence, name, payload, options, tally, checkpoint)
   end
   return true
@@ -362,7 +364,7 @@ local number, last = tonumber(trip), tonumber(known[1])
 local all_ids = ''
 if number < last then
   -- The late copy of a request that was given up: nobody reads this answer.
-  return { '', '', '', '', '', {}, {} }
+  return { '', '', '', '', '', {}, {}, {} }
 elseif number == last then
   claim_again(known[3])
   all_ids = table.concat(ids, ' ')
@@ -396,4 +398,5 @@ return {
   all_ids,
   any_payload and payloads or {},
   extras,
+  any_options and options_of_runs or {},
 }

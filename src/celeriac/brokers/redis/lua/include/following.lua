@@ -118,12 +118,16 @@ local ended_at = 1
 
 local function tell_new(limit)
   local told = 0
+  local is_late = #ended > 0 and call('EXISTS', ENDED) == 1
   while ended_at <= #ended do
     local parent = ended[ended_at]
     local count, all = 0, false
-    if told < limit and call('EXISTS', ENDED) == 0 then count, all = tell_dependants(parent, 0, limit - told) end
+    if told < limit and not is_late then count, all = tell_dependants(parent, 0, limit - told) end
     told = told + count
-    if not all then call('RPUSH', ENDED, parent.id .. ' ' .. count) end
+    if not all then
+      is_late = true
+      call('RPUSH', ENDED, parent.id .. ' ' .. count)
+    end
     ended_at = ended_at + 1
   end
   return told

@@ -90,6 +90,17 @@ end
 
 local ended, freed = {}, {} -- for following.lua: what somebody may wait for, what has waited
 
+-- Keep a record that somebody waits for, who is told later; let others end by themselves. Say which it was.
+local function keep_or_let_go(id, key, state, body, needed)
+  if needed and tonumber(needed) > 0 then
+    ended[#ended + 1] = { id = id, state = state, body = body }
+    return true
+  end
+  call('PEXPIRE', key, RETENTION)
+  if needed then call('PEXPIRE', children_key(id), RETENTION) end
+  return false
+end
+
 -- Write a final state. *tally* to *waits* are fields, to see whether there is anything to clear or to follow.
 local function conclude(id, key, state, body, tally, listeners, needed, waits)
   if body == '' then
@@ -102,13 +113,7 @@ local function conclude(id, key, state, body, tally, listeners, needed, waits)
     call('HDEL', key, 'l')
     tell(id, listeners)
   end
-  local is_needed = needed and tonumber(needed) > 0
-  if not is_needed then call('PEXPIRE', key, RETENTION) end
-  if is_needed then
-    ended[#ended + 1] = { id = id, state = state, body = body }
-  elseif needed then
-    call('PEXPIRE', children_key(id), RETENTION)
-  end
+  local is_needed = keep_or_let_go(id, key, state, body, needed)
   if waits and not (is_needed and string.sub(waits, 1, 1) == 'j') then freed[#freed + 1] = id .. ' 0' end
 end
 
