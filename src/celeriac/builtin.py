@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -18,6 +17,8 @@ def _each(task: Any, signature: dict[str, Any], calls: Iterable[list[Any]]) -> l
     own, named = signature.get("args") or (), signature.get("kwargs") or {}
     if not inspect.iscoroutinefunction(called.run):
         return [called(*call, *own, **named) for call in calls]
+
+    import asyncio  # a program without coroutines need not load it
 
     async def one_after_another() -> list[Any]:
         return [await called(*call, *own, **named) for call in calls]

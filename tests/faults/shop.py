@@ -157,3 +157,16 @@ def fork_and_die() -> None:
         time.sleep(30)
         os._exit(0)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+@app.task(crash_limit=10_000)
+def part(number: int) -> int:
+    time.sleep(0.02)
+    return number
+
+
+@app.task(bind=True, crash_limit=10_000)
+def unite(self, numbers: list[int]) -> int:
+    """Add up; each run leaves a mark."""
+    mark(f"unite {self.request.id} {sum(numbers)}")
+    return sum(numbers)
