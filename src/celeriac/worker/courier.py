@@ -21,7 +21,7 @@ import msgspec
 from celeriac.broker import Bell, Broker, Exchanged, Report
 from celeriac.clock import Clock
 from celeriac.context import Run
-from celeriac.errors import BrokerUnavailable, CeleriacError, OperationalError
+from celeriac.errors import BrokerUnavailable, CeleriacError, OperationalError, UnknownTask
 from celeriac.message import Delivery
 from celeriac.outcome import Settlement, stored
 from celeriac.states import Verdict
@@ -93,6 +93,7 @@ class Courier(threading.Thread):
         self._duty = duty
         self._duty_period = duty_period
         self._finished: deque[Settlement] = deque()
+        self._replaced: deque[Settlement] = deque()  # those whose place others take: not by a trip
         self._carried: list[Settlement] = []
         self._on_the_way = False  # the store has not answered this trip yet: it will be repeated as it is
         self._reports: dict[tuple[str, int], Report] = {}
@@ -120,7 +121,7 @@ class Courier(threading.Thread):
 
     def settle(self, settlement: Settlement) -> None:
         """Carry *settlement* with the next trip."""
-        self._finished.append(settlement)
+        (self._replaced if settlement.graph else self._finished).append(settlement)
         if self._asleep or len(self._finished) >= self._enough:
             self._enough = NEVER
             self.wake()
@@ -164,7 +165,7 @@ class Courier(threading.Thread):
     @property
     def idle(self) -> bool:
         """Whether everything that was handed over has reached the store."""
-        return not (self._finished or self._on_the_way or self._reports or self._incomplete)
+        return not (self._finished or self._replaced or self._on_the_way or self._reports or self._incomplete)
 
     # --- the thread ---------------------------------------------------------------------------------
 
@@ -229,7 +230,10 @@ class Courier(threading.Thread):
     # --- a trip -------------------------------------------------------------------------------------
 
     def _should_trip(self) -> bool:
-        return bool(self._finished or self._on_the_way) or self._clock.monotonic() >= self._next_look
+        return (
+            bool(self._finished or self._replaced or self._on_the_way)
+            or self._clock.monotonic() >= self._next_look
+        )
 
     def _make_trip(self) -> None:
         self._hang_bell()
@@ -247,24 +251,19 @@ class Courier(threading.Thread):
             self._unpack(answer)
 
     def _replace(self) -> None:
-        """Carry, one by one, what shall be replaced by other tasks."""
-        for settlement in [one for one in self._finished if one.verdict is Verdict.REPLACED]:
-            task, graph, end = settlement.id, settlement.graph, settlement.end
+        """Carry, one by one, what other tasks take the place of."""
+        while self._replaced:
+            asked = self._replaced[0]
             now = self._clock.now()
             try:
-                done = self._broker.replace(self._worker, task, settlement.fence, graph, end, now)
-            except (CeleriacError, ValueError) as error:
-                if isinstance(error, OperationalError):
-                    raise
-                failed = Settlement(task, settlement.fence, Verdict.FAILED, stored(error))
-                self._finished[self._finished.index(settlement)] = failed
-                continue
-            if not done:
-                log.warning(
-                    "settlement refused", extra={"id": task, "reason": "the lease is not held any more"}
-                )
-            self._finished.remove(settlement)
-            self._cargo.settled([settlement])
+                done = self._broker.replace(self._worker, asked.id, asked.fence, asked.graph, asked.end, now)
+            except UnknownTask as error:  # it waits for something that is gone
+                self._finished.append(Settlement(asked.id, asked.fence, Verdict.FAILED, stored(error)))
+            else:
+                if not done:
+                    self._say_refused(asked.id)
+                self._cargo.settled([asked])
+            self._replaced.popleft()
 
     def _pack(self) -> None:
         """Choose what this trip carries and asks for; a repeated trip is not packed again."""
@@ -299,9 +298,7 @@ class Courier(threading.Thread):
 
     def _unpack(self, answer: Exchanged) -> None:
         for task_id in answer.refused:
-            log.warning(
-                "settlement refused", extra={"id": task_id, "reason": "the lease is not held any more"}
-            )
+            self._say_refused(task_id)
         self._on_the_way = False
         if self._carried:
             self._cargo.settled(self._carried)
@@ -312,6 +309,9 @@ class Courier(threading.Thread):
             self._cargo.stop_task(task_id)
         self._plan(answer)
         self.ready.set()
+
+    def _say_refused(self, task_id: str) -> None:
+        log.warning("settlement refused", extra={"id": task_id, "reason": "the lease is not held any more"})
 
     def _start(self, claims: Sequence[Delivery]) -> None:
         ready, self._incomplete = inputs.split(claims)
@@ -344,6 +344,7 @@ class Courier(threading.Thread):
         self._hang_up()
         self._worker = self._cargo.lost()
         self._finished.clear()
+        self._replaced.clear()
         self._carried, self._on_the_way, self._incomplete = [], False, []
         self._trip, self._want, self._next_look = 0, 0, 0.0
         with self._reports_sent:
@@ -398,7 +399,7 @@ class Courier(threading.Thread):
         if timeout <= 0:
             return
         self._asleep = True
-        if not self._finished:
+        if not self._finished and not self._replaced:
             self._sleep(timeout, bell=True)
         self._asleep = False
 
