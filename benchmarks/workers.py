@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -96,8 +96,9 @@ def start(
     cpus: Iterable[int] = (),
     application: str = "benchmarks.work:app",
     command: Sequence[str] = COMMAND,
+    environment: Mapping[str, str] | None = None,
 ) -> Worker:
-    """Start a worker of *here*; it is the caller's to end."""
+    """Start a worker of *here*, with more *environment*; it is the caller's to end."""
     options = ["--processes", str(processes), "--loglevel", "ERROR"]
     options += ["-c", str(slots)] if slots else []
     options += ["-Q", ",".join(queues)] if queues else []
@@ -106,7 +107,7 @@ def start(
         supervisor = subprocess.Popen(
             [*command, "-A", application, "worker", *options],
             cwd=ROOT,
-            env=_variables(here),
+            env=_variables(here) | dict(environment or {}),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
