@@ -6,11 +6,23 @@ import itertools
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any, Final, overload
 
-from celeriac import states
+from celeriac import graphs, states
 from celeriac.current import current_application
 from celeriac.errors import UnknownTask
+from celeriac.graphs import Graph
 from celeriac.message import After, Message, Record
-from celeriac.result import AsyncResult, EagerResult, Home, afollow, follow, members
+from celeriac.result import (
+    AsyncResult,
+    EagerResult,
+    Home,
+    Update,
+    afollow,
+    aupdates,
+    follow,
+    members,
+    number_of,
+    updates,
+)
 from celeriac.states import State
 
 JOIN_NAME: Final = "celeriac.group"
@@ -234,6 +246,38 @@ class GroupResult:
         if record is not None and record.state is not State.SUCCEEDED:
             result.get()
 
+    # --- following ----------------------------------------------------------------------------------
+
+    def updates(self, timeout: float | None = None) -> Iterator[Update]:
+        """Iterate over the progress of all together: how many have ended, and how far the others are.
+
+        `current` adds up the members' own progress, each counting as one; `total` is how many there are.
+
+        Raises:
+            TimeoutError: *timeout* seconds have passed before the end.
+        """
+        progress = _Progress(self)
+        if not self.results:
+            yield progress.update()
+            return
+        for news in updates(self._home, [result.id for result in self.results], timeout=timeout):
+            if news is not None and progress.note(news):
+                yield progress.update()
+
+    async def aupdates(self, timeout: float | None = None) -> AsyncIterator[Update]:
+        """Do what `updates` does, without blocking the event loop."""
+        progress = _Progress(self)
+        if not self.results:
+            yield progress.update()
+            return
+        async for news in aupdates(self._home, [result.id for result in self.results], timeout=timeout):
+            if news is not None and progress.note(news):
+                yield progress.update()
+
+    def graph(self, most: int = graphs.MOST) -> Graph:
+        """Read all that hangs together with its members; see `AsyncResult.graph`."""
+        return graphs.read(self._home.broker, [result.id for result in self.results], most)
+
     # --- commanding ---------------------------------------------------------------------------------
 
     def revoke(self, terminate: bool = False) -> int:
@@ -270,3 +314,55 @@ class GroupResult:
             return None
         ids = itertools.chain.from_iterable(members(home.broker, id))
         return cls(id, [AsyncResult(each, home) for each in ids], home=home)
+
+
+class _Progress:
+    """What the members of a group have reported, added up."""
+
+    def __init__(self, group: GroupResult) -> None:
+        self._id = group.id
+        self._total = len({result.id for result in group.results})
+        self._shares: dict[str, float] = {}
+        self._ended: dict[str, Update] = {}
+        self._sum = 0.0
+        self._first: Update | None = None  # the first that did not succeed
+
+    def note(self, news: Update) -> bool:
+        """Take the news of a member; say whether all are known by now, or something has moved."""
+        known = len(self._shares) == self._total
+        share = 1.0 if news.ready else _share(news)
+        self._sum += share - self._shares.get(news.id, 0.0)
+        moved = self._shares.get(news.id) != share
+        self._shares[news.id] = share
+        if news.ready:
+            self._ended[news.id] = news
+            if news.state != states.SUCCESS and self._first is None:
+                self._first = news
+        return len(self._shares) == self._total and (moved or not known)
+
+    def update(self) -> Update:
+        """Say how far all are together."""
+        ready = len(self._ended) == self._total
+        if ready:
+            state = states.SUCCESS if self._first is None else self._first.state
+        else:
+            state = states.PROGRESS if self._sum else states.PENDING
+        first = self._first
+        return Update(
+            id=self._id,
+            state=state,
+            meta={
+                "current": round(self._sum, 3),
+                "total": self._total,
+                "status": f"{len(self._ended)} of {self._total} have ended",
+            },
+            error=None if first is None else first.error,
+            error_type=None if first is None else first.error_type,
+            ready=ready,
+        )
+
+
+def _share(news: Update) -> float:
+    """Return how much of a member is done, from 0 to 1."""
+    total = number_of(news.meta, "total", 0)
+    return min(1.0, max(0.0, number_of(news.meta, "current", 0) / total)) if total > 0 else 0.0

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, cast
 
 import msgspec
 
-from celeriac import codec, states
+from celeriac import codec, graphs, states
 from celeriac.broker import Broker
 from celeriac.clock import Clock, as_datetime
 from celeriac.context import current_run
 from celeriac.current import current_application
 from celeriac.errors import DecodeError, UnknownTask, WouldDeadlock
 from celeriac.errors import TimeoutError as WaitTimeout
+from celeriac.graphs import Graph
 from celeriac.hub import Hub
 from celeriac.message import Record, decode_payload
 from celeriac.outcome import ErrorInfo, decode_error
@@ -71,12 +72,12 @@ class Update(msgspec.Struct, frozen=True):
     @property
     def current(self) -> float:
         """How far it is, by its own report; 0 before the first."""
-        return _number(self.meta, "current", 0)
+        return number_of(self.meta, "current", 0)
 
     @property
     def total(self) -> float:
         """How far it has to go, by its own report; 1 before the first."""
-        return _number(self.meta, "total", 1)
+        return number_of(self.meta, "total", 1)
 
     @property
     def status(self) -> str:
@@ -85,7 +86,8 @@ class Update(msgspec.Struct, frozen=True):
         return text if isinstance(text, str) else str(text)
 
 
-def _number(meta: Any, key: str, default: float) -> float:
+def number_of(meta: Any, key: str, default: float) -> float:
+    """Return a number out of what a task reports of itself."""
     value = meta.get(key, default) if isinstance(meta, dict) else default
     return value if isinstance(value, int | float) and not isinstance(value, bool) else default
 
@@ -361,6 +363,14 @@ class AsyncResult(Generic[R]):
         async for update in aupdates(self._home, [self.id], timeout=timeout):
             if update is not None:
                 yield update
+
+    def graph(self, most: int = graphs.MOST) -> Graph:
+        """Read all that hangs together with it: who waits for whom, and how far each is.
+
+        Args:
+            most: how many tasks at most. `dot()` and `svg()` of what is returned draw it.
+        """
+        return graphs.read(self._home.broker, [self.id], most)
 
     # --- commanding ---------------------------------------------------------------------------------
 

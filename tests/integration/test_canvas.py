@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import threading
 from types import SimpleNamespace
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -17,6 +19,7 @@ from celeriac.errors import (
     TaskRevokedError,
     UnknownTask,
 )
+from celeriac.graphs import Graph, Node
 
 SOON = 20.0  # seconds; nothing here takes that long
 
@@ -24,10 +27,10 @@ SOON = 20.0  # seconds; nothing here takes that long
 @pytest.fixture
 def tasks(app):
     """Some tasks, and what some of them have noted."""
-    known = SimpleNamespace(notes=[])
-    for define in (_arithmetic, _notes, _bound):
+    known = SimpleNamespace(notes=[], go=threading.Event())
+    for define in (_arithmetic, _notes, _bound, _reporting):
         for name, function in define(app, known).items():
-            setattr(known, name, app.task(function, bind=True) if define is _bound else app.task(function))
+            setattr(known, name, app.task(function, bind=define in (_bound, _reporting)))
     return known
 
 
@@ -87,15 +90,22 @@ def _bound(app, known):
     def into(self, what):
         return self.replace(app.signature(what))
 
+    return {
+        "second_time": second_time, "who": who, "power": power, "fan_out": fan_out, "into": into,
+    }  # fmt: skip
+
+
+def _reporting(app, known):
+    def half(self, what):
+        self.progress(1, 2)
+        assert known.go.wait(SOON)
+
     def one_more(self, x: int) -> int:
         if x > 0:
             self.add_to_chord(known.one_more.s(x - 1))
         return x
 
-    return {
-        "second_time": second_time, "who": who, "power": power, "fan_out": fan_out, "into": into,
-        "one_more": one_more,
-    }  # fmt: skip
+    return {"half": half, "one_more": one_more}
 
 
 @pytest.fixture
@@ -496,6 +506,86 @@ def test_a_header_can_grow_while_it_runs(tasks, worker):
 def test_a_task_in_no_chord_adds_to_none(tasks, worker):
     with pytest.raises(ConfigurationError, match="is in no chord"):
         the(tasks.one_more.delay(1))
+
+
+# --- looking at it ------------------------------------------------------------------------------------------
+
+
+def test_the_progress_of_a_group_adds_up_that_of_its_members(app, tasks, worker):
+    result = group(tasks.add.s(n, n) for n in range(4)).delay()
+
+    seen = list(result.updates(timeout=SOON))
+
+    assert [update.id for update in seen[:1]] == [result.id]
+    assert [update.current for update in seen] == sorted(update.current for update in seen)
+    last = seen[-1]
+    assert (last.state, last.current, last.total, last.ready) == ("SUCCESS", 4, 4, True)
+
+
+def test_a_member_that_is_half_done_counts_half(app, tasks):
+    result = group(tasks.half.s("go"), tasks.add.s(1, 1)).delay()
+    seen = []
+    with app.embedded():
+        for update in result.updates(timeout=SOON):
+            seen.append((update.state, update.current))
+            if update.current == 1.5:
+                tasks.go.set()
+
+    assert ("PROGRESS", 1.5) in seen
+    assert seen[-1] == ("SUCCESS", 2)
+
+
+def test_a_group_that_fails_says_so_in_its_progress(tasks, worker):
+    result = group(tasks.boom.s(), tasks.add.s(1, 1)).delay()
+
+    last = list(result.updates(timeout=SOON))[-1]
+
+    assert (last.state, last.error, last.error_type) == ("FAILURE", "boom", "builtins.ValueError")
+    assert [update.ready for update in group().delay().updates()] == [True]
+
+
+def test_coroutines_follow_groups_too(tasks, worker):
+    async def there():
+        result = await group(tasks.add.s(n, n) for n in range(3)).adelay()
+        return [update.current async for update in result.aupdates(timeout=SOON)][-1]
+
+    assert asyncio.run(there()) == 3
+
+
+def test_a_graph_shows_who_waits_for_whom(app, tasks, worker):
+    result = chain(tasks.add.s(1, 1), group(tasks.add.s(1), tasks.boom.s()), tasks.total.s()).delay()
+    result.get(timeout=SOON, propagate=False)
+
+    graph = result.graph()
+
+    names = {node.id: node.name.rpartition(".")[2] for node in graph.nodes.values()}
+    assert sorted(names.values()) == ["add", "add", "boom", "group", "total"]
+    assert sorted((names[parent], names[child]) for parent, child in graph.edges) == [
+        ("add", "add"), ("add", "boom"), ("add", "group"), ("boom", "group"), ("group", "total"),
+    ]  # fmt: skip
+    assert {node.state for node in graph.nodes.values()} == {"SUCCESS", "FAILURE"}
+    assert graph.complete
+    assert graph.dot().count("->") == 5
+    drawing = ET.fromstring(graph.svg())
+    assert len(drawing.findall("{http://www.w3.org/2000/svg}g")) == 5
+
+
+def test_a_large_graph_is_drawn_in_part(tasks):
+    result = group(tasks.add.s(n, n) for n in range(50)).delay().save()
+
+    graph = result.graph(most=10)
+
+    assert (len(graph.nodes), graph.complete) == (10, False)
+
+
+def test_strange_names_are_text_in_a_drawing():
+    node = Node("<id>", 'a<script>"', 'PENDING"')
+    graph = Graph({"<id>": node}, [])
+
+    assert "<script>" not in graph.svg()
+    ET.fromstring(graph.svg())
+    assert '"a<script>\\"' in graph.dot()
+    assert Graph({}, []).svg().startswith("<svg")
 
 
 # --- bad input ----------------------------------------------------------------------------------------------
