@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Iterable
-from html import escape
 from typing import Final
 
 import msgspec
@@ -117,6 +116,8 @@ def _line(parent: tuple[int, int], child: tuple[int, int]) -> str:
 
 
 def _box(node: Node, x: int, y: int) -> str:
+    from html import escape  # its table of names is large, and few programs draw
+
     name = node.name if len(node.name) <= 28 else f"…{node.name[-27:]}"
     words = ["join", node.state] if node.join else [name, node.state]
     text = "".join(
