@@ -10,10 +10,10 @@ import pytest
 from celeriac.broker import Bell, Exchanged, Report
 from celeriac.brokers.memory import MemoryBroker
 from celeriac.clock import ManualClock
-from celeriac.errors import BrokerUnavailable
-from celeriac.message import Delivery
+from celeriac.errors import BrokerUnavailable, PayloadTooLarge, UnknownTask
+from celeriac.message import Delivery, Message, Record
 from celeriac.outcome import Settlement
-from celeriac.states import Verdict
+from celeriac.states import State, Verdict
 from celeriac.worker.courier import AHEAD, Courier
 
 
@@ -304,3 +304,68 @@ def test_the_last_trip_is_made_before_the_courier_ends(broker, hold, clock):
     assert not courier.is_alive()
     assert hold.done == ["a"]
     assert all(want == 0 for _, _, want in broker.trips)
+
+
+# --- replaced tasks, and what is given to those that waited -------------------------------------------------
+
+
+def replacement(task_id: str) -> Settlement:
+    return Settlement(task_id, 1, Verdict.REPLACED, graph=(Message("new", "t"),), end="new")
+
+
+@pytest.mark.parametrize("error", [PayloadTooLarge("too many tasks"), UnknownTask("no such parent")])
+def test_a_graph_that_can_never_be_sent_fails_its_own_task_and_holds_up_no_other(
+    courier, broker, monkeypatch, error
+):
+    def refuse(*_):
+        raise error
+
+    monkeypatch.setattr(broker, "replace", refuse)
+    courier.settle(replacement("a"))
+    courier.settle(settlement("b"))
+
+    assert courier._step()
+
+    assert broker.trips == [(1, ("b", "a"), 4)]
+    assert courier.idle
+
+
+def test_a_replacement_waits_for_a_store_that_is_away(courier, broker, hold, monkeypatch):
+    asked = []
+
+    def replace(*given):
+        asked.append(given[1])
+        if len(asked) == 1:
+            raise BrokerUnavailable("away")
+        return True
+
+    monkeypatch.setattr(broker, "replace", replace)
+    courier.settle(replacement("a"))
+
+    assert not courier._step()
+    assert not courier.idle
+    assert courier._step()
+
+    assert asked == ["a", "a"]
+    assert hold.done == ["a"]
+
+
+def test_a_claim_that_is_given_a_result_starts_once_the_store_is_back(courier, broker, hold, monkeypatch):
+    parent = Record(Message("p", "t"), State.SUCCEEDED, result=b"7")
+    answers = [BrokerUnavailable("away"), [parent]]
+
+    def get(_):
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(broker, "get", get)
+    claim = Delivery("b", "t", "default", 0, b"[[1],{}]", b'{"input":"p"}', 1, 0, 0, 3, b"")
+    broker.answers = [Exchanged(claims=[claim])]
+
+    assert not courier._step()
+    assert not hold.started
+    assert courier._step()
+
+    assert [started.payload for started in hold.started] == [b"[[7,1],{}]"]

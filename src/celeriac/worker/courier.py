@@ -21,7 +21,7 @@ import msgspec
 from celeriac.broker import Bell, Broker, Exchanged, Report
 from celeriac.clock import Clock
 from celeriac.context import Run
-from celeriac.errors import BrokerUnavailable, CeleriacError, OperationalError, UnknownTask
+from celeriac.errors import BrokerUnavailable, CeleriacError, OperationalError
 from celeriac.message import Delivery
 from celeriac.outcome import Settlement, stored
 from celeriac.states import Verdict
@@ -257,7 +257,11 @@ class Courier(threading.Thread):
             now = self._clock.now()
             try:
                 done = self._broker.replace(self._worker, asked.id, asked.fence, asked.graph, asked.end, now)
-            except UnknownTask as error:  # it waits for something that is gone
+            except OperationalError:
+                raise
+            except (
+                CeleriacError
+            ) as error:  # it cannot be sent, now or later: only its own task may fail of that
                 self._finished.append(Settlement(asked.id, asked.fence, Verdict.FAILED, stored(error)))
             else:
                 if not done:
