@@ -11,7 +11,7 @@ from celeriac.calling import CallOptions, Envelope, envelope_of
 from celeriac.canvas.signature import Signature, chain, chord, chunks, group, signature
 from celeriac.context import current_run
 from celeriac.errors import ConfigurationError, InvalidArguments, InvalidMessage, Replaced
-from celeriac.groups import GroupResult
+from celeriac.groups import JOIN_NAME, GroupResult
 from celeriac.message import (
     After,
     Message,
@@ -23,7 +23,6 @@ from celeriac.message import (
 )
 from celeriac.result import AsyncResult
 
-JOIN_NAME: Final = "celeriac.group"
 ACCUMULATE: Final = "celeriac.accumulate"
 DEEPEST: Final = 100
 AT_ONCE: Final = 1_000  # messages of a group that are sent together
