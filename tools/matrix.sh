@@ -26,7 +26,7 @@ run_on() {
     "$venv/bin/python" -m pytest -n "$jobs" --dist worksteal -m 'not browser and not serial' $quick
 }
 
-for version in 3.11 3.12 3.13; do
+for version in 3.11 3.12 3.13 3.14; do
     [ "$version" = "$own" ] && continue
     python=$(find_python "$version")
     if [ -z "$python" ]; then echo "Python $version: not here"; continue; fi

@@ -22,14 +22,18 @@ def database():
 
 
 def plan(database: sqlite3.Connection, statement: str) -> list[str]:
-    numbered = re.findall(r"\?(\d)", statement)
-    count = int(max(numbered)) if numbered else statement.count("?")
-    return [row[3] for row in database.execute(f"explain query plan {statement}", [None] * count)]
+    values = [None] * statement.count("?")
+    return [row[3] for row in database.execute(f"explain query plan {statement}", values)]
 
 
 @pytest.mark.parametrize("name", VERBS)
 def test_every_statement_can_be_prepared(database, name):
     plan(database, statements.sql(name))
+
+
+@pytest.mark.parametrize("name", statements.names())
+def test_values_are_not_numbered_because_newer_pythons_refuse_a_sequence_for_such_places(name):
+    assert not re.search(r"\?\d", statements.sql(name))
 
 
 @pytest.mark.parametrize("name", MANY_ROWS)

@@ -252,7 +252,7 @@ class SqliteBroker(Broker):
 
     def dependants(self, id: str, start: int = 0, count: int = LINKS_AT_ONCE) -> list[str]:
         """Return who waits for a task; see `Backend.dependants`."""
-        return self._store.read(Transaction.column, "dependants", id, start, count)
+        return self._store.read(Transaction.column, "dependants", id, count, start)
 
     def queues(self) -> list[QueueInfo]:
         """Return the queues; see `Backend.queues`."""

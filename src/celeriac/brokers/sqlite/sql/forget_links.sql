@@ -1,6 +1,7 @@
 -- forget: In: seqs (JSON array).
 delete from links where (parent, child) in (
-    select parent, child from links where parent in (select value from json_each(?1))
+    with forgotten (seq) as materialized (select value from json_each(?))
+    select parent, child from links where parent in (select seq from forgotten)
     union
-    select parent, child from links where child in (select value from json_each(?1))
+    select parent, child from links where child in (select seq from forgotten)
 )
