@@ -11,6 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final
 
+import msgspec
 from rich.console import Console
 
 from benchmarks import report
@@ -48,18 +49,20 @@ def main() -> None:
         backlog=options.backlog or (20_000 if options.quick else 1_000_000),
     )
     console = Console(width=None if os.isatty(1) else 150)
-    top = report.head(plan)
+    began = report.now()
+    top = report.head(plan, began)
     console.print(top, highlight=False)
     figures: list[Figure] = []
+    kept = report.read(options.out) if options.keep and options.out else []
     stuck = False
     for name in options.measures or MEASURES:
         try:
-            _measure(console, name, plan, figures)
+            _measure(console, name, plan, figures, began)
         except Stuck as error:
             stuck = True
             console.print(f"{name} is not complete: {error}", style="red", highlight=False)
         if options.out:
-            report.write(options.out, top, figures)
+            report.write(options.out, top, _with(kept, figures))
     _missed(console, figures)
     sys.exit(stuck)
 
@@ -72,20 +75,37 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="small counts and one round: does it run?")
     parser.add_argument("--backlog", type=int, help="tasks that wait in `scale` (1,000,000)")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where to write bench.json and bench.md")
+    parser.add_argument(
+        "--keep", action="store_true", help="keep what is in --out of other measures and stores"
+    )
     options = parser.parse_args()
     if unknown := set(options.measures) - set(MEASURES):
         parser.error(f"no measure is called {', '.join(sorted(unknown))}; there are {', '.join(MEASURES)}")
     return options
 
 
-def _measure(console: Console, name: str, plan: Plan, figures: list[Figure]) -> None:
+def _with(kept: list[Figure], figures: list[Figure]) -> list[Figure]:
+    """Return *figures* and those of *kept* that are of other tables, in the order of the measures."""
+    again = {(figure.measure, figure.store) for figure in figures}
+    others = [figure for figure in kept if (figure.measure, figure.store) not in again]
+    stores = list(STORES)
+    return sorted(
+        [*figures, *others],
+        key=lambda figure: (
+            MEASURES.index(figure.measure),
+            stores.index(figure.store) if figure.store in stores else -1,
+        ),
+    )
+
+
+def _measure(console: Console, name: str, plan: Plan, figures: list[Figure], began: str) -> None:
     """Add the figures of one measure to *figures*; print a table for each store as soon as it is whole."""
     started = time.monotonic()
     module = importlib.import_module(f"benchmarks.measures.{name}")
     for store, group in groupby(map(judged, module.measure(plan)), key=lambda figure: figure.store):
         of_store = list(group)
         report.table(console, name, store, of_store)
-        figures += of_store
+        figures += [msgspec.structs.replace(figure, run=began) for figure in of_store]
     console.print(f"{name} took {time.monotonic() - started:.0f} s\n", style="dim", highlight=False)
 
 

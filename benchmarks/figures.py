@@ -17,6 +17,7 @@ class Figure(msgspec.Struct, frozen=True):
         low, high: the least and the largest of the rounds.
         floor: the same work by the tightest honest code, in turn with it; None where there is no such thing.
         goal: in words, "" for none. met: whether it is; None without a goal.
+        run: when the run began that it comes from.
     """
 
     measure: str
@@ -29,6 +30,7 @@ class Figure(msgspec.Struct, frozen=True):
     floor: float | None = None
     goal: str = ""
     met: bool | None = None
+    run: str = ""
 
     @property
     def of_floor(self) -> float | None:

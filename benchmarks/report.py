@@ -25,13 +25,18 @@ PINNING: Final = (
 COLUMNS: Final = ("what", "figure", "rounds", "floor", "of floor", "goal", "met")
 
 
-def head(plan: Plan) -> str:
+def now() -> str:
+    """Say when it is."""
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def head(plan: Plan, began: str) -> str:
     """Say when and where this is measured."""
     versions = ", ".join(dict.fromkeys(version(store) for store in plan.stores))
     rounds = "one round" if plan.rounds == 1 else f"medians of {plan.rounds} rounds"
     size = "; a quick run, too small to trust" if plan.quick else ""
     return (
-        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {machine()}, {os.cpu_count()} CPUs, "
+        f"{began}, {machine()}, {os.cpu_count()} CPUs, "
         f"Python {platform.python_version()}, {versions}; {rounds}{size}. {PINNING}"
     )
 
@@ -91,12 +96,27 @@ def write(folder: Path, top: str, figures: Sequence[Figure]) -> None:
     (folder / "bench.md").write_text(markdown(top, figures), encoding="utf-8")
 
 
+def read(folder: Path) -> list[Figure]:
+    """Read the figures that `write` wrote; none when there are none."""
+    path = folder / "bench.json"
+    return msgspec.json.decode(path.read_bytes(), type=_Written).figures if path.exists() else []
+
+
+class _Written(msgspec.Struct):
+    head: str
+    figures: list[Figure]
+
+
 def markdown(top: str, figures: Sequence[Figure]) -> str:
     """Return the report as Markdown: a table for each measure and store."""
     parts = ["# Benchmarks", top]
     for (measure, store), group in groupby(figures, key=lambda figure: (figure.measure, figure.store)):
+        of_table = list(group)
         label = STORES[store].label if store in STORES else store
         lines = [f"| {' | '.join(COLUMNS)} |", "|---|--:|--:|--:|--:|---|---|"]
-        lines += [f"| {' | '.join(row(figure))} |" for figure in group]
-        parts += [f"## {measure}: {label}", "\n".join(lines)]
+        lines += [f"| {' | '.join(row(figure))} |" for figure in of_table]
+        parts.append(f"## {measure}: {label}")
+        if of_table[0].run and not top.startswith(of_table[0].run):
+            parts.append(f"Of a run that began at {of_table[0].run}.")
+        parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
