@@ -29,7 +29,7 @@ def main() -> None:
     console = Console(width=None if os.isatty(1) else 240)
     outcome = report.read(options.out) if options.draw else _measure(options, console)
     console.print(outcome.head, highlight=False)
-    console.print(report.table(outcome), report.guarantees(outcome))
+    console.print(report.table(outcome), report.shapes(outcome), report.guarantees(outcome))
     for what, why in outcome.missing.items():
         console.print(f"not measured: {what}: {why}", style="red", markup=False)
     if options.out:

@@ -12,8 +12,14 @@ from benchmarks.peers import measures
 from benchmarks.peers.catalogue import ON_SQLITE, OURS, OURS_ON_SQLITE, Peer
 from benchmarks.peers.environments import Environment, Missing
 
-MEASURES: Final = ("drain def", "drain async", "send", "callers", "bulk", "latency", "naps", "bytes")
-TASKS: Final = {"drain def": "noop", "drain async": "anoop", "naps": "nap", "latency": "noop"}
+SHAPES: Final = ("group", "chord", "chain")
+MEASURES: Final = ("drain def", "drain async", "send", "callers", "bulk", "latency", "naps", "bytes", *SHAPES)
+TASKS: Final = {
+    "drain def": "noop",
+    "drain async": "anoop",
+    "naps": "nap",
+    "latency": "noop",
+} | dict.fromkeys(SHAPES, "noop")
 COUNTS: Final = {
     "drain def": 60_000,
     "drain async": 60_000,
@@ -23,6 +29,9 @@ COUNTS: Final = {
     "latency": 300,
     "naps": 10_000,
     "bytes": 10_000,
+    "group": 20_000,
+    "chord": 20_000,
+    "chain": 2_000,
 }
 LEAST: Final = 1_000
 LESS_IS_MORE: Final = ("latency", "bytes")
@@ -164,6 +173,8 @@ class Comparison:
     def _settings(self, peer: Peer, measure: str) -> Iterator[Figure]:
         """Give an empty figure for each of the peer's ways to do what is measured."""
         abilities = self._abilities[peer.name]
+        if measure in SHAPES and "shape" not in abilities["verbs"]:
+            return
         if measure in TASKS:
             for how in _ways(abilities, measure):
                 yield Figure(peer.name, measure, how["setting"])
@@ -184,6 +195,8 @@ class Comparison:
         if measure == "latency":
             seconds = sorted(measures.latencies(place, how, count))
             return [_quantile(seconds, 0.5) * 1000, _quantile(seconds, 0.99) * 1000]
+        if measure in SHAPES:
+            return [measures.drain_shape(place, how, measure, count)]
         return [measures.drain(place, how, TASKS[measure], count)]
 
     def _count(self, peer: Peer, measure: str) -> int:

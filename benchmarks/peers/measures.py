@@ -106,13 +106,30 @@ def drain(environment: Environment, how: dict[str, Any], task: str, count: int) 
     """
     with site(environment, count) as here:
         here.ask("fill", count, task)
-        with here.workers(how):
-            moments = here.wait_for(count)
-            if environment.peer.results == "stored":
-                _wait_for_results(here, count)
-        if len(moments) != count:
-            raise Missing(f"{environment.peer.name} ran {len(moments)} tasks of {count}")
-        return (len(moments) - 1) / (moments[-1] - moments[0])
+        return _drain(here, how, count)
+
+
+def drain_shape(environment: Environment, how: dict[str, Any], shape: str, count: int) -> float:
+    """Send a group, chord or chain of *count* no-ops, and go on as `drain` does; a chord's body is one more.
+
+    Raises:
+        Missing: as `drain`.
+    """
+    whole = count + (shape == "chord")
+    with site(environment, whole) as here:
+        here.ask("shape", count, shape)
+        return _drain(here, how, whole)
+
+
+def _drain(here: Site, how: dict[str, Any], count: int) -> float:
+    peer = here.environment.peer
+    with here.workers(how):
+        moments = here.wait_for(count)
+        if peer.results == "stored":
+            _wait_for_results(here, count)
+    if len(moments) != count:
+        raise Missing(f"{peer.name} ran {len(moments)} tasks of {count}")
+    return (len(moments) - 1) / (moments[-1] - moments[0])
 
 
 def _wait_for_results(here: Site, count: int) -> None:

@@ -10,7 +10,7 @@ import msgspec
 from rich.table import Table
 
 from benchmarks.peers.catalogue import OURS, PEERS, Peer
-from benchmarks.peers.comparison import Figure, Outcome
+from benchmarks.peers.comparison import SHAPES, Figure, Outcome
 from benchmarks.report import number
 
 HEADINGS: Final = {
@@ -24,6 +24,7 @@ HEADINGS: Final = {
     "bytes": "bytes per queued task",
 }
 WAYS: Final = ("drain def", "drain async", "latency", "naps")
+SHAPE_COLUMNS: Final = ("shape of no-ops", "peer", "peer's", "Celeriac's", "", "fastest setting")
 EXPLAINED: Final = (
     "In brackets: how many times better Celeriac was a moment later, the median of the pairs. In each figure "
     "Celeriac keeps a record of each task, stores results and is at-least-once."
@@ -36,6 +37,16 @@ def table(outcome: Outcome) -> Table:
     for column in ("", *HEADINGS.values()):
         shown.add_column(column, justify="right" if column else "left")
     for line in _figures(outcome):
+        shown.add_row(*line)
+    return shown
+
+
+def shapes(outcome: Outcome) -> Table:
+    """Return the figures of groups, chords and chains as a table."""
+    shown = Table(title="Canvas: tasks a second of one shape", title_justify="left")
+    for column in SHAPE_COLUMNS:
+        shown.add_column(column)
+    for line in _shapes(outcome):
         shown.add_row(*line)
     return shown
 
@@ -58,6 +69,16 @@ def _figures(outcome: Outcome) -> Iterator[list[str]]:
     yield [OURS.name, *(_our_cell(outcome, measure) for measure in HEADINGS)]
     for peer in _measured(outcome):
         yield [peer.name, *(_cell(outcome.best(peer.name, measure)) for measure in HEADINGS)]
+
+
+def _shapes(outcome: Outcome) -> Iterator[list[str]]:
+    for shape in SHAPES:
+        for peer in PEERS:
+            figure = outcome.best(peer.name, shape)
+            if figure is not None:
+                ours = outcome.ours(shape)
+                cells = number(figure.median()), number(ours), f"× {number(figure.ratio())}", figure.setting
+                yield [shape, peer.name, *cells]
 
 
 def _our_cell(outcome: Outcome, measure: str) -> str:
@@ -89,6 +110,9 @@ def markdown(outcome: Outcome) -> str:
     """Return the report as Markdown."""
     parts = ["# Celeriac and its peers", outcome.head, EXPLAINED, "![The same as a picture](peers.svg)"]
     parts.append(_grid(["", *HEADINGS.values()], list(_figures(outcome)), right=True))
+    if lines := list(_shapes(outcome)):
+        parts.append("## Canvas: tasks a second of one shape")
+        parts.append(_grid(SHAPE_COLUMNS, lines, right=False))
     parts.append("## Guarantees, settings and versions")
     columns = ["", "a killed worker's tasks", "results", "fastest settings", "versions", "note"]
     parts.append(_grid(columns, list(_facts(outcome)), right=False))

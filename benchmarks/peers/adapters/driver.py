@@ -4,6 +4,7 @@
     python driver.py on_huey callers 5000     tasks from 100 coroutines -> {"seconds": 1.2}
     python driver.py on_huey bulk 5000        many at once              -> {"seconds": 0.1}
     python driver.py on_huey fill 5000 noop   the fastest of these      -> {"seconds": 0.1}
+    python driver.py on_celery shape 5000 chord   one shape of many     -> {"seconds": 0.1}
     python driver.py on_huey ping 200         one at a time, each after the last one has started
                                                                         -> {"latencies": [0.001, ...]}
     python driver.py on_huey stored           how many results are kept -> {"stored": 5000}
@@ -18,6 +19,8 @@ and anoop do nothing else, and all return None. It gives
     asend(task)              the same as a coroutine function; one of the two may be missing
     send_many(task, count)   enqueue many by the peer's own bulk call, plain or async; left out where the
                              peer has none
+    send_shape(shape, count)   enqueue a "group", a "chord" (whose body is `unite`, which ticks, too) or a
+                             "chain" of no-ops; left out where the peer has none
     stored()                 how many finished results the store holds, plain or async; None where the peer
                              keeps none
     begin(), end()           what has to be done once before and after, plain or async, if anything
@@ -101,6 +104,12 @@ async def _fill(adapter: Any, count: str, task: str = "noop") -> dict[str, Any]:
     return await (_callers if hasattr(adapter, "asend") else _send)(adapter, count, task)
 
 
+async def _shape(adapter: Any, count: str, shape: str) -> dict[str, Any]:
+    started = time.perf_counter()
+    await _call(adapter.send_shape, shape, int(count))
+    return {"seconds": time.perf_counter() - started}
+
+
 async def _ping(adapter: Any, count: str, task: str = "noop") -> dict[str, Any]:
     sent = []
     for number in range(1, WARM_UP + int(count) + 1):
@@ -126,7 +135,7 @@ async def _stored(adapter: Any) -> dict[str, Any]:
 
 
 async def _can(adapter: Any) -> dict[str, Any]:
-    optional = {"bulk": "send_many", "callers": "asend"}
+    optional = {"bulk": "send_many", "callers": "asend", "shape": "send_shape"}
     verbs = [verb for verb, name in optional.items() if hasattr(adapter, name)]
     return {"verbs": verbs, "workers": adapter.WORKERS}
 
@@ -140,6 +149,7 @@ VERBS = {
     "callers": _callers,
     "bulk": _bulk,
     "fill": _fill,
+    "shape": _shape,
     "ping": _ping,
     "stored": _stored,
     "workers": _can,

@@ -5,7 +5,7 @@ import os
 
 import ticks
 
-from celeriac import Celeriac
+from celeriac import Celeriac, chain, chord, group
 
 PACKAGES = ["celeriac", "redis", "hiredis", "msgspec"]
 WORKERS = [
@@ -42,6 +42,13 @@ async def nap() -> None:
     await asyncio.sleep(0.01)
 
 
+@app.task
+def unite(results: list[None]) -> int:
+    """Take the results of a header."""
+    ticks.tick()
+    return len(results)
+
+
 TASKS = {"noop": noop, "anoop": anoop, "nap": nap}
 
 
@@ -60,7 +67,20 @@ def send_many(task: str, count: int) -> None:
     TASKS[task].delay_many(() for _ in range(count))
 
 
+def send_shape(shape: str, count: int) -> None:
+    """Enqueue a shape of no-ops."""
+    calls = (noop.si() for _ in range(count))
+    if shape == "chain":
+        chain(*calls).apply_async()
+    elif shape == "group":
+        group(calls).apply_async()
+    else:
+        chord(calls)(unite.s())
+
+
 def stored() -> int:
     """Count the tasks that have ended: all that were sent, but for those that the store still has to run."""
-    left = sum(queue.queued + queue.scheduled + queue.running for queue in app.broker.queues())
+    left = sum(
+        queue.queued + queue.scheduled + queue.running + queue.waiting for queue in app.broker.queues()
+    )
     return int(os.environ["BENCH_COUNT"]) - left

@@ -9,7 +9,7 @@ import time
 
 import redis
 import ticks
-from celery import Celery
+from celery import Celery, chain, chord, group
 
 PACKAGES = ["celery", "kombu", "billiard", "redis", "hiredis"]
 WORKER = ["celery", "-A", "on_celery", "-q", "worker", "-l", "ERROR"]
@@ -52,6 +52,13 @@ def nap() -> None:
     time.sleep(0.01)
 
 
+@app.task
+def unite(results: list[None]) -> int:
+    """Take the results of a header."""
+    ticks.tick()
+    return len(results)
+
+
 TASKS = {"noop": noop, "nap": nap}
 
 
@@ -65,6 +72,17 @@ def send_many(task: str, count: int) -> None:
     with app.producer_pool.acquire(block=True) as producer, producer.batch():
         for _ in range(count):
             TASKS[task].apply_async(producer=producer)
+
+
+def send_shape(shape: str, count: int) -> None:
+    """Enqueue a shape of no-ops."""
+    calls = (noop.si() for _ in range(count))
+    if shape == "chain":
+        chain(*calls).apply_async()
+    elif shape == "group":
+        group(calls).apply_async()
+    else:
+        chord(calls)(unite.s())
 
 
 def stored() -> int:
