@@ -15,9 +15,10 @@ from celeriac.canvas import Signature, chain, chord, chunks, group, maybe_signat
 from celeriac.errors import Ignore, Reject, Retry
 from celeriac.groups import GroupResult
 from celeriac.middleware import Middleware
-from celeriac.result import AsyncResult, EagerResult, Update
+from celeriac.result import AsyncResult, EagerResult
 from celeriac.shared import current_app, current_task, shared_task
 from celeriac.task import Task
+from celeriac.updates import Update
 from celeriac.version import __version__
 
 __all__ = [

@@ -27,11 +27,12 @@ from celeriac.groups import GroupResult
 from celeriac.hub import Hub
 from celeriac.jobs import TaskJob
 from celeriac.making import BoundDecorator, PlainDecorator, check_clash, make_task, prepare
-from celeriac.message import Message, check_id, check_task_name, encode_payload, new_ids
+from celeriac.message import Message, check_id, check_task_name, encode_payload, first_of, new_ids
 from celeriac.middleware import Middleware, Moments
-from celeriac.result import AsyncResult, EagerResult, Update, aupdates, updates
+from celeriac.result import AsyncResult, EagerResult
 from celeriac.submitter import Submitter
 from celeriac.task import AsyncTask, Task, TaskOptions
+from celeriac.updates import Update, aupdates, updates
 
 if TYPE_CHECKING:
     from typing_extensions import ParamSpec, TypeVar
@@ -348,14 +349,14 @@ class Celeriac:
 
     def publish(self, messages: list[Message], *, retry: bool | None = None) -> None:
         """Send ready *messages*; what every way of calling a task comes to."""
-        messages = self._before_publish(messages)
+        messages = self.prepared(messages)
         patient = self.conf.task_publish_retry if retry is None else retry
         (self.broker if patient else self._impatient_broker()).send(messages, self.clock.now())
         self._after_publish(messages)
 
     async def apublish(self, messages: list[Message], *, retry: bool | None = None) -> None:
         """Do what `publish` does without blocking the event loop."""
-        messages = self._before_publish(messages)
+        messages = self.prepared(messages)
         if self.conf.task_publish_retry if retry is None else retry:
             await self.submitter.send(messages)
         else:
@@ -364,12 +365,15 @@ class Celeriac:
             await asyncio.to_thread(self._impatient_broker().send, messages, self.clock.now())
         self._after_publish(messages)
 
-    def _before_publish(self, messages: list[Message]) -> list[Message]:
+    def prepared(self, messages: list[Message]) -> list[Message]:
+        """Return *messages* as the application's middleware wants them sent."""
         for call in self._moments["before_publish"]:
             messages = [call(message) for message in messages]
         return messages
 
     def _after_publish(self, messages: list[Message]) -> None:
+        if (run := current_run()) is not None:
+            run.note_children(first_of(messages))
         for call in self._moments["after_publish"]:
             for message in messages:
                 try:

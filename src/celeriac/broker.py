@@ -78,13 +78,18 @@ class Exchanged(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """Progress of a running task; None leaves a part as it is."""
+    """Progress of a running task; None leaves a part as it is.
+
+    Attributes:
+        children: ids of tasks that it has sent; those that are not known yet are added.
+    """
 
     id: str
     fence: int
     state: str | None = None
     meta: bytes | None = None
     checkpoint: bytes | None = None
+    children: tuple[str, ...] = ()
 
 
 class Beat(msgspec.Struct, frozen=True):
@@ -364,9 +369,9 @@ class Broker(Backend):
 
     @abstractmethod
     def report(self, worker: str, reports: Sequence[Report], now: float) -> list[str]:
-        """Keep progress and checkpoints; return the ids refused as `exchange` would refuse them.
+        """Keep progress, checkpoints and children; return the ids refused as `exchange` would refuse them.
 
-        A report's state, meta and checkpoint are kept in one step. Several for one task: the later wins.
+        All parts of a report are kept in one step. Several for one task: the later wins, children add up.
         """
 
     @abstractmethod

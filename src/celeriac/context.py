@@ -5,7 +5,7 @@ The worker creates runs, the task's code finds its own through `current_run`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
@@ -61,6 +61,7 @@ class Reporter(Protocol):
         state: str | None = None,
         meta: bytes | None = None,
         checkpoint: bytes | None = None,
+        children: tuple[str, ...] = (),
     ) -> Callable[[float], None]:
         """Hand progress over; the returned function waits, at most so many seconds, until it is stored."""
 
@@ -73,6 +74,7 @@ class Run:
     options: Options | None = None
     request_cache: Request | None = None
     latest_checkpoint: bytes | None = None
+    children: list[str] | None = None  # what its code has sent and was not reported yet
     started = 0.0  # seconds since 1970; 0.0: not yet
     moment_started = 0.0  # monotonic seconds
     done = False  # the task's code has ended
@@ -165,6 +167,18 @@ class Run:
             if asked is not None:
                 return not asked
         return not self.job.ignore_result
+
+    def note_children(self, ids: Iterable[str]) -> None:
+        """Remember that its code has sent these tasks."""
+        if self.children is None:
+            self.children = []
+        self.children.extend(ids)
+
+    def report_children(self) -> None:
+        """Hand over what `note_children` remembered, before the run is settled."""
+        children, self.children = self.children, None
+        if children and not self.void:
+            self.reporter.report(self, children=tuple(children))
 
     @property
     def checkpoint(self) -> bytes:

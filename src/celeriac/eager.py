@@ -29,6 +29,7 @@ class _Notes:
 
     def __init__(self) -> None:
         self.custom, self.meta, self.checkpoint = "", b"", b""
+        self.children: tuple[str, ...] = ()
 
     def report(
         self,
@@ -37,10 +38,12 @@ class _Notes:
         state: str | None = None,
         meta: bytes | None = None,
         checkpoint: bytes | None = None,
+        children: tuple[str, ...] = (),
     ) -> Callable[[float], None]:
         self.custom = self.custom if state is None else state
         self.meta = self.meta if meta is None else meta
         self.checkpoint = self.checkpoint if checkpoint is None else checkpoint
+        self.children += children
         return lambda _timeout: None
 
 
@@ -79,6 +82,7 @@ def run(job: Job, message: Message, moments: Moments, clock: Clock) -> Record:
         result=settlement.body if state is State.SUCCEEDED else b"",
         error=b"" if state is State.SUCCEEDED else settlement.body,
         checkpoint=notes.checkpoint,
+        children=notes.children,
     )
 
 

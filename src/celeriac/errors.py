@@ -20,6 +20,7 @@ CeleriacError
 │   └── SchemaError             its layout is from another version
 ├── TimeoutError                nothing happened within the caller's time-out (also a builtin TimeoutError)
 ├── WouldDeadlock               waiting here could never end
+├── IncompleteStream            not all that came of a task is known yet
 ├── TaskError                   what became of a task, raised by ``get()``
 │   ├── TaskFailed              it raised an error whose own type cannot be rebuilt here
 │   ├── TaskRevokedError        it was cancelled
@@ -126,6 +127,10 @@ class TimeoutError(CeleriacError, builtins.TimeoutError):  # noqa: A001 - Celery
 
 class WouldDeadlock(CeleriacError, RuntimeError):
     """Waiting for this result in this place could never end."""
+
+
+class IncompleteStream(CeleriacError):
+    """Not all that came of a task is known yet."""
 
 
 class TaskError(CeleriacError):

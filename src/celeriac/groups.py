@@ -11,19 +11,9 @@ from celeriac.current import current_application
 from celeriac.errors import UnknownTask
 from celeriac.graphs import Graph
 from celeriac.message import After, Message, Record
-from celeriac.result import (
-    AsyncResult,
-    EagerResult,
-    Home,
-    Update,
-    afollow,
-    aupdates,
-    follow,
-    members,
-    number_of,
-    updates,
-)
+from celeriac.result import AsyncResult, EagerResult
 from celeriac.states import State
+from celeriac.updates import Home, Together, Update, afollow, aupdates, follow, members, updates
 
 JOIN_NAME: Final = "celeriac.group"
 AT_ONCE: Final = 1_000  # ids that are asked for together
@@ -256,7 +246,7 @@ class GroupResult:
         Raises:
             TimeoutError: *timeout* seconds have passed before the end.
         """
-        progress = _Progress(self)
+        progress = Together(self.id, [result.id for result in self.results])
         if not self.results:
             yield progress.update()
             return
@@ -266,7 +256,7 @@ class GroupResult:
 
     async def aupdates(self, timeout: float | None = None) -> AsyncIterator[Update]:
         """Do what `updates` does, without blocking the event loop."""
-        progress = _Progress(self)
+        progress = Together(self.id, [result.id for result in self.results])
         if not self.results:
             yield progress.update()
             return
@@ -314,55 +304,3 @@ class GroupResult:
             return None
         ids = itertools.chain.from_iterable(members(home.broker, id))
         return cls(id, [AsyncResult(each, home) for each in ids], home=home)
-
-
-class _Progress:
-    """What the members of a group have reported, added up."""
-
-    def __init__(self, group: GroupResult) -> None:
-        self._id = group.id
-        self._total = len({result.id for result in group.results})
-        self._shares: dict[str, float] = {}
-        self._ended: dict[str, Update] = {}
-        self._sum = 0.0
-        self._first: Update | None = None  # the first that did not succeed
-
-    def note(self, news: Update) -> bool:
-        """Take the news of a member; say whether all are known by now, or something has moved."""
-        known = len(self._shares) == self._total
-        share = 1.0 if news.ready else _share(news)
-        self._sum += share - self._shares.get(news.id, 0.0)
-        moved = self._shares.get(news.id) != share
-        self._shares[news.id] = share
-        if news.ready:
-            self._ended[news.id] = news
-            if news.state != states.SUCCESS and self._first is None:
-                self._first = news
-        return len(self._shares) == self._total and (moved or not known)
-
-    def update(self) -> Update:
-        """Say how far all are together."""
-        ready = len(self._ended) == self._total
-        if ready:
-            state = states.SUCCESS if self._first is None else self._first.state
-        else:
-            state = states.PROGRESS if self._sum else states.PENDING
-        first = self._first
-        return Update(
-            id=self._id,
-            state=state,
-            meta={
-                "current": round(self._sum, 3),
-                "total": self._total,
-                "status": f"{len(self._ended)} of {self._total} have ended",
-            },
-            error=None if first is None else first.error,
-            error_type=None if first is None else first.error_type,
-            ready=ready,
-        )
-
-
-def _share(news: Update) -> float:
-    """Return how much of a member is done, from 0 to 1."""
-    total = number_of(news.meta, "total", 0)
-    return min(1.0, max(0.0, number_of(news.meta, "current", 0) / total)) if total > 0 else 0.0

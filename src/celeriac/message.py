@@ -198,6 +198,16 @@ def check_circles(messages: Sequence[Message]) -> None:
             here = next(reversed(path))
 
 
+def first_of(messages: Sequence[Message]) -> list[str]:
+    """Return the ids of those of *messages* that wait for none of the others."""
+    if all(message.after is None for message in messages):
+        return [message.id for message in messages]
+    known = {message.id for message in messages}
+    return [
+        message.id for message in messages if message.after is None or known.isdisjoint(message.after.parents)
+    ]
+
+
 class Delivery(msgspec.Struct, frozen=True):
     """A task as a worker claims it.
 
@@ -231,6 +241,7 @@ class Record(msgspec.Struct, frozen=True):
         fence: how often it was claimed.
         cancelled: whether it was revoked while it ran, so that it will not be run again.
         meta, result, error, checkpoint: JSON, empty for nothing. `error` stays after a retry.
+        children: the ids of the tasks that its code has sent, as far as they were reported.
     """
 
     message: Message
@@ -248,6 +259,7 @@ class Record(msgspec.Struct, frozen=True):
     result: bytes = b""
     error: bytes = b""
     checkpoint: bytes = b""
+    children: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import queue
-from collections.abc import AsyncIterator, Generator, Iterator, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Generator, Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, Protocol, cast
-
-import msgspec
+from typing import TYPE_CHECKING, Any, Generic, cast
 
 from celeriac import codec, graphs, states
 from celeriac.broker import Broker
-from celeriac.clock import Clock, as_datetime
+from celeriac.clock import as_datetime
 from celeriac.context import current_run
 from celeriac.current import current_application
-from celeriac.errors import DecodeError, UnknownTask, WouldDeadlock
-from celeriac.errors import TimeoutError as WaitTimeout
+from celeriac.errors import IncompleteStream, UnknownTask, WouldDeadlock
 from celeriac.graphs import Graph
-from celeriac.hub import Hub
-from celeriac.message import Record, decode_payload
-from celeriac.outcome import ErrorInfo, decode_error
+from celeriac.message import Options, Record, decode_options, decode_payload
+from celeriac.outcome import decode_error
 from celeriac.states import State
+from celeriac.updates import Home, Update, afollow, aupdates, follow, members, update_of, updates
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -31,65 +27,6 @@ else:
     from typing import TypeVar
 
     R = TypeVar("R")
-
-
-class Home(Protocol):
-    """What a result needs of its application."""
-
-    clock: Clock
-
-    @property
-    def broker(self) -> Broker:
-        """The store."""
-
-    @property
-    def hub(self) -> Hub:
-        """Who waits for everybody."""
-
-    def result_type(self, name: str) -> Any:
-        """Return the type that the task *name* is annotated to return; Any when it is not."""
-
-
-class Update(msgspec.Struct, frozen=True):
-    """A task's state at one moment.
-
-    Attributes:
-        state: in Celery's words; "UNKNOWN" when there is no such task.
-        meta: what `update_state` last reported; None before the first report.
-        result: what it returned, once it succeeded.
-        error, error_type: message and dotted type name, once it failed or was revoked.
-        ready: whether this is the last one.
-    """
-
-    id: str
-    state: str
-    meta: Any = None
-    result: Any = None
-    error: str | None = None
-    error_type: str | None = None
-    ready: bool = False
-
-    @property
-    def current(self) -> float:
-        """How far it is, by its own report; 0 before the first."""
-        return number_of(self.meta, "current", 0)
-
-    @property
-    def total(self) -> float:
-        """How far it has to go, by its own report; 1 before the first."""
-        return number_of(self.meta, "total", 1)
-
-    @property
-    def status(self) -> str:
-        """What it says of itself; "" before the first report."""
-        text = self.meta.get("status", "") if isinstance(self.meta, dict) else ""
-        return text if isinstance(text, str) else str(text)
-
-
-def number_of(meta: Any, key: str, default: float) -> float:
-    """Return a number out of what a task reports of itself."""
-    value = meta.get(key, default) if isinstance(meta, dict) else default
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else default
 
 
 class AsyncResult(Generic[R]):
@@ -109,7 +46,7 @@ class AsyncResult(Generic[R]):
         self._home: Home = current_application() if home is None else home
         self._kind = kind
         self._final = record
-        self.parent: Any = None  # the result that it was given, in a chain or chord
+        self._given: Any = None  # what it was given, in a chain or chord
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.id}>"
@@ -225,6 +162,94 @@ class AsyncResult(Generic[R]):
         record = self._record()
         return record is not None and record.state is State.FAILED
 
+    # --- the family ---------------------------------------------------------------------------------
+
+    @property
+    def parent(self) -> Any:
+        """The result that it was given, in a chain or chord, as its caller holds it; None without one."""
+        return self._given
+
+    @parent.setter
+    def parent(self, parent: Any) -> None:
+        self._given = parent
+
+    def _options(self) -> Options | None:
+        record = self._record()
+        return None if record is None else decode_options(record.message.options)
+
+    @property
+    def root_id(self) -> str | None:
+        """The id of the task with which everything began that led to this one; its own if that is it."""
+        options = self._options()
+        return None if options is None else options.root_id or self.id
+
+    @property
+    def parent_id(self) -> str | None:
+        """The id of the task that it was given the result of, or that has sent it; None for neither."""
+        options = self._options()
+        return None if options is None else options.parent_id
+
+    @property
+    def root(self) -> AsyncResult[Any] | None:
+        """The task with which everything began that led to this one; itself if that is it."""
+        root_id = self.root_id
+        return None if root_id is None else self if root_id == self.id else AsyncResult(root_id, self._home)
+
+    @property
+    def children(self) -> list[AsyncResult[Any]] | None:
+        """The tasks that its code has sent, and those that wait or waited for it; None if it is unknown.
+
+        Those that wait for a group are children of each of its members. Known in full once it has ended: what
+        its code has sent is kept just before that.
+        """
+        record = self._record()
+        if record is None:
+            return None
+        ids = dict.fromkeys((*record.children, *_dependants(self._home.broker, self.id)))
+        return [AsyncResult(task_id, self._home) for task_id in ids]
+
+    def iterdeps(
+        self, intermediate: bool = False
+    ) -> Iterator[tuple[AsyncResult[Any] | None, AsyncResult[Any]]]:
+        """Iterate over pairs of parent and child, from (None, this one) on; each task comes once.
+
+        Args:
+            intermediate: leave out the children of what has not ended, instead of raising.
+
+        Raises:
+            IncompleteStream: a task has not ended when the next one is asked for.
+        """
+        to_do: deque[tuple[AsyncResult[Any] | None, AsyncResult[Any]]] = deque([(None, self)])
+        known = {self.id}
+        while to_do:
+            parent, result = to_do.popleft()
+            yield parent, result
+            if not result.ready():
+                if intermediate:
+                    continue
+                raise IncompleteStream(
+                    f"task {result.id} has not ended, so its children are not all known; "
+                    "call get() on each result before asking for the next, or pass intermediate=True"
+                )
+            for child in result.children or ():
+                if child.id not in known:
+                    known.add(child.id)
+                    to_do.append((result, child))
+
+    def collect(
+        self, intermediate: bool = False, *, timeout: float | None = None, **options: Any
+    ) -> Iterator[tuple[AsyncResult[Any], Any]]:
+        """Iterate over this result and all that came of it, with their values; wait for each.
+
+        Args:
+            intermediate: see `iterdeps`. timeout: seconds for each. options: as `get` has them.
+
+        Raises:
+            As `get`, for each.
+        """
+        for _, result in self.iterdeps(intermediate):
+            yield result, result.get(timeout, **options)
+
     # --- waiting ------------------------------------------------------------------------------------
 
     def get(
@@ -315,7 +340,7 @@ class AsyncResult(Generic[R]):
         if record.state is State.SUCCEEDED:
             return cast("R", self._value(record))
         info = decode_error(record.error)
-        first = self if info.origin is None else self._before(info.origin)
+        first = self if info.origin is None else self._result_before(info.origin)
         if first is not self:
             return first.get(propagate=propagate, disable_sync_subtasks=False)
         error = info.rebuild()
@@ -323,7 +348,7 @@ class AsyncResult(Generic[R]):
             raise error
         return cast("R", error)
 
-    def _before(self, task_id: str) -> AsyncResult[Any]:
+    def _result_before(self, task_id: str) -> AsyncResult[Any]:
         """Return the result before this one in a chain that has that id; this one if there is none."""
         result: Any = self
         while isinstance(result, AsyncResult):
@@ -411,151 +436,27 @@ class EagerResult(AsyncResult[R]):
         """Return False: no store knows of it."""
         return False
 
-
-def members(broker: Broker, join: str) -> Iterator[list[str]]:
-    """Read the ids of all that a join brings together, a thousand at a time."""
-    start = 0
-    while some := broker.parents(join, start):
-        yield some
-        start += len(some)
+    @property
+    def children(self) -> list[AsyncResult[Any]]:
+        """The tasks that its code has sent to workers."""
+        sent = () if self._final is None else self._final.children
+        return [AsyncResult(task_id, self._home) for task_id in sent]
 
 
-# --- several tasks at once --------------------------------------------------------------------------
-
-
-def updates(
-    home: Home, ids: Sequence[str], *, timeout: float | None = None, tick: float | None = None
-) -> Iterator[Update | None]:
-    """Follow *ids* until all have ended; see `Celeriac.updates`."""
-    seen: dict[str, Update] = {}
-    for found in follow(home, ids, timeout, tick):
-        if found is None:
-            yield None
-        elif (update := _changed(home, seen, found)) is not None:
-            yield update
-
-
-async def aupdates(
-    home: Home, ids: Sequence[str], *, timeout: float | None = None, tick: float | None = None
-) -> AsyncIterator[Update | None]:
-    """Follow *ids* until all have ended; see `Celeriac.aupdates`."""
-    seen: dict[str, Update] = {}
-    async for found in afollow(home, ids, timeout, tick):
-        if found is None:
-            yield None
-        elif (update := _changed(home, seen, found)) is not None:
-            yield update
-
-
-def _changed(home: Home, seen: dict[str, Update], found: tuple[str, Record | None]) -> Update | None:
-    """Return the update for what was *found*, unless it says what was said before."""
-    update = update_of(home, *found)
-    if seen.get(update.id) == update:
-        return None
-    seen[update.id] = update
-    return update
-
-
-def update_of(home: Home, task_id: str, record: Record | None) -> Update:
-    """Turn a record into what is shown of it."""
-    if record is None:
-        return Update(task_id, states.UNKNOWN, ready=True)
-    error: ErrorInfo | None = None
-    result = None
-    if record.state is State.SUCCEEDED and record.result:
-        try:
-            result = codec.decode(record.result, home.result_type(record.message.name))
-        except DecodeError:
-            result = codec.decode(record.result)
-    elif record.error and (record.state.final or record.outside == states.RETRY):
-        error = decode_error(record.error)
-    return Update(
-        id=task_id,
-        state=record.outside,
-        meta=codec.decode(record.meta, what="the meta"),
-        result=result,
-        error=error.message if error else None,
-        error_type=error.type if error else None,
-        ready=record.state.final,
-    )
-
-
-def follow(
-    home: Home, ids: Sequence[str], timeout: float | None, tick: float | None
-) -> Iterator[tuple[str, Record | None] | None]:
-    """Yield id and record at each change until all have ended; None at each *tick* without a change."""
-    news: queue.SimpleQueue[tuple[str, Record | None]] = queue.SimpleQueue()
-    left = set(ids)
-    deadline = _Deadline(home.clock, timeout, tick, left)
-    with home.hub.follow(ids, lambda task_id, record: news.put((task_id, record))):
-        while left:
-            try:
-                found = news.get(timeout=deadline.pause())
-            except queue.Empty:
-                deadline.check()
-                yield None
+def _dependants(broker: Broker, task_id: str) -> Iterator[str]:
+    """Read the ids of those that go on from a task; instead of joins, those that go on from the join."""
+    to_do = [(task_id, 0)]
+    while to_do:
+        here, start = to_do.pop()
+        ids = broker.dependants(here, start)
+        if not ids:
+            continue
+        to_do.append((here, start + len(ids)))
+        for each, record in zip(ids, broker.get(ids), strict=True):
+            after = None if record is None else record.message.after
+            if after is None or after.on == "failure":  # gone, or an errback
                 continue
-            if found[0] in left:
-                deadline.note(*found)
-                if found[1] is None or found[1].state.final:
-                    left.discard(found[0])
-                yield found
-
-
-async def afollow(
-    home: Home, ids: Sequence[str], timeout: float | None, tick: float | None
-) -> AsyncIterator[tuple[str, Record | None] | None]:
-    """Do what `follow` does, without blocking the event loop."""
-    import asyncio
-
-    loop = asyncio.get_running_loop()
-    news: asyncio.Queue[tuple[str, Record | None]] = asyncio.Queue()
-    left = set(ids)
-    deadline = _Deadline(home.clock, timeout, tick, left)
-
-    def hear(task_id: str, record: Record | None) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits there any more
-            loop.call_soon_threadsafe(news.put_nowait, (task_id, record))
-
-    with home.hub.follow(ids, hear):
-        while left:
-            try:
-                found = await asyncio.wait_for(news.get(), deadline.pause())
-            except TimeoutError:
-                deadline.check()
-                yield None
-                continue
-            if found[0] in left:
-                deadline.note(*found)
-                if found[1] is None or found[1].state.final:
-                    left.discard(found[0])
-                yield found
-
-
-class _Deadline:
-    """How long a follower still waits."""
-
-    def __init__(self, clock: Clock, timeout: float | None, tick: float | None, left: set[str]) -> None:
-        self._clock, self._timeout, self._tick, self._left = clock, timeout, tick, left
-        self._last = states.UNKNOWN
-        self._end = None if timeout is None else clock.monotonic() + timeout
-
-    def pause(self) -> float | None:
-        """Return for how many seconds to wait now; None for ever."""
-        left = None if self._end is None else max(0.0, self._end - self._clock.monotonic())
-        if self._tick is None:
-            return left
-        return self._tick if left is None else min(self._tick, left)
-
-    def check(self) -> None:
-        """Raise if the time is over."""
-        if self._end is not None and self._clock.monotonic() >= self._end:
-            one = next(iter(self._left), "")
-            what = (
-                f"task {one} ({self._last}) has" if len(self._left) == 1 else f"{len(self._left)} tasks have"
-            )
-            raise WaitTimeout(f"{what} not ended within {self._timeout:g} s")
-
-    def note(self, _: str, record: Record | None) -> None:
-        """Remember what was heard last, for the error."""
-        self._last = states.UNKNOWN if record is None else record.outside
+            if after.join:
+                to_do.append((each, 0))
+            else:
+                yield each

@@ -84,6 +84,7 @@ class Tell(NamedTuple):
     state: str | None = None
     meta: bytes | None = None
     checkpoint: bytes | None = None
+    children: Sequence[str] = ()
 
 
 class Cancel(NamedTuple):
@@ -216,6 +217,7 @@ def _a_tell(chance: random.Random) -> Tell:
         state=chance.choice((None, "", "PROGRESS")),
         meta=chance.choice((None, _body(chance))),
         checkpoint=chance.choice((None, _body(chance))),
+        children=_some(chance, IDS, 3) if chance.random() < 0.3 else (),
     )
 
 
@@ -378,7 +380,8 @@ class Lockstep:
     def _tell(self, operation: Tell) -> None:
         task = self._pick(operation.worker, operation.pick, own=operation.own)
         if task is not None:
-            report = Report(task.id, task.fence, operation.state, operation.meta, operation.checkpoint)
+            told = operation.state, operation.meta, operation.checkpoint, tuple(operation.children)
+            report = Report(task.id, task.fence, *told)
             self._both(lambda broker: broker.report(operation.worker, [report], self.clock.now()))
 
     def _cancel(self, operation: Cancel) -> None:

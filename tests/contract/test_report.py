@@ -69,6 +69,27 @@ def test_of_several_reports_of_one_task_the_later_wins_part_by_part(broker, cloc
     assert (record.custom, record.meta, record.checkpoint) == ("THIRD", b"2", b"one")
 
 
+def test_children_are_added_to_those_that_are_known(broker, clock):
+    worker, task = given_held(broker, clock)
+    broker.report(worker.id, [Report(task.id, task.fence, children=("b", "a"))], clock.now())
+
+    reports = [Report(task.id, task.fence, "PROGRESS", children=("a", "c", "c")), Report(task.id, task.fence)]
+    broker.report(worker.id, reports, clock.now())
+    worker.settles(succeeded(task))
+
+    record = record_of(broker, task)
+    assert (record.children, record.custom) == (("b", "a", "c"), "PROGRESS")
+
+
+def test_nobody_but_the_holder_adds_children(broker, clock):
+    worker, task = given_held(broker, clock)
+
+    refused = broker.report(worker.id, [Report(task.id, task.fence + 1, children=("a",))], clock.now())
+
+    assert list(refused) == [task.id]
+    assert record_of(broker, task).children == ()
+
+
 def test_the_next_delivery_carries_the_checkpoint(broker, clock):
     worker, task = given_held(broker, clock)
     broker.report(worker.id, [Report(task.id, task.fence, checkpoint=EVERY_BYTE)], clock.now())

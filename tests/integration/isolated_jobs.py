@@ -54,6 +54,13 @@ def begun() -> list[str]:
 
 
 @isolated
+def send_one(url: str) -> str:
+    """Send a task that nobody knows, by an application of this process's own."""
+    other = Celeriac("isolated", broker=url, set_as_current=False)
+    return other.send_task("nobody.knows.this").id
+
+
+@isolated
 async def where_async() -> int:
     await asyncio.sleep(0)
     return os.getpid()

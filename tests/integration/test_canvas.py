@@ -535,6 +535,39 @@ def test_a_member_that_is_half_done_counts_half(app, tasks):
     assert seen[-1] == ("SUCCESS", 2)
 
 
+@pytest.mark.parametrize("of", ["the body", "the join"])
+def test_what_waits_for_a_group_tells_how_far_it_is(app, tasks, of):
+    result = chord([tasks.half.s("go"), tasks.add.s(1, 1)], tasks.same.s()).delay()
+    [join] = app.broker.parents(result.id)
+    followed = result.id if of == "the body" else join
+    seen = []
+    with app.embedded():
+        for update in app.updates([followed], timeout=SOON):
+            seen.append((update.id, update.state, update.current, update.total))
+            if update.current == 1.5:
+                tasks.go.set()
+
+    assert (followed, "PROGRESS", 1.5, 2) in seen
+    assert seen[-1][:2] == (followed, "SUCCESS")
+    assert {each[0] for each in seen} == {followed}
+
+
+def test_coroutines_hear_how_far_a_group_is_that_something_waits_for(app, tasks):
+    async def there(body):
+        async for update in body.aupdates(timeout=SOON):
+            if update.current == 1.5:
+                tasks.go.set()
+            yield update.current
+
+    async def all_of(body):
+        return [current async for current in there(body)]
+
+    with app.embedded():
+        assert 1.5 in asyncio.run(
+            all_of(chord([tasks.half.s("go"), tasks.add.s(1, 1)], tasks.same.s()).delay())
+        )
+
+
 def test_a_group_that_fails_says_so_in_its_progress(tasks, worker):
     result = group(tasks.boom.s(), tasks.add.s(1, 1)).delay()
 

@@ -11,7 +11,7 @@ from celeriac.cli.bars import Bars
 from celeriac.cli.following import Lines, code_of, line_of, time_left
 from celeriac.cli.output import count, json_line, moment, short, span, table, visible
 from celeriac.errors import BrokerUnavailable
-from celeriac.result import Update
+from celeriac.updates import Update
 
 
 def progress(number: int, current: float = 1, total: float = 4, status: str = "") -> Update:

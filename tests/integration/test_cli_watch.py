@@ -3,6 +3,7 @@
 import json
 import signal
 
+from celeriac import chord
 from tests.integration.command_line import UPDATE_KEYS, reading, terminal
 
 pytest_plugins = ["tests.integration.shop"]
@@ -39,6 +40,18 @@ def test_watch_in_json_writes_each_update(working):
     first, last = updates[0], updates[-1]
     assert (first["state"], first["current"], first["total"], first["ready"]) == ("PROGRESS", 3, 4, False)
     assert (last["state"], last["result"], last["ready"]) == ("SUCCESS", "done", True)
+
+
+def test_watch_shows_how_far_the_group_is_that_a_task_waits_for(working):
+    body = chord([working.long.s(), working.add.s(1)], working.add.si(2)).delay()
+    assert working.reached.wait(20)
+
+    with reading(*working.where, "watch", body.id, cwd=working.folder) as watch:
+        watch.wait_for("1.75/2  1 of 2 have ended")
+        working.go_on.set()
+        assert watch.end() == 0
+
+    assert watch.lines[-1].startswith(f"{body.id}  SUCCESS")
 
 
 def test_watch_reads_ids_from_standard_input(working):

@@ -27,6 +27,14 @@ SOON = 30.0  # a fresh process takes its time to start
 STORES = ("memory", "sqlite", pytest.param("redis", marks=pytest.mark.redis))
 
 
+def test_what_an_isolated_run_sends_are_its_children(isolated):
+    with isolated("sqlite", concurrency=1) as app:
+        result = jobs.send_one.delay(app.conf.broker_url)
+        child = result.get(timeout=SOON)
+
+        assert [each.id for each in result.children] == [child]
+
+
 @pytest.mark.parametrize("kind", STORES)
 def test_a_task_runs_in_a_process_of_its_own_which_is_used_again(isolated, kind):
     with isolated(kind, concurrency=1):

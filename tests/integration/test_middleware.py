@@ -5,7 +5,7 @@ import threading
 import msgspec
 import pytest
 
-from celeriac import Middleware
+from celeriac import Middleware, chord
 from celeriac.middleware import MOMENTS
 
 SOON = 10.0
@@ -175,6 +175,34 @@ def test_what_before_publish_returns_is_sent(memory_app):
     memory_app.add_middleware(Reroute())
 
     assert memory_app.task(lambda: None).delay().queue == "elsewhere"
+
+
+def test_what_takes_the_place_of_a_task_and_what_joins_a_chord_pass_the_middleware_too(memory_app):
+    sent = []
+
+    class Note(Middleware):
+        def before_publish(self, message):
+            sent.append(message.name)
+            return message
+
+    work = memory_app.task(name="work")(lambda *args: 1)
+
+    @memory_app.task(bind=True)
+    def replaced(self):
+        raise self.replace(work.s())
+
+    @memory_app.task(bind=True)
+    def adding(self):
+        self.add_to_chord(work.s())
+
+    memory_app.add_middleware(Note())
+    with memory_app.embedded():
+        replaced.delay().get(timeout=SOON)
+        assert sent == [replaced.name, "work"]
+        sent.clear()
+        chord([adding.s()], work.s()).delay().get(timeout=SOON)
+
+    assert [sent.count(name) for name in (adding.name, "work")] == [1, 2]
 
 
 def test_layers_are_called_in_the_order_of_adding(memory_app):

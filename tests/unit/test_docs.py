@@ -310,6 +310,7 @@ def test_every_public_method_of_the_main_types_is_in_the_reference(kind):
     inside = {
         "publish",
         "apublish",
+        "prepared",
         "submitter",
         "hub",
         "run_eagerly",

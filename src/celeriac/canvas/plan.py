@@ -401,7 +401,7 @@ def in_place(app: Any, sig: Signature) -> Replaced:
         plan = Plan(app, chord(sig, Signature(ACCUMULATE), app=app))
     check_circles(plan.messages)
     end = plan.laid.ends[0]
-    return Replaced(f"replaced by {end}", plan.messages, end)
+    return Replaced(f"replaced by {end}", app.prepared(plan.messages), end)
 
 
 def add_to_chord(app: Any, task_id: str, sig: Signature) -> Any:
@@ -414,7 +414,8 @@ def add_to_chord(app: Any, task_id: str, sig: Signature) -> Any:
     join = next((each for each in _dependants(app, task_id) if _is_join(each)), None)
     if join is None:
         raise ConfigurationError(f"task {task_id} is in no chord")
-    if not app.broker.extend(join.id, plan.messages, plan.laid.ends, app.clock.now()):
+    messages = app.prepared(plan.messages)
+    if not app.broker.extend(join.id, messages, plan.laid.ends, app.clock.now()):
         raise ConfigurationError(f"the chord {join.id} does not wait any more: one of its tasks has failed")
     return plan.laid.result
 

@@ -14,7 +14,7 @@ from rich.text import Text
 from celeriac import states
 from celeriac.cli.following import outcome_of, share_of, time_left
 from celeriac.cli.output import visible
-from celeriac.result import Update
+from celeriac.updates import Update
 
 FRAMES: Final = 8  # a second, at most
 STYLES: Final = {

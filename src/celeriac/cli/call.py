@@ -24,7 +24,8 @@ from celeriac.cli.options import command as make_command
 from celeriac.cli.output import short, visible
 from celeriac.cli.problems import Problem
 from celeriac.cli.session import Session
-from celeriac.result import EagerResult, Update, update_of
+from celeriac.result import EagerResult
+from celeriac.updates import Update, update_of
 
 
 @make_command("call")

@@ -21,7 +21,7 @@ from celeriac.errors import TimeoutError as WaitTimeout
 
 if TYPE_CHECKING:
     from celeriac.app import Celeriac
-    from celeriac.result import Update
+    from celeriac.updates import Update
 
 TICK = 0.5  # seconds after which bars are drawn again without a change
 STEP = 0.1  # share of the way after which a line tells of progress

@@ -15,7 +15,7 @@ from celeriac.cli.session import Session, check_ids
 from celeriac.cli.views import of_record, of_unknown
 from celeriac.message import Record
 from celeriac.outcome import decode_error
-from celeriac.result import update_of
+from celeriac.updates import update_of
 
 
 @make_command("result")

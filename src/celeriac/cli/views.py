@@ -9,8 +9,8 @@ from celeriac.broker import QueueInfo, WorkerInfo
 from celeriac.cli.output import moment
 from celeriac.message import Record, decode_options, decode_payload
 from celeriac.outcome import decode_error
-from celeriac.result import Update
 from celeriac.states import State
+from celeriac.updates import Update
 
 
 def of_update(update: Update) -> dict[str, Any]:

@@ -240,6 +240,7 @@ class Courier(threading.Thread):
         if not self._on_the_way:
             self._replace()
             self._pack()
+            self._send_reports()  # what belongs to those that were just packed has to come before them
         answer = self._broker.exchange(
             self._worker, trip=self._trip, finished=self._carried, want=self._want, now=self._clock.now()
         )
@@ -254,6 +255,7 @@ class Courier(threading.Thread):
         """Carry, one by one, what other tasks take the place of."""
         while self._replaced:
             asked = self._replaced[0]
+            self._send_reports()
             now = self._clock.now()
             try:
                 done = self._broker.replace(self._worker, asked.id, asked.fence, asked.graph, asked.end, now)
@@ -474,4 +476,5 @@ def _merged(old: Report | None, new: Report) -> Report:
         state=old.state if new.state is None else new.state,
         meta=old.meta if new.meta is None else new.meta,
         checkpoint=old.checkpoint if new.checkpoint is None else new.checkpoint,
+        children=(*old.children, *new.children),
     )

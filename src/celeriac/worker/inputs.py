@@ -13,7 +13,7 @@ import msgspec
 
 from celeriac import codec
 from celeriac.broker import Broker
-from celeriac.errors import DecodeError, TaskFailed, UnknownTask
+from celeriac.errors import DecodeError, OperationalError, TaskFailed, UnknownTask
 from celeriac.message import Delivery, FailureNote, Options, Record, decode_options
 from celeriac.outcome import Settlement, decode_error, stored
 from celeriac.states import State, Verdict
@@ -47,6 +47,10 @@ def complete(broker: Broker, deliveries: Iterable[Delivery]) -> tuple[list[Deliv
             ready.append(_given(delivery, options, results))
         except Gone as gone:
             error = UnknownTask(f"the record of task {gone}, whose result {delivery.name} is given, is gone")
+            settled.append(Settlement(delivery.id, delivery.fence, Verdict.FAILED, stored(error)))
+        except OperationalError:
+            raise
+        except Exception as error:  # noqa: BLE001 - nobody foresees it; only its own task may fail of it
             settled.append(Settlement(delivery.id, delivery.fence, Verdict.FAILED, stored(error)))
     return ready, settled
 

@@ -216,7 +216,13 @@ class IsolatedPool(ThreadPool):
 
     def _pass_on(self, run: Run, news: _Progress) -> _Stored:
         report = news.report
-        wait = run.reporter.report(run, state=report.state, meta=report.meta, checkpoint=report.checkpoint)
+        wait = run.reporter.report(
+            run,
+            state=report.state,
+            meta=report.meta,
+            checkpoint=report.checkpoint,
+            children=report.children,
+        )
         try:
             if news.answer:
                 wait(ANSWER_TIMEOUT)
@@ -283,9 +289,10 @@ class _PipeReporter:
         state: str | None = None,
         meta: bytes | None = None,
         checkpoint: bytes | None = None,
+        children: tuple[str, ...] = (),
     ) -> Callable[[float], None]:
         waits = checkpoint is not None
-        report = Report(run.delivery.id, run.delivery.fence, state, meta, checkpoint)
+        report = Report(run.delivery.id, run.delivery.fence, state, meta, checkpoint, children)
         with self._changed:  # answers come in the order of asking
             self._asked += waits
             number = self._asked

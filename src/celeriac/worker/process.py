@@ -458,11 +458,13 @@ class Worker:
         state: str | None = None,
         meta: bytes | None = None,
         checkpoint: bytes | None = None,
+        children: tuple[str, ...] = (),
     ) -> Callable[[float], None]:
         """Hand a run's progress to the courier."""
         if run.void:
             raise TaskRevokedError(f"task {run.id} is not this worker's any more: its lease was lost")
-        return self._courier.report(run, Report(run.delivery.id, run.delivery.fence, state, meta, checkpoint))
+        report = Report(run.delivery.id, run.delivery.fence, state, meta, checkpoint, children)
+        return self._courier.report(run, report)
 
     def _duty(self) -> None:
         """What the courier does between trips: leases where nobody else renews them, lost runs, memory."""

@@ -163,7 +163,9 @@ class Runner:
         return settlement
 
     def settle(self, run: Run, outcome: Outcome) -> Settlement:
-        """Decide what becomes of *run*'s task after *outcome*."""
+        """Decide what becomes of *run*'s task after *outcome*; hand over whom it has sent."""
+        if run.children is not None:
+            run.report_children()
         if type(outcome) is Success:  # the common case, before the table of all cases
             return Settlement(run.delivery.id, run.delivery.fence, Verdict.SUCCEEDED, outcome.result)
         now, chance = self._now(), self._chance()

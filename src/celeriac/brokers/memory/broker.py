@@ -477,6 +477,7 @@ class MemoryBroker(Broker):
             task.meta = report.meta
         if report.checkpoint is not None:
             task.checkpoint = report.checkpoint
+        task.children = tuple(dict.fromkeys((*task.children, *report.children)))
         self._tell(task)
 
     # --- cancel, forget, purge, tend --------------------------------------------------------------

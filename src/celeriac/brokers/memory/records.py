@@ -30,6 +30,7 @@ class Task(msgspec.Struct):
     result: bytes = b""
     error: bytes = b""
     checkpoint: bytes = b""
+    children: tuple[str, ...] = ()
     parked: bool = False
     parents: list[str] = []
     open: set[str] = set()  # the parents that have not succeeded yet

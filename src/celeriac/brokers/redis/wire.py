@@ -6,7 +6,7 @@ QUEUED, `p` is QUEUED but parked, other states have the number of `states.State`
 | | | | | | |
 |---|---|---|---|---|---|
 | m | what it waits for, countdown | k | open parents | b | dependants that may need it |
-| f | the task that it was replaced by | | | | |
+| f | the task that it was replaced by | y | children | | |
 | n | name | s | state | v | result |
 | q | queue and priority | u | custom state | t | error |
 | c | created | d | due | i | meta |
@@ -232,7 +232,7 @@ def reports(given: Iterable[Report]) -> list[Argument]:
         for field, value in (("u", report.state), ("i", report.meta), ("h", report.checkpoint)):
             if value is not None:
                 values += (field, value)
-        written += (report.id, report.fence, len(values), *values)
+        written += (report.id, report.fence, " ".join(report.children), len(values), *values)
     return written
 
 
@@ -284,6 +284,7 @@ def _record(task_id: str, fields: dict[bytes, bytes]) -> Record:
         result=take(b"v", b""),
         error=take(b"t", b""),
         checkpoint=take(b"h", b""),
+        children=tuple(take(b"y", b"").decode().split()),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from celeriac.brokers.sqlite.following import FAILURE, JOIN
+from celeriac.brokers.sqlite.transaction import from_json
 from celeriac.errors import StoreCorrupt
 from celeriac.message import After, Message, Record
 from celeriac.outcome import stored
@@ -16,7 +17,7 @@ _REPLACED: Final = "\ufffd"  # stands for bytes that were no text; no name may h
 _KINDS: Final[tuple[type | tuple[type, ...], ...]] = (
     *(str, str, str, int, float, bytes, (float, type(None)), (float, type(None)), int, bytes),
     *(int, str, (float, type(None)), (float, type(None)), (float, type(None)), str, int, int, int, int),
-    *(bytes, bytes, bytes, bytes),
+    *(bytes, bytes, bytes, bytes, str),
     *(int, (float, type(None))),
 )
 
@@ -29,8 +30,9 @@ def record(row: tuple[Any, ...]) -> Record:
         return _broken(row)
     if not all(map(isinstance, row, _KINDS)) or _REPLACED in f"{row[0]}{row[1]}{row[2]}":
         return _broken(row)
-    values: Any = (*row[_STATE + 1 : _CANCELLED], bool(row[_CANCELLED]), *row[_CANCELLED + 1 : -2])
-    sent: Any = (*row[:_STATE], _after(*row[-2:]))
+    *blobs, children, kind, countdown = row[_CANCELLED + 1 :]
+    values: Any = (*row[_STATE + 1 : _CANCELLED], bool(row[_CANCELLED]), *blobs, tuple(from_json(children)))
+    sent: Any = (*row[:_STATE], _after(kind, countdown))
     return Record(Message(*sent), state, *values)
 
 

@@ -74,4 +74,6 @@ def report(transaction: Transaction, worker: str, reports: Sequence[Report]) -> 
         parts = each.state, each.meta, each.checkpoint
         if not transaction.run("report", *parts, each.id, each.fence, worker):
             refused.append(each.id)
+        elif each.children:
+            transaction.run("report_children", as_json(dict.fromkeys(each.children)), each.id)
     return refused

@@ -54,7 +54,8 @@ create table tasks (
     meta blob not null default x'',
     result blob not null default x'',
     error blob not null default x'',
-    checkpoint blob not null default x''
+    checkpoint blob not null default x'',
+    children text not null default '[]'
 ) strict;
 
 -- Each index holds only the rows that its verb looks for, so that it costs the same whatever else there is.
