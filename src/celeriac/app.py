@@ -27,7 +27,15 @@ from celeriac.groups import GroupResult
 from celeriac.hub import Hub
 from celeriac.jobs import TaskJob
 from celeriac.making import BoundDecorator, PlainDecorator, check_clash, make_task, prepare
-from celeriac.message import Message, check_id, check_task_name, encode_payload, first_of, new_ids
+from celeriac.message import (
+    Message,
+    check_id,
+    check_queue_name,
+    check_task_name,
+    encode_payload,
+    first_of,
+    new_ids,
+)
 from celeriac.middleware import Middleware, Moments
 from celeriac.result import AsyncResult, EagerResult
 from celeriac.submitter import Submitter
@@ -449,6 +457,26 @@ class Celeriac:
     def signature(self, task: Any, *args: Any, **kwargs: Any) -> Signature:
         """Make a signature of a task, its name, or a dictionary that was one; see `celeriac.signature`."""
         return signature(task, *args, app=self, **kwargs)
+
+    # --- queues -----------------------------------------------------------------------------------------
+
+    def pause(self, queue: str) -> bool:
+        """Have no worker take anything from *queue* until it is resumed; False if it was paused already.
+
+        Durable, for all workers at once. What runs, runs on; sending goes on.
+
+        Raises:
+            InvalidName: it cannot be a queue's.
+        """
+        return self.broker.pause(check_queue_name(queue), self.clock.now())
+
+    def resume(self, queue: str) -> bool:
+        """Let workers take from *queue* again, idle ones at once; False if it was not paused.
+
+        Raises:
+            InvalidName: it cannot be a queue's.
+        """
+        return self.broker.resume(check_queue_name(queue), self.clock.now())
 
     # --- results ----------------------------------------------------------------------------------------
 

@@ -129,6 +129,9 @@ class QueueInfo(msgspec.Struct, frozen=True):
     """How many tasks of a queue are in which state.
 
     Parked ones (no worker knew their names) are queued ones. Those that wait for others are in no line yet.
+
+    Attributes:
+        paused: whether nothing is claimed from it.
     """
 
     name: str
@@ -137,6 +140,7 @@ class QueueInfo(msgspec.Struct, frozen=True):
     running: int = 0
     parked: int = 0
     waiting: int = 0
+    paused: bool = False
 
 
 class Listener(ABC):
@@ -234,7 +238,7 @@ class Backend(ABC):
 
     @abstractmethod
     def queues(self) -> list[QueueInfo]:
-        """Return every queue that has tasks which are not final, by name."""
+        """Return every queue that has tasks which are not final, or is paused, by name."""
 
     @abstractmethod
     def workers(self, now: float) -> list[WorkerInfo]:
@@ -399,6 +403,18 @@ class Broker(Backend):
 
         Those that wait for others are left alone, unless they wait for these.
         """
+
+    @abstractmethod
+    def pause(self, queue: str, now: float) -> bool:
+        """Have nothing claimed from *queue* until it is resumed; False if it was paused already.
+
+        Durable. Tasks are sent to it, become due and expire as ever; what runs, runs on, and goes back to the
+        queue if it is retried or released.
+        """
+
+    @abstractmethod
+    def resume(self, queue: str, now: float) -> bool:
+        """Let *queue* be claimed from again, and ring for what waits there; False if it was not paused."""
 
     @abstractmethod
     def tend(self, now: float, limit: int = TEND_LIMIT) -> Tended:

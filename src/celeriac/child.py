@@ -33,8 +33,8 @@ LAST_SECONDS: Final = 2.0
 # A task that computes without pause gives the interpreter away once in so many seconds. A trip to SQLite asks
 # for it at every step, with the store's write lock in its hand: at Python's 5 ms a trip took 40 ms.
 SWITCH_INTERVAL: Final = 0.0005
-# How many more objects than before let Python look for circles among the youngest; how many such looks for one at
-# the middle-aged. Ten thousand tasks that wait are no circles: at Python's 700 the looks took half of all time.
+# How many more objects than before let Python look for circles of garbage among the youngest, and how many
+# such looks for one at the middle-aged. At Python's 700, ten thousand tasks that wait cost half of all time.
 COLLECT_AFTER: Final = (50_000, 20)
 
 _COLLECT_BY_DEFAULT: Final = gc.get_threshold()[:2]
@@ -127,7 +127,7 @@ def _work(order: dict[str, Any], channel: Channel) -> int:
 
 
 def _collect_less() -> None:
-    """Look for circles of garbage less often, and never in what was loaded; an application's own rules stay."""
+    """Look for garbage less often, and never in what was loaded; an application's own rules stay."""
     young, middle, old = gc.get_threshold()
     if gc.isenabled() and (young, middle) == _COLLECT_BY_DEFAULT:
         gc.collect()

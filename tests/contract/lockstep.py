@@ -101,6 +101,14 @@ class Purge(NamedTuple):
     queue: str
 
 
+class Pause(NamedTuple):
+    queue: str
+
+
+class Resume(NamedTuple):
+    queue: str
+
+
 class Tend(NamedTuple):
     pass
 
@@ -110,7 +118,8 @@ class Advance(NamedTuple):
 
 
 Operation = (
-    Send | Enlist | Trip | Heartbeat | Retire | Tell | Cancel | Forget | Purge | Tend | Advance
+    Send | Enlist | Trip | Heartbeat | Retire | Tell | Cancel | Forget | Purge | Pause | Resume
+    | Tend | Advance
 )  # fmt: skip
 
 
@@ -235,6 +244,8 @@ _MAKERS: dict[Callable[[random.Random], Operation], int] = {
     _a_cancel: 3,
     lambda chance: Forget(_some(chance, IDS, 8)): 2,
     lambda chance: Purge(chance.choice(QUEUES)): 1,
+    lambda chance: Pause(chance.choice(QUEUES)): 1,
+    lambda chance: Resume(chance.choice(QUEUES)): 2,
     lambda chance: Tend(): 2,
     lambda chance: Advance(chance.choice((1, 1, 3, 6, 30))): 3,
 }
@@ -396,6 +407,12 @@ class Lockstep:
 
     def _purge(self, operation: Purge) -> None:
         self._both(lambda broker: broker.purge(operation.queue, self.clock.now()))
+
+    def _pause(self, operation: Pause) -> None:
+        self._both(lambda broker: broker.pause(operation.queue, self.clock.now()))
+
+    def _resume(self, operation: Resume) -> None:
+        self._both(lambda broker: broker.resume(operation.queue, self.clock.now()))
 
     def _tend(self, operation: Tend) -> None:
         self._both(lambda broker: broker.tend(self.clock.now()))

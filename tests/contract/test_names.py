@@ -12,6 +12,7 @@ PAGE = (ROOT / "docs" / "reference" / "broker.md").read_text()
 VERBS = sorted(Broker.__abstractmethods__)
 TESTED_WITH = {
     "close": "open",
+    "resume": "pause",
     "ping": "open",
     "enlist": "workers",
     "parents": "waiting",

@@ -52,6 +52,7 @@ def test_status_in_json_has_one_object_per_thing(working):
         "scheduled": 1,
         "running": 0,
         "parked": 0,
+        "paused": False,
     }
 
 
@@ -202,6 +203,24 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(shop):
 # --- a store that is not there -------------------------------------------------------------------------
 
 
+def test_queues_are_paused_and_resumed_by_their_names(shop):
+    shop.add.apply_async((1,), queue="mail")
+
+    paused = shop.cli("pause", "mail", "empty", "mail")
+    again = shop.cli("pause", "mail", "--json")
+    status = shop.cli("status")
+
+    assert (paused.code, paused.out) == (0, "mail  paused\nempty  paused\n")
+    assert again.objects == [{"queue": "mail", "answer": "paused already"}]
+    marked = [line.split()[0] for line in status.out.splitlines() if line.endswith("paused")]
+    assert marked == ["empty", "mail"]
+    assert status.code == 0  # that it waits is what was asked for
+    assert shop.cli("resume", "mail", "never").out == "mail  resumed\nnever  not paused\n"
+    assert shop.cli("status").code == 8
+    assert shop.cli("pause", "a queue").code == 2
+    assert "cannot be a queue name" in shop.cli("pause", "a queue").err
+
+
 COMMANDS = (
     ("status",),
     ("call", "any.name"),
@@ -210,6 +229,8 @@ COMMANDS = (
     ("revoke", "some-id"),
     ("forget", "some-id"),
     ("purge", "--yes"),
+    ("pause", "mail"),
+    ("resume", "mail"),
 )
 
 

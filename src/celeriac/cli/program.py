@@ -31,6 +31,8 @@ COMMANDS: Final = {
     "revoke": "revoke",
     "forget": "forget",
     "purge": "purge",
+    "pause": "pause",
+    "resume": "resume",
     "config": "config",
     "completion": "completion",
 }

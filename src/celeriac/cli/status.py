@@ -42,6 +42,8 @@ def _unserved(
     served = {name for worker in workers for name in worker.queues}
     found: list[tuple[str, tuple[str, ...]]] = []
     for queue in queues:
+        if queue.paused:
+            continue
         if queue.queued and queue.name not in served:
             name = check_queue_name(queue.name)
             waits = count(queue.queued, "task waits", "tasks wait")
@@ -85,8 +87,10 @@ def _tell(session: Session, workers: Sequence[WorkerInfo], queues: Sequence[Queu
         _table(session, ("name", "queues", "slots", "running", "seen", "id"), rows)
     session.out(f"queues   {len(queues)}")
     if queues:
-        lines = [(q.name, q.queued, q.scheduled, q.running, q.parked) for q in queues]
-        _table(session, ("name", "queued", "scheduled", "running", "parked"), lines)
+        lines = [
+            (q.name, q.queued, q.scheduled, q.running, q.parked, "paused" if q.paused else "") for q in queues
+        ]
+        _table(session, ("name", "queued", "scheduled", "running", "parked", ""), lines)
 
 
 def _table(session: Session, head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

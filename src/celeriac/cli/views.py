@@ -94,4 +94,5 @@ def of_queue(queue: QueueInfo) -> dict[str, Any]:
         "scheduled": queue.scheduled,
         "running": queue.running,
         "parked": queue.parked,
+        "paused": queue.paused,
     }

@@ -73,6 +73,7 @@ class MemoryBroker(Broker):
         self._tasks: dict[str, Task] = {}
         self._ready: defaultdict[tuple[str, int], deque[str]] = defaultdict(deque)
         self._parked: defaultdict[tuple[str, str], deque[str]] = defaultdict(deque)  # by queue and name
+        self._paused: set[str] = set()
         self._ended: deque[str] = deque()  # tasks whose dependants do not all know it yet
         self._workers: dict[str, Holder] = {}
         self._watched: defaultdict[str, set[MemoryListener]] = defaultdict(set)
@@ -227,6 +228,8 @@ class MemoryBroker(Broker):
 
     def _ring(self, queue: str, *, name: str | None = None) -> None:
         """Wake one idle worker of *queue* (that knows the task *name*), if there is one."""
+        if queue in self._paused:
+            return
         for worker in self._workers.values():
             knows = name is None or name in worker.info.names
             if worker.hungry and knows and queue in worker.info.queues and worker.bell is not None:
@@ -341,7 +344,7 @@ class MemoryBroker(Broker):
     def _unpark(self, holder: Holder, want: int) -> None:
         """Take up to *want* parked tasks that *holder* knows back to the head of their lines."""
         taken: list[Task] = []
-        for wanted in holder.info.queues:
+        for wanted in self._open(holder):
             for queue, name in sorted(self._parked):
                 if queue == wanted and name in holder.info.names:
                     line = self._parked[queue, name]
@@ -353,7 +356,7 @@ class MemoryBroker(Broker):
     def _claim(self, holder: Holder, want: int, now: float) -> list[Task]:
         claims: list[Task] = []
         looks = want + TEND_LIMIT
-        for queue in holder.info.queues:
+        for queue in self._open(holder):
             for priority in range(9, -1, -1):
                 line = self._ready[queue, priority]
                 while line and len(claims) < want and looks:
@@ -362,6 +365,10 @@ class MemoryBroker(Broker):
                     if self._start(holder, task, now):
                         claims.append(task)
         return claims
+
+    def _open(self, holder: Holder) -> list[str]:
+        """Return the queues from which *holder* may claim now."""
+        return [queue for queue in holder.info.queues if queue not in self._paused]
 
     def _start(self, holder: Holder, task: Task, now: float) -> bool:
         """Give *task*, just taken from its line, to *holder*; say whether it may be run."""
@@ -537,6 +544,24 @@ class MemoryBroker(Broker):
             self._follow(now)
             return len(doomed)
 
+    def pause(self, queue: str, now: float) -> bool:  # noqa: ARG002
+        """Have nothing claimed from a queue; see `Broker.pause`."""
+        with self._lock:
+            new = queue not in self._paused
+            self._paused.add(queue)
+            return new
+
+    def resume(self, queue: str, now: float) -> bool:  # noqa: ARG002
+        """Let a queue be claimed from again; see `Broker.resume`."""
+        with self._lock:
+            if queue not in self._paused:
+                return False
+            self._paused.discard(queue)
+            for task in self._tasks.values():
+                if task.state is State.QUEUED and task.message.queue == queue:
+                    self._ring(queue, name=task.message.name if task.parked else None)
+            return True
+
     def tend(self, now: float, limit: int = TEND_LIMIT) -> Tended:
         """Do what time asks for; see `Broker.tend`."""
         with self._lock:
@@ -604,7 +629,9 @@ class MemoryBroker(Broker):
                 if not task.state.final:
                     counts[task.message.queue][task.state.name.lower()] += 1
                     counts[task.message.queue]["parked"] += task.parked
-        return [QueueInfo(name, **counts[name]) for name in sorted(counts)]
+            paused = set(self._paused)
+        names = sorted(paused.union(counts))
+        return [QueueInfo(name, **counts[name], paused=name in paused) for name in names]
 
     def workers(self, now: float) -> list[WorkerInfo]:
         """Return the workers; see `Backend.workers`."""

@@ -308,6 +308,14 @@ class RedisBroker(Broker):
         """Cancel what has not started; see `Broker.purge`."""
         return int(self._call("purge", now, queue, limit, PURGED))
 
+    def pause(self, queue: str, now: float) -> bool:
+        """Have nothing claimed from a queue; see `Broker.pause`."""
+        return bool(self._call("pause", now, queue))
+
+    def resume(self, queue: str, now: float) -> bool:
+        """Let a queue be claimed from again; see `Broker.resume`."""
+        return bool(self._call("resume", now, queue))
+
     def tend(self, now: float, limit: int = TEND_LIMIT) -> Tended:
         """Do what time asks for; see `Broker.tend`.
 
@@ -360,14 +368,17 @@ class RedisBroker(Broker):
 
     def queues(self) -> list[QueueInfo]:
         """Return the queues; see `Backend.queues`."""
-        [flat] = self._ask([("HGETALL", self._keys.counts)])
-        flat = self._sound(flat)
+        flat, members = map(
+            self._sound, self._ask([("HGETALL", self._keys.counts), ("SMEMBERS", self._keys.paused)])
+        )
+        paused = {queue.decode() for queue in members}
         counts: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
         for field, value in zip(flat[::2], flat[1::2], strict=True):
             kind, _, queue = field.decode().partition(":")
             for name in _COUNTED.get(kind, ("queued",)):
                 counts[queue][name] += max(0, int(value))
-        return [QueueInfo(name, **counts[name]) for name in sorted(counts)]
+        names = sorted(paused.union(counts))
+        return [QueueInfo(name, **counts[name], paused=name in paused) for name in names]
 
     def workers(self, now: float) -> list[WorkerInfo]:
         """Return the workers; see `Backend.workers`."""

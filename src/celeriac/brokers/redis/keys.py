@@ -70,6 +70,7 @@ class Keys:
         self.ended: Final = self.root + "ended"
         self.freed: Final = self.root + "freed"
         self.parking: Final = self.root + "parked"
+        self.paused: Final = self.root + "paused"
         self.shared: Final = (self.counts, self.due, self.expiry, self.workers, self.parking)
 
     def record(self, task_id: str) -> str:
@@ -139,6 +140,7 @@ _KINDS: Final = {
     "expiry": "zset",
     "workers": "zset",
     "parked": "set",
+    "paused": "set",
     "ended": "list",
     "freed": "list",
     "f:": "list",

@@ -214,6 +214,14 @@ class SqliteBroker(Broker):
         """Cancel what has not started; see `Broker.purge`."""
         return self._store.write(tending.purge, queue, now, limit)
 
+    def pause(self, queue: str, now: float) -> bool:  # noqa: ARG002
+        """Have nothing claimed from a queue; see `Broker.pause`."""
+        return self._store.write(tending.pause, queue)
+
+    def resume(self, queue: str, now: float) -> bool:  # noqa: ARG002
+        """Let a queue be claimed from again; see `Broker.resume`."""
+        return self._store.write(tending.resume, queue)
+
     def tend(self, now: float, limit: int = TEND_LIMIT) -> Tended:
         """Do what time asks for; see `Broker.tend`."""
         needed = self._store.read(tending.look, now, self._retention)
@@ -259,6 +267,9 @@ class SqliteBroker(Broker):
         counts: dict[str, QueueInfo] = {}
         for name, state, parked, count in self._store.read(Transaction.all, "queues"):
             known = counts.get(name) or QueueInfo(name)
+            if state < 0:
+                counts[name] = msgspec.structs.replace(known, paused=True)
+                continue
             change = {State(state).name.lower(): getattr(known, State(state).name.lower()) + count}
             if parked:
                 change["parked"] = count

@@ -76,7 +76,7 @@ def exchange(
     row = transaction.one("exchange_worker", worker.id)
     if row is None:
         return _LOST
-    last, stops, due, listened, parked, linked = row
+    last, stops, due, listened, parked, linked, paused = row
     if trip < last:
         return Exchanged()
     transaction.news = bool(listened)
@@ -93,9 +93,10 @@ def exchange(
         if due is not None and due <= now:
             moves.promote(transaction, now, TEND_LIMIT)
             due = transaction.value("due_first")
+        queues = _open(transaction, worker) if paused else worker.queues
         if parked and want > 0:
-            _unpark(transaction, worker, want)
-        claims = _claim(transaction, worker, trip, want, now)
+            _unpark(transaction, worker, queues, want)
+        claims = _claim(transaction, worker, queues, trip, want, now)
         if linked:
             follow(transaction, now, TEND_LIMIT - told)
         transaction.run("exchange_trip", trip, len(claims) < want, worker.id)
@@ -140,11 +141,17 @@ def _settle_quickly(
 # --- claim ------------------------------------------------------------------------------------------
 
 
-def _unpark(transaction: Transaction, worker: Known, want: int) -> None:
+def _open(transaction: Transaction, worker: Known) -> Sequence[str]:
+    """Return the queues from which *worker* may claim now."""
+    paused = set(transaction.column("paused"))
+    return [queue for queue in worker.queues if queue not in paused]
+
+
+def _unpark(transaction: Transaction, worker: Known, queues: Sequence[str], want: int) -> None:
     """Take up to *want* parked tasks that *worker* knows back to the head of their lines."""
     names = sorted(transaction.column("exchange_parked", worker.id))
     taken: list[tuple[int, str, int]] = []
-    for queue, name in itertools.product(worker.queues if names else (), names):
+    for queue, name in itertools.product(queues if names else (), names):
         if len(taken) == want:
             break
         taken += transaction.all("exchange_unpark", name, queue, want - len(taken))
@@ -154,10 +161,12 @@ def _unpark(transaction: Transaction, worker: Known, want: int) -> None:
         transaction.ready(queue)
 
 
-def _claim(transaction: Transaction, worker: Known, trip: int, want: int, now: float) -> list[Delivery]:
+def _claim(
+    transaction: Transaction, worker: Known, queues: Sequence[str], trip: int, want: int, now: float
+) -> list[Delivery]:
     claims: list[Delivery] = []
     looks = want + TEND_LIMIT
-    for queue in worker.queues:
+    for queue in queues:
         while len(claims) < want and looks > 0:
             most = min(want - len(claims), looks)
             rows = transaction.all("exchange_ready", now, queue, most)

@@ -230,7 +230,10 @@ class Store:
                 transaction.rings.extend(Ring(address, NEWS) for address, _ in listeners)
 
     def _choose_workers(self, transaction: Transaction, wanted: dict[str, int]) -> None:
-        for worker, queues, address in transaction.all("bell_hungry") if wanted else ():
+        hungry = transaction.all("bell_hungry") if wanted else ()
+        for paused in transaction.column("paused") if hungry else ():
+            wanted.pop(paused, None)
+        for worker, queues, address in hungry:
             queue = next((name for name in from_json(queues) if wanted.get(name, 0) > 0), None)
             if queue is not None:
                 wanted[queue] -= 1
@@ -238,6 +241,8 @@ class Store:
                 transaction.rings.append(Ring(address, WORK, queue))
 
     def _choose_knowing(self, transaction: Transaction, aside: dict[tuple[str, str], int]) -> None:
+        paused = set(transaction.column("paused"))
+        aside = {key: count for key, count in aside.items() if key[0] not in paused}
         for worker, *told, address in transaction.all("bell_knowing"):
             queues, names = map(from_json, told)
             known = (

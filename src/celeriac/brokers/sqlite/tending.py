@@ -77,6 +77,21 @@ def purge(transaction: Transaction, queue: str, now: float, limit: int) -> int:
     return len(doomed)
 
 
+def pause(transaction: Transaction, queue: str) -> bool:
+    """Have nothing claimed from a queue; see `Broker.pause`."""
+    return transaction.run("pause", queue) > 0
+
+
+def resume(transaction: Transaction, queue: str) -> bool:
+    """Let a queue be claimed from again; see `Broker.resume`."""
+    if not transaction.run("resume", queue):
+        return False
+    transaction.ready(queue, transaction.value("resume_ready", queue))
+    for name in transaction.column("resume_parked", queue):
+        transaction.parked(queue, name)
+    return True
+
+
 class Needed(NamedTuple):
     """What time asks for; see `sql/tend_look.sql`."""
 

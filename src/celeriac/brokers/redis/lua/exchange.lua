@@ -25,8 +25,10 @@ local OURS, RUNS = worker_key(worker), running_key(worker)
 
 local known = call('HMGET', OURS, 't', 'q', 'a', 'h', 'j')
 if not known[2] then return {} end
-local queues = {}
-for queue in string.gmatch(known[2], '%S+') do queues[#queues + 1] = queue end
+local queues, pausing = {}, call('EXISTS', PAUSED) == 1 -- those from which it may claim now
+for queue in string.gmatch(known[2], '%S+') do
+  if not (pausing and call('SISMEMBER', PAUSED, queue) == 1) then queues[#queues + 1] = queue end
+end
 
 -- --- settling ---
 

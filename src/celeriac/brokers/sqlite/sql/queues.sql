@@ -1,4 +1,4 @@
--- queues: Out: queue, state, parked, how many; for tasks that are not final.
+-- queues: Out: queue, state, parked, how many; for tasks that are not final. State -1 stands for a paused queue.
 select queue, 2, 0, count(*) from ready group by queue
 union all
 select queue, 2, 1, count(*) from tasks where state = 2 and parked <> '' group by queue
@@ -8,3 +8,5 @@ union all
 select queue, 1, 0, count(*) from tasks where state = 1 group by queue
 union all
 select queue, 3, 0, count(*) from tasks where state = 3 group by queue
+union all
+select queue, -1, 0, 0 from paused

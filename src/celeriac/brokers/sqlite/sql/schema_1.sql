@@ -122,6 +122,11 @@ create table worker_names (
     names text not null
 ) strict;
 
+-- The queues from which nothing is claimed.
+create table paused (
+    queue text not null primary key
+) strict, without rowid;
+
 -- Running tasks that somebody wants terminated, and since when.
 create table stops (
     seq integer primary key,

@@ -6,7 +6,7 @@
 local COUNTS, DUE, EXPIRY, WORKERS, PARKED = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local ROOT, NOW, RETENTION = ARGV[1], ARGV[2], ARGV[3]
 local AGAIN = ARGV[4] ~= '0'
-local RECORD, ENDED, FREED = ROOT .. 't:', ROOT .. 'ended', ROOT .. 'freed'
+local RECORD, ENDED, FREED, PAUSED = ROOT .. 't:', ROOT .. 'ended', ROOT .. 'freed', ROOT .. 'paused'
 local now = tonumber(NOW) -- to compare with; what is stored is NOW, since Lua would round it
 local call, try = redis.call, redis.pcall
 
