@@ -5,6 +5,7 @@ The worker creates runs, the task's code finds its own through `current_run`.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
@@ -17,6 +18,8 @@ from celeriac.states import RESERVED
 
 if TYPE_CHECKING:
     import asyncio
+
+MOST_CHILDREN: Final = 10_000
 
 Executor = Literal["loop", "thread", "process"]
 Hook = Literal["before_start", "on_success", "on_failure", "on_retry", "after_return"]
@@ -169,10 +172,10 @@ class Run:
         return not self.job.ignore_result
 
     def note_children(self, ids: Iterable[str]) -> None:
-        """Remember that its code has sent these tasks."""
+        """Remember that its code has sent these tasks; the first `MOST_CHILDREN` of a run are kept."""
         if self.children is None:
             self.children = []
-        self.children.extend(ids)
+        self.children.extend(itertools.islice(ids, MOST_CHILDREN - len(self.children)))
 
     def report_children(self) -> None:
         """Hand over what `note_children` remembered, before the run is settled."""

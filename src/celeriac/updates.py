@@ -7,7 +7,7 @@ import itertools
 import queue
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -262,8 +262,14 @@ class _Deadline:
 # --- adding up --------------------------------------------------------------------------------------
 
 
+LOOKED_AT: Final = 100  # waiting tasks; each look costs the store a question or two
+
+
 class Sums:
     """Tells of joins, and of tasks that wait for one, how far those are that are brought together.
+
+    It does so for the first `LOOKED_AT` of them that are met waiting: whoever follows a thousand chains
+    does not wait for a thousand looks.
 
     Args:
         ids: the tasks whose updates are wanted.
@@ -279,6 +285,7 @@ class Sums:
         return (
             record is not None
             and record.state is State.WAITING
+            and len(self._waiting) < LOOKED_AT
             and task_id in self._wanted
             and task_id not in self._waiting
         )

@@ -69,6 +69,20 @@ def states_of(broker, tasks):
 # --- release --------------------------------------------------------------------------------------
 
 
+def test_whoever_comes_to_wait_for_an_ended_join_does_not_let_its_parents_go_twice(broker, clock, enlist):
+    parent = a_message()
+    join = a_message(after=After((parent.id,), join=True))
+    broker.send([parent, join], clock.now())
+    broker.cancel([join.id], clock.now())
+    waits = a_message(after=After((parent.id,)))
+    broker.send([waits], clock.now())
+
+    broker.send([a_message(after=After((join.id,)))], clock.now())  # is cancelled at once
+    broker.cancel([parent.id], clock.now())
+
+    assert state_of(broker, waits) is State.CANCELLED
+
+
 def test_who_waits_is_not_claimed(broker, chain, enlist):
     assert ids(enlist().claim_all()) == [chain[0].id]
 

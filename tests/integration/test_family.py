@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from celeriac import AsyncResult, chain, chord, group
+from celeriac import AsyncResult, chain, chord, context, group
 from celeriac.errors import IncompleteStream, TaskRevokedError
 
 SOON = 20.0  # seconds; nothing here takes that long
@@ -213,6 +213,21 @@ def test_a_task_that_is_not_there_has_no_family(app):
         None,
         None,
     )
+
+
+def test_of_very_many_children_the_first_are_kept(memory_app, monkeypatch):
+    monkeypatch.setattr(context, "MOST_CHILDREN", 5)
+    work = memory_app.task(name="work")(lambda n: n)
+
+    @memory_app.task
+    def parent() -> list[str]:
+        return ids([work.delay(0), *work.delay_many([(n,) for n in range(9)]), work.delay(1)])
+
+    with memory_app.embedded():
+        result = parent.delay()
+        sent = result.get(timeout=SOON)
+
+    assert ids(result.children) == sent[:5]
 
 
 def test_children_of_an_eager_run_are_known_too(app, add):

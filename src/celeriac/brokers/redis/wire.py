@@ -6,7 +6,7 @@ QUEUED, `p` is QUEUED but parked, other states have the number of `states.State`
 | | | | | | |
 |---|---|---|---|---|---|
 | m | what it waits for, countdown | k | open parents | b | dependants that may need it |
-| f | the task that it was replaced by | y | children | | |
+| f | the task that it was replaced by | y | children | r | a join that has let its parents go |
 | n | name | s | state | v | result |
 | q | queue and priority | u | custom state | t | error |
 | c | created | d | due | i | meta |

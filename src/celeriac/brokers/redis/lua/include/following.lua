@@ -135,19 +135,18 @@ end
 
 -- --- what is needed no more ---
 
-local let_go -- below
-
 -- A task needs the result of one of its parents no more.
 local function free_parent(id)
   local key = RECORD .. id
-  local got = try('HMGET', key, 'b', 's', 'm')
+  local got = try('HMGET', key, 'b', 's', 'm', 'r')
   if got.err or not got[1] or call('HINCRBY', key, 'b', -1) > 0 or not is_final(got[2]) then return end
   call('PEXPIRE', key, RETENTION)
   call('PEXPIRE', children_key(id), RETENTION)
-  if got[3] and string.sub(got[3], 1, 1) == 'j' then let_go(id) end
+  if got[3] and string.sub(got[3], 1, 1) == 'j' and not got[4] then
+    call('HSET', key, 'r', '1')
+    freed[#freed + 1] = id .. ' 0'
+  end
 end
-
-let_go = function(id) freed[#freed + 1] = id .. ' 0' end
 
 -- Free the parents of what has ended, MANY at most; leave the others to a later step.
 local function free_parents()

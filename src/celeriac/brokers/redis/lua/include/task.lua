@@ -113,8 +113,11 @@ local function conclude(id, key, state, body, tally, listeners, needed, waits)
     call('HDEL', key, 'l')
     tell(id, listeners)
   end
-  local is_needed = keep_or_let_go(id, key, state, body, needed)
-  if waits and not (is_needed and string.sub(waits, 1, 1) == 'j') then freed[#freed + 1] = id .. ' 0' end
+  local is_needed, is_join = keep_or_let_go(id, key, state, body, needed), waits and string.sub(waits, 1, 1) == 'j'
+  if waits and not (is_needed and is_join) then
+    if is_join then call('HSET', key, 'r', '1') end -- once only: others may come to wait for it later
+    freed[#freed + 1] = id .. ' 0'
+  end
 end
 
 local function finish(task, state, body, taken)
