@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from celeriac import builtin as _builtin  # noqa: F401 - its tasks are everybody's
 from celeriac.broker import Broker
 from celeriac.brokers import connect, masked
-from celeriac.calling import PLAIN_CALL, CallOptions, Envelope, envelope_of
+from celeriac.calling import PLAIN_CALL, CallOptions, Envelope, envelope_of, moment_of
 from celeriac.canvas.signature import Signature, signature
 from celeriac.clock import Clock, SystemClock
 from celeriac.config import Config
@@ -492,6 +492,14 @@ class Celeriac:
         """Return the type that the task *name* is annotated to return; Any when that is not known here."""
         task = self._tasks.get(name) or shared_tasks.get(name)
         return Any if task is None else task.arguments.result_type
+
+    def reschedule(
+        self, id: str, *, countdown: float | None = None, eta: datetime | float | None = None
+    ) -> bool:
+        """Have a task start at another moment than the one it waits for; see `AsyncResult.reschedule`."""
+        now = self.clock.now()
+        due = moment_of(countdown, eta, now, self)
+        return self.broker.reschedule([check_id(id)], now if due is None else due, now)[0]
 
     def updates(
         self,

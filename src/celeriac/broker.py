@@ -390,6 +390,14 @@ class Broker(Backend):
         """
 
     @abstractmethod
+    def reschedule(self, ids: Sequence[str], due: float, now: float) -> list[bool]:
+        """Let scheduled tasks become due at another moment; say for each whether it was scheduled.
+
+        That is so for those that wait for their eta, their countdown or a retry. When *due* has passed they
+        are queued at the tails of their lines, in the order of *ids*. When a task expires stays as it is.
+        """
+
+    @abstractmethod
     def forget(self, ids: Collection[str]) -> int:
         """Delete the records of finished tasks; return how many.
 

@@ -86,7 +86,7 @@ class Envelope(msgspec.Struct, frozen=True):
                 max_retries=call.max_retries,
                 ignore_result=call.ignore_result,
             ),
-            eta=_eta(call, now, zone),
+            eta=moment_of(call.countdown, call.eta, now, zone),
             expires_after=after,
             expires_moment=moment,
         )
@@ -190,14 +190,19 @@ def _positive(name: str, seconds: float | None) -> float | None:
     return seconds
 
 
-def _eta(call: CallOptions, now: float, zone: Zoned) -> float | None:
-    if call.eta is not None and call.countdown is not None:
+def moment_of(countdown: float | None, eta: Moment | None, now: float, zone: Zoned) -> float | None:
+    """Return the moment that is meant by one of the two, in seconds since 1970; None without either.
+
+    Raises:
+        InvalidMessage: both are given, or one is no number or out of its range.
+    """
+    if eta is not None and countdown is not None:
         raise InvalidMessage("a call has an eta or a countdown, not both")
-    if call.countdown is not None:
-        return now + max(0.0, _number("countdown", call.countdown))
-    if isinstance(call.eta, datetime):
-        return as_timestamp(zone.aware(call.eta))
-    return None if call.eta is None else _number("eta", call.eta)
+    if countdown is not None:
+        return now + max(0.0, _number("countdown", countdown))
+    if isinstance(eta, datetime):
+        return as_timestamp(zone.aware(eta))
+    return None if eta is None else _number("eta", eta)
 
 
 def _number(name: str, value: Any) -> float:

@@ -411,6 +411,21 @@ class AsyncResult(Generic[R]):
         [answer] = self._home.broker.cancel([self.id], self._home.clock.now(), terminate=terminate)
         return answer in ("cancelled", "stopping", "noted")
 
+    def reschedule(self, *, countdown: float | None = None, eta: datetime | float | None = None) -> bool:
+        """Have it start at another moment than the one it waits for: its eta, its countdown, its next retry.
+
+        Args:
+            countdown: seconds from now; 0 (also if neither is given) for at once.
+            eta: the moment; a datetime without a zone is in the zone of the `timezone` setting.
+
+        Returns:
+            False when it waits for no moment: it is queued, runs, waits for others, has ended, is unknown.
+
+        Raises:
+            InvalidMessage: both are given, or one is no number or out of its range.
+        """
+        return self._home.reschedule(self.id, countdown=countdown, eta=eta)
+
     def forget(self) -> bool:
         """Delete the record of a task that has ended; say whether it was deleted."""
         self._final = None
@@ -429,6 +444,10 @@ class EagerResult(AsyncResult[R]):
         yield update_of(self._home, self.id, self._final)
 
     def revoke(self, terminate: bool = False) -> bool:  # noqa: ARG002 - it has ended
+        """Return False: it has ended."""
+        return False
+
+    def reschedule(self, *, countdown: float | None = None, eta: datetime | float | None = None) -> bool:  # noqa: ARG002 - it has ended
         """Return False: it has ended."""
         return False
 

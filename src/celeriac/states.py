@@ -52,6 +52,8 @@ MOVES: Final[dict[tuple[State | None, str], State]] = {
     (State.WAITING, "cancel"): State.CANCELLED,
     (State.WAITING, "expire"): State.CANCELLED,
     (State.SCHEDULED, "due"): State.QUEUED,
+    (State.SCHEDULED, "reschedule"): State.SCHEDULED,
+    (State.SCHEDULED, "reschedule for now"): State.QUEUED,
     (State.SCHEDULED, "cancel"): State.CANCELLED,
     (State.SCHEDULED, "expire"): State.CANCELLED,
     (State.QUEUED, "claim"): State.RUNNING,

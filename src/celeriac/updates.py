@@ -7,6 +7,7 @@ import itertools
 import queue
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -34,6 +35,11 @@ class Home(Protocol):
     @property
     def hub(self) -> Hub:
         """Who waits for everybody."""
+
+    def reschedule(
+        self, id: str, *, countdown: float | None = None, eta: datetime | float | None = None
+    ) -> bool:
+        """Have a task start at another moment; see `AsyncResult.reschedule`."""
 
     def result_type(self, name: str) -> Any:
         """Return the type that the task *name* is annotated to return; Any when it is not."""

@@ -101,6 +101,11 @@ class Purge(NamedTuple):
     queue: str
 
 
+class Reschedule(NamedTuple):
+    ids: Sequence[str]
+    seconds: int
+
+
 class Pause(NamedTuple):
     queue: str
 
@@ -118,7 +123,7 @@ class Advance(NamedTuple):
 
 
 Operation = (
-    Send | Enlist | Trip | Heartbeat | Retire | Tell | Cancel | Forget | Purge | Pause | Resume
+    Send | Enlist | Trip | Heartbeat | Retire | Tell | Cancel | Forget | Purge | Reschedule | Pause | Resume
     | Tend | Advance
 )  # fmt: skip
 
@@ -244,6 +249,7 @@ _MAKERS: dict[Callable[[random.Random], Operation], int] = {
     _a_cancel: 3,
     lambda chance: Forget(_some(chance, IDS, 8)): 2,
     lambda chance: Purge(chance.choice(QUEUES)): 1,
+    lambda chance: Reschedule(_some(chance, IDS, 6), chance.choice((-1, 0, 1, 2, 5))): 2,
     lambda chance: Pause(chance.choice(QUEUES)): 1,
     lambda chance: Resume(chance.choice(QUEUES)): 2,
     lambda chance: Tend(): 2,
@@ -407,6 +413,10 @@ class Lockstep:
 
     def _purge(self, operation: Purge) -> None:
         self._both(lambda broker: broker.purge(operation.queue, self.clock.now()))
+
+    def _reschedule(self, operation: Reschedule) -> None:
+        now = self.clock.now()
+        self._both(lambda broker: broker.reschedule(operation.ids, now + operation.seconds, now))
 
     def _pause(self, operation: Pause) -> None:
         self._both(lambda broker: broker.pause(operation.queue, self.clock.now()))

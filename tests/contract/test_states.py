@@ -158,6 +158,12 @@ def _tend_later(scene: Scene) -> None:
 
 SOON = 30.0  # seconds, for tasks that expire
 
+
+def _reschedule(scene: Scene, seconds: float) -> None:
+    now = scene.clock.now()
+    scene.broker.reschedule([scene.id], now + seconds, now)
+
+
 HAPPENINGS = {
     (None, "send"): (queued, {}, lambda scene: None),
     (None, "send with a later eta"): (scheduled, {}, lambda scene: None),
@@ -174,6 +180,8 @@ HAPPENINGS = {
     (State.WAITING, "cancel"): (waiting, {}, _cancel),
     (State.WAITING, "expire"): (waiting, {"expires": SOON}, _tend_later),
     (State.SCHEDULED, "due"): (scheduled, {}, _tend_later),
+    (State.SCHEDULED, "reschedule"): (scheduled, {}, lambda scene: _reschedule(scene, 500)),
+    (State.SCHEDULED, "reschedule for now"): (scheduled, {}, lambda scene: _reschedule(scene, 0)),
     (State.SCHEDULED, "cancel"): (scheduled, {}, _cancel),
     (State.SCHEDULED, "expire"): (scheduled, {"expires": SOON}, _tend_later),
     (State.QUEUED, "claim"): (queued, {}, lambda scene: scene.worker.claim()),
@@ -284,6 +292,8 @@ RIGHTFUL = {
     "report": lambda s: _report(s, s.worker.id, s.held.fence),
     "cancel": lambda s: s.broker.cancel([s.id], s.clock.now()),
     "terminate": lambda s: s.broker.cancel([s.id], s.clock.now(), terminate=True),
+    "reschedule": lambda s: _reschedule(s, 500),
+    "reschedule for now": lambda s: _reschedule(s, 0),
     "forget": lambda s: s.broker.forget([s.id]),
     "purge": lambda s: s.broker.purge(record_of(s.broker, s.id).message.queue, s.clock.now()),
     "tend later": lambda s: s.broker.tend(s.clock.now() + 90),

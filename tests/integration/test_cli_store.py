@@ -203,6 +203,19 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(shop):
 # --- a store that is not there -------------------------------------------------------------------------
 
 
+def test_what_waits_for_its_moment_is_rescheduled(shop):
+    far, queued = shop.add.apply_async((1,), countdown=3600), shop.add.delay(1)
+
+    moved = shop.cli("reschedule", far.id, queued.id, "--countdown", "90")
+    at_once = shop.cli("reschedule", far.id, "--now", "--json")
+
+    assert (moved.code, moved.out) == (7, f"{far.id}  rescheduled\n{queued.id}  not scheduled\n")
+    assert at_once.objects == [{"id": far.id, "answer": "rescheduled"}]
+    assert shop.cli("reschedule", "nobody", "--eta", "2030-12-31T23:00+01:00").code == 4
+    assert shop.cli("reschedule", far.id).code == 2
+    assert shop.cli("reschedule", far.id, "--now", "--countdown", "5").code == 2
+
+
 def test_queues_are_paused_and_resumed_by_their_names(shop):
     shop.add.apply_async((1,), queue="mail")
 
@@ -229,6 +242,7 @@ COMMANDS = (
     ("revoke", "some-id"),
     ("forget", "some-id"),
     ("purge", "--yes"),
+    ("reschedule", "some-id", "--now"),
     ("pause", "mail"),
     ("resume", "mail"),
 )

@@ -6,12 +6,14 @@ import sys
 import threading
 import time
 import types
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from celeriac import AsyncResult, Celeriac
 from celeriac.current import set_current_application
 from celeriac.errors import (
+    InvalidMessage,
     TaskFailed,
     TaskRevokedError,
     UnknownTask,
@@ -469,3 +471,21 @@ def test_a_wait_that_is_over_names_the_task_and_its_state(memory_app):
 
     with pytest.raises(WaitTimeout, match=rf"task {sent.id} \(PENDING\) has not ended"):
         sent.get(timeout=0.05)
+
+
+# --- another moment -------------------------------------------------------------------------------------
+
+
+def test_a_task_can_be_moved_to_another_moment_or_started_at_once(app):
+    work = app.task(name="work")(lambda: "done")
+    result = work.apply_async(countdown=3600)
+
+    assert result.reschedule(eta=datetime.now(UTC) + timedelta(days=1))
+    assert app.broker.get([result.id])[0].due > app.clock.now() + 80_000
+    with pytest.raises(InvalidMessage, match="not both"):
+        result.reschedule(countdown=1, eta=5.0)
+    with app.embedded():
+        assert app.reschedule(result.id, countdown=0)
+        assert result.get(timeout=SOON) == "done"
+    assert not result.reschedule()
+    assert not work.apply().reschedule()

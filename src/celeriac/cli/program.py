@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "watch": "watch",
     "status": "status",
     "revoke": "revoke",
+    "reschedule": "reschedule",
     "forget": "forget",
     "purge": "purge",
     "pause": "pause",

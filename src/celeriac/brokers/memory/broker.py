@@ -515,6 +515,17 @@ class MemoryBroker(Broker):
             holder.bell.ring(work=False)
         return "stopping"
 
+    def reschedule(self, ids: Sequence[str], due: float, now: float) -> list[bool]:
+        """Let scheduled tasks become due at another moment; see `Broker.reschedule`."""
+        with self._lock:
+            return [self._reschedule(self._tasks.get(task_id), due, now) for task_id in ids]
+
+    def _reschedule(self, task: Task | None, due: float, now: float) -> bool:
+        if task is None or task.state is not State.SCHEDULED:
+            return False
+        self._schedule(task, due, now)
+        return True
+
     def forget(self, ids: Collection[str]) -> int:
         """Delete finished records; see `Broker.forget`."""
         with self._lock:

@@ -300,6 +300,11 @@ class RedisBroker(Broker):
         codes = self._call("cancel", now, error, int(terminate), *ids, patience=len(ids) * EACH)
         return [_CODES[code] for code in codes.decode()]
 
+    def reschedule(self, ids: Sequence[str], due: float, now: float) -> list[bool]:
+        """Let scheduled tasks become due at another moment; see `Broker.reschedule`."""
+        moved = self._call("reschedule", now, due + self._skew.seconds, *ids, patience=len(ids) * EACH)
+        return [answer == 1 for answer in moved]
+
     def forget(self, ids: Collection[str]) -> int:
         """Delete finished records; see `Broker.forget`."""
         return int(self._call("forget", 0.0, *ids, patience=len(ids) * EACH))

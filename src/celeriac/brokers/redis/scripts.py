@@ -23,6 +23,7 @@ NAMES: Final = (
     "purge",
     "replace",
     "report",
+    "reschedule",
     "resume",
     "retire",
     "ring",

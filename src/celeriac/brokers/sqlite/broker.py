@@ -206,6 +206,10 @@ class SqliteBroker(Broker):
         """Revoke tasks; see `Broker.cancel`."""
         return self._store.write(tending.cancel, ids, now, terminate=terminate, error=error) if ids else []
 
+    def reschedule(self, ids: Sequence[str], due: float, now: float) -> list[bool]:
+        """Let scheduled tasks become due at another moment; see `Broker.reschedule`."""
+        return self._store.write(tending.reschedule, ids, due, now)
+
     def forget(self, ids: Collection[str]) -> int:
         """Delete finished records; see `Broker.forget`."""
         return self._store.write(tending.forget, ids) if ids else 0

@@ -9,6 +9,7 @@ from celeriac.broker import Cancelled
 from celeriac.brokers.sqlite import moves
 from celeriac.brokers.sqlite.bell import STOP
 from celeriac.brokers.sqlite.following import follow
+from celeriac.brokers.sqlite.lines import Lines
 from celeriac.brokers.sqlite.transaction import Ring, Transaction, as_json
 from celeriac.brokers.sqlite.workers import retire
 from celeriac.outcome import EXPIRED, LEASE_LOST, PURGED
@@ -52,6 +53,24 @@ def _revoke_running(
     if address := transaction.value("bell_address", worker):
         transaction.rings.append(Ring(address, STOP))
     return "stopping"
+
+
+def reschedule(transaction: Transaction, ids: Sequence[str], due: float, now: float) -> list[bool]:
+    """Let scheduled tasks become due at another moment; see `Broker.reschedule`."""
+    found = {row[0]: row[1:] for row in transaction.all("reschedule_found", as_json(ids))}
+    lines, answers = Lines(transaction), list[bool]()
+    for task_id in ids:
+        answers.append(task_id in found)
+        if task_id not in found:
+            continue
+        seq, queue, priority = found[task_id]
+        if due > now:
+            moves.schedule(transaction, seq, queue, due)
+        else:
+            del found[task_id]
+            transaction.run("promote", lines.join_tail(seq, queue, priority), seq)
+            transaction.ready(queue)
+    return answers
 
 
 def forget(transaction: Transaction, ids: Collection[str]) -> int:
