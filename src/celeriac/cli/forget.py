@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import click
 
 from celeriac.cli.codes import Exit
@@ -22,6 +24,11 @@ def command(session: Session, /, *, ids: tuple[str, ...]) -> int:
         task_id: "unknown" if record is None else "forgotten" if task_id in ended else "unfinished"
         for task_id, record in zip(given, records, strict=True)
     }
+    return tell(session, answers, too_early_or_late="unfinished")
+
+
+def tell(session: Session, answers: Mapping[str, str], *, too_early_or_late: str) -> Exit:
+    """Tell what was done with each task; return the exit code."""
     for task_id, answer in answers.items():
         if session.json:
             session.emit({"id": task_id, "answer": answer})
@@ -29,4 +36,4 @@ def command(session: Session, /, *, ids: tuple[str, ...]) -> int:
             session.out(f"{task_id}  {answer}")
     if "unknown" in answers.values():
         return Exit.UNKNOWN
-    return Exit.STATE if "unfinished" in answers.values() else Exit.OK
+    return Exit.STATE if too_early_or_late in answers.values() else Exit.OK

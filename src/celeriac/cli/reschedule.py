@@ -6,7 +6,7 @@ from datetime import datetime
 
 import click
 
-from celeriac.cli.codes import Exit
+from celeriac.cli.forget import tell
 from celeriac.cli.options import MOMENT, SECONDS
 from celeriac.cli.options import command as make_command
 from celeriac.cli.session import Session, check_ids
@@ -34,11 +34,4 @@ def command(
         task_id: "rescheduled" if moved[task_id] else "unknown" if known[task_id] is None else "not scheduled"
         for task_id in given
     }
-    for task_id, answer in answers.items():
-        if session.json:
-            session.emit({"id": task_id, "answer": answer})
-        else:
-            session.out(f"{task_id}  {answer}")
-    if "unknown" in answers.values():
-        return Exit.UNKNOWN
-    return Exit.STATE if "not scheduled" in answers.values() else Exit.OK
+    return tell(session, answers, too_early_or_late="not scheduled")
