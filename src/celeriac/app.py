@@ -16,7 +16,7 @@ from celeriac import builtin as _builtin  # noqa: F401 - its tasks are everybody
 from celeriac.broker import Broker
 from celeriac.brokers import connect, masked
 from celeriac.calling import PLAIN_CALL, CallOptions, Envelope, envelope_of, moment_of
-from celeriac.canvas.signature import Signature, signature
+from celeriac.canvas.signature import Signature, maybe_signature, signature
 from celeriac.clock import Clock, SystemClock
 from celeriac.config import Config
 from celeriac.context import current_run
@@ -38,6 +38,7 @@ from celeriac.message import (
 )
 from celeriac.middleware import Middleware, Moments
 from celeriac.result import AsyncResult, EagerResult
+from celeriac.schedules import POLICIES, Schedules, name_of
 from celeriac.submitter import Submitter
 from celeriac.task import AsyncTask, Task, TaskOptions
 from celeriac.updates import Update, aupdates, updates
@@ -107,6 +108,7 @@ class Celeriac:
         self._impatient: Broker | None = None
         self._hub: Hub | None = None
         self._submitter: Submitter | None = None
+        self.schedules = Schedules(self)
         self._autodiscover: list[tuple[Callable[[], Iterable[str]], str]] = []
         if set_as_current:
             set_current_application(self)
@@ -457,6 +459,69 @@ class Celeriac:
     def signature(self, task: Any, *args: Any, **kwargs: Any) -> Signature:
         """Make a signature of a task, its name, or a dictionary that was one; see `celeriac.signature`."""
         return signature(task, *args, app=self, **kwargs)
+
+    # --- schedules --------------------------------------------------------------------------------------
+
+    def add_periodic_task(
+        self,
+        schedule: Any,
+        sig: Any,
+        args: Iterable[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        name: str | None = None,
+        **options: Any,
+    ) -> str:
+        """Have a task run on time; it stands in the code, and comes to the store when a worker or beat
+        starts.
+
+        Args:
+            schedule: a number of seconds, a timedelta, `crontab(…)`, `every(…)` or cron text.
+            sig: a signature, or a task.
+            name: of the schedule; None makes one of the call and the rule.
+            options: of the call; and `timezone`, `missed`, `grace`, `max_jitter`, `overlap` as
+                `schedules.add`.
+
+        Returns:
+            The name.
+
+        Raises:
+            ConfigurationError: the rule or an option is wrong, or the name is taken.
+        """
+        policy = {key: options.pop(key) for key in POLICIES & options.keys()}
+        made = maybe_signature(sig, self) if isinstance(sig, Mapping) else Signature(sig, app=self)
+        made = made.clone(args, kwargs, **options)
+        chosen = name_of(name, made, schedule)
+        self.schedules.define(chosen, schedule, made, policy)
+        return chosen
+
+    def periodic(
+        self,
+        schedule: Any,
+        *,
+        name: str | None = None,
+        args: Iterable[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> Callable[[Any], Any]:
+        """Have a task run on time: `@app.periodic("*/5 * * * *")` above `@app.task`, or above a function.
+
+        Args:
+            schedule, options: as `add_periodic_task` has them.
+            name: of the schedule; None takes the task's, and adds the rule if that is taken.
+
+        Raises:
+            ConfigurationError: the rule or an option is wrong, or the name is taken.
+        """
+
+        def decorate(given: Any) -> Any:
+            task = given if isinstance(given, AnyBase) else self.task(given)
+            chosen = name or task.name
+            if name is None and self.schedules.is_defined(chosen):
+                chosen = f"{task.name} {schedule!s:.60}"
+            self.add_periodic_task(schedule, task.s(), args, kwargs, chosen, **options)
+            return task
+
+        return decorate
 
     # --- queues -----------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from celeriac.message import Delivery, Message, Record
+from celeriac.message import Delivery, Message, Record, check_parents
 from celeriac.outcome import LEASE_LOST, REVOKED, Settlement
 
 DEFAULT_LEASE: Final = 10.0
@@ -111,6 +111,7 @@ class Tended(msgspec.Struct, frozen=True):
         promoted: scheduled tasks that became queued. recovered: tasks taken from dead workers.
         expired: tasks that were cancelled because they expired. dropped: finished records deleted.
         buried: ids of the workers whose lease had run out.
+        next_schedule: when the first of the schedules that are not paused is due; None for never.
         more: there is more to do than one step takes: call again.
     """
 
@@ -120,6 +121,40 @@ class Tended(msgspec.Struct, frozen=True):
     dropped: int = 0
     buried: Sequence[str] = ()
     more: bool = False
+    next_schedule: float | None = None
+
+
+class Schedule(msgspec.Struct, frozen=True):
+    """What a store keeps of something that shall run on time; it never looks into it.
+
+    Attributes:
+        entry, memory: what is to be done and when, and what was done: opaque bytes.
+        due: when to look at it next, in seconds since 1970 UTC; None for never.
+        paused: whether `next_schedules` leaves it out.
+        token: another one after each change; who changes a schedule names the one that he saw.
+    """
+
+    name: str
+    entry: bytes
+    due: float | None = None
+    memory: bytes = b""
+    paused: bool = False
+    token: str = ""
+
+
+class ScheduleChange(msgspec.Struct, frozen=True):
+    """One change of a schedule, and what is sent with it.
+
+    Attributes:
+        token: the one that the schedule has now; "" when there is to be none of that name.
+        schedule: what it shall be, with a new token; None to remove it.
+        messages: what is sent, if the change is made.
+    """
+
+    name: str
+    token: str
+    schedule: Schedule | None
+    messages: tuple[Message, ...] = ()
 
 
 Cancelled = Literal["cancelled", "stopping", "noted", "final", "unknown"]
@@ -201,6 +236,18 @@ class Bell(ABC):
         """Let go of everything."""
 
 
+def check_changes(changes: Sequence[ScheduleChange]) -> None:
+    """Return if what *changes* send waits for nothing but each other.
+
+    Raises:
+        UnknownTask: it does.
+    """
+    for change in changes:
+        ids = {message.id for message in change.messages}
+        for message in change.messages:
+            check_parents(message, ids)
+
+
 # --- the questions --------------------------------------------------------------------------------
 
 
@@ -245,6 +292,14 @@ class Backend(ABC):
         """Return the workers whose lease has not run out, by id (`names` may be left empty)."""
 
     @abstractmethod
+    def schedules(self) -> list[Schedule]:
+        """Return all schedules, by name."""
+
+    @abstractmethod
+    def next_schedules(self, count: int) -> list[Schedule]:
+        """Return the first *count* schedules by due time (then name); without those paused or never due."""
+
+    @abstractmethod
     def listener(self) -> Listener:
         """Return a new ear for results and progress."""
 
@@ -265,6 +320,15 @@ class Broker(Backend):
     """
 
     trip_size = 150
+
+    @property
+    def ahead(self) -> float:
+        """How many seconds the store's clock is ahead of this host's, as far as is known.
+
+        Other times are put into the store's clock by the verbs; the due times of schedules, which are
+        moments of the day, are kept as they are, and compared with the caller's clock and this.
+        """
+        return 0.0
 
     @abstractmethod
     def open(self) -> None:
@@ -423,6 +487,17 @@ class Broker(Backend):
     @abstractmethod
     def resume(self, queue: str, now: float) -> bool:
         """Let *queue* be claimed from again, and ring for what waits there; False if it was not paused."""
+
+    @abstractmethod
+    def advance(self, changes: Sequence[ScheduleChange], now: float) -> list[bool]:
+        """Change schedules, each with what it sends in one step; say for each whether that was done.
+
+        It is not, and nothing of it is sent, when the schedule has another token than the change names:
+        somebody else was faster. May be repeated: what is as it shall be counts as done.
+
+        Raises:
+            UnknownTask: a message waits for a task that is not sent with the same change. Nothing is done.
+        """
 
     @abstractmethod
     def tend(self, now: float, limit: int = TEND_LIMIT) -> Tended:

@@ -113,14 +113,16 @@ def _work(order: dict[str, Any], channel: Channel) -> int:
         tasks=sorted(name for name in app.tasks if not name.startswith("celeriac.")),
         **{
             name: getattr(options, name)
-            for name in ("processes", "slots", "threads", "queues", "lease", "grace")
+            for name in ("processes", "slots", "threads", "queues", "lease", "grace", "beat")
         },
         name=options.hostname,
         shown_url=app.broker.url,
     )
     threading.Thread(target=_obey, args=(app, channel, worker), name="celeriac-channel", daemon=True).start()
-    if not _wait_for_store(app, stopped):
+    if not _wait_for_store(app, stopped, beat=options.beat):
         return 0
+    if options.beat:
+        channel.send("scheduled")
     worker.run()
     worker.join()
     return 0
@@ -135,12 +137,14 @@ def _collect_less() -> None:
         gc.set_threshold(*COLLECT_AFTER, old)
 
 
-def _wait_for_store(app: Any, stopped: threading.Event) -> bool:
-    """Open the store, waiting for one that is away; say whether there is still something to do."""
+def _wait_for_store(app: Any, stopped: threading.Event, *, beat: bool) -> bool:
+    """Open the store and bring it the schedules, waiting for one that is away; say whether to go on."""
     told = False
     while not stopped.is_set():
         try:
             app.broker.open()
+            if beat:
+                app.schedules.declare()
         except BrokerUnavailable as error:
             if not app.conf.broker_connection_retry_on_startup:
                 raise

@@ -84,6 +84,12 @@ class Config:
     accept_content: Annotated[tuple[Literal["json", "application/json"], ...], "always json"]
     result_extended: Annotated[bool, "accepted; name, arguments, worker and retries are always kept"]
 
+    # --- beat ---
+    beat_schedule: Annotated[
+        dict[str, Any], "schedules by name, in Celery's form: task, schedule, args, kwargs, options"
+    ]
+    worker_beat: Annotated[bool, "whether workers send for the schedules that are due"]
+
     # --- the worker ---
     worker_concurrency: Annotated[int | None, "tasks at once in each process; None: 16"]
     worker_processes: Annotated[int | None, "processes; None: one for each core"]
@@ -214,6 +220,8 @@ DEFAULTS: Final[dict[str, Any]] = {
     "result_serializer": "json",
     "accept_content": ("json",),
     "result_extended": True,
+    "beat_schedule": {},
+    "worker_beat": True,
     "worker_concurrency": None,
     "worker_processes": None,
     "worker_threads": None,

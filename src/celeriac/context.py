@@ -151,6 +151,8 @@ class Run:
             expires=options.expires,
             deadline=self.started + hard if hard and self.started else None,
             headers=options.headers or {},
+            schedule=options.schedule,
+            due=options.due,
         )
 
     def limits(self) -> tuple[float | None, float | None]:

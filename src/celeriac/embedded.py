@@ -69,6 +69,7 @@ def options_of(app: Any, **given: Any) -> WorkerOptions:
         "grace": conf.worker_soft_shutdown_timeout,
         "max_tasks": conf.worker_max_tasks_per_child,
         "max_memory_kib": conf.worker_max_memory_per_child,
+        "beat": conf.worker_beat,
     }
     values |= {name: value for name, value in given.items() if value is not None}
     values["queues"] = tuple(dict.fromkeys(check_queue_name(queue) for queue in queues))
@@ -117,6 +118,8 @@ class Embedded:
         if self.worker is not None:
             raise CeleriacError("this embedded worker runs already")
         self._app.import_modules()
+        if self.options.beat:
+            self._app.schedules.declare()
         self.worker = build_worker(self._app, self.options)
         self._thread = threading.Thread(target=self._run, name="celeriac-worker", daemon=True)
         self._thread.start()

@@ -11,6 +11,7 @@ CeleriacError
 │   └── PayloadTooLarge         a value is larger than the configured limit
 ├── NotRegistered               no task has this name (also a KeyError)
 ├── UnknownTask                 the store has no record of this id
+├── UnknownSchedule             the store has no schedule of this name
 ├── OperationalError            the store cannot do it now
 │   ├── BrokerUnavailable       it cannot be reached, or did not answer within the deadline
 │   ├── AccessDenied            it refuses the credentials (also a ConfigurationError)
@@ -91,6 +92,10 @@ class NotRegistered(CeleriacError, KeyError):
 
 class UnknownTask(CeleriacError, LookupError):
     """The store has no record of this id: never sent, forgotten, or past ``result_expires``."""
+
+
+class UnknownSchedule(CeleriacError, LookupError):
+    """The store has no schedule of this name."""
 
 
 class OperationalError(CeleriacError):

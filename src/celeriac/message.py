@@ -80,6 +80,7 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         input: the id of the task whose result is put before the arguments; the list of results for a join.
         failure_of: the same of the task whose failure is told.
+        schedule, due: the schedule that sent it, and the moment for which it did.
     """
 
     root_id: str | None = None
@@ -94,6 +95,8 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=True):
     input: str | None = None
     failure_of: str | None = None
     group_id: str | None = None
+    schedule: str | None = None
+    due: float | None = None
 
 
 PLAIN: Final = Options()
@@ -280,6 +283,8 @@ class Request(msgspec.Struct, frozen=True):
         crashes: how often a worker died while running it.
         hostname: the worker that runs it.
         eta, expires, deadline: seconds since 1970 UTC, or None. At the deadline its hard time limit ends.
+        schedule: the name of the schedule that sent it, or None. due: the moment for which it did, in seconds
+            since 1970 UTC: not when it was sent, or began.
         is_eager: it runs inside `apply()`, without a worker.
     """
 
@@ -299,6 +304,8 @@ class Request(msgspec.Struct, frozen=True):
     expires: float | None = None
     deadline: float | None = None
     headers: dict[str, Any] = {}
+    schedule: str | None = None
+    due: float | None = None
     is_eager: bool = False
     called_directly: bool = False
 

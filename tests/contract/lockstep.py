@@ -11,7 +11,16 @@ from typing import Any, NamedTuple
 import msgspec
 from hypothesis import strategies as st
 
-from celeriac.broker import Beat, Broker, Exchanged, Report, Tended, WorkerInfo
+from celeriac.broker import (
+    Beat,
+    Broker,
+    Exchanged,
+    Report,
+    Schedule,
+    ScheduleChange,
+    Tended,
+    WorkerInfo,
+)
 from celeriac.clock import ManualClock
 from celeriac.errors import UnknownTask
 from celeriac.message import After, Delivery, Message, Record
@@ -114,6 +123,17 @@ class Resume(NamedTuple):
     queue: str
 
 
+class Change(NamedTuple):
+    """Change a schedule, and send with it; with *right* as who saw its last change, else as somebody late."""
+
+    name: str
+    right: bool
+    due: float | None
+    paused: bool
+    gone: bool
+    batch: Sequence[Sent]
+
+
 class Tend(NamedTuple):
     pass
 
@@ -124,7 +144,7 @@ class Advance(NamedTuple):
 
 Operation = (
     Send | Enlist | Trip | Heartbeat | Retire | Tell | Cancel | Forget | Purge | Reschedule | Pause | Resume
-    | Tend | Advance
+    | Change | Tend | Advance
 )  # fmt: skip
 
 
@@ -239,6 +259,17 @@ def _a_cancel(chance: random.Random) -> Cancel:
     return Cancel(_some(chance, IDS, 4), chance.random() < 0.5, _body(chance))
 
 
+def _a_change(chance: random.Random) -> Change:
+    return Change(
+        name=chance.choice(("daily", "daily ☀", "weekly")),
+        right=chance.random() < 0.8,
+        due=chance.choice((None, 100.25, 200.25, 200.25, 300.5)),
+        paused=chance.random() < 0.2,
+        gone=chance.random() < 0.2,
+        batch=_a_batch(chance) if chance.random() < 0.6 else (),
+    )
+
+
 _MAKERS: dict[Callable[[random.Random], Operation], int] = {
     lambda chance: Send(_a_batch(chance)): 5,
     _a_trip: 14,
@@ -252,6 +283,7 @@ _MAKERS: dict[Callable[[random.Random], Operation], int] = {
     lambda chance: Reschedule(_some(chance, IDS, 6), chance.choice((-1, 0, 1, 2, 5))): 2,
     lambda chance: Pause(chance.choice(QUEUES)): 1,
     lambda chance: Resume(chance.choice(QUEUES)): 2,
+    lambda chance: _a_change(chance): 3,
     lambda chance: Tend(): 2,
     lambda chance: Advance(chance.choice((1, 1, 3, 6, 30))): 3,
 }
@@ -300,6 +332,8 @@ class Lockstep:
         self.model, self.real = model, real
         self.clock = ManualClock()
         self.numbers = dict.fromkeys(WORKERS, 0)
+        self.tokens: dict[str, str] = {}  # of the schedules that there are
+        self.changes = 0
         self.last: dict[str, tuple[list[Settlement], int]] = {}
         self.claims: list[tuple[str, Delivery]] = []  # all that were ever made
         self.held: list[tuple[str, Delivery]] = []  # those that their worker has not settled
@@ -312,6 +346,8 @@ class Lockstep:
         verb(operation)
         self._both(lambda broker: broker.get(IDS))
         self._both(lambda broker: broker.queues())
+        self._both(lambda broker: broker.schedules())
+        self._both(lambda broker: broker.next_schedules(2))
         self._both(lambda broker: broker.workers(self.clock.now()))
 
     def _both(self, ask: Callable[[Broker], Any]) -> Any:
@@ -322,12 +358,15 @@ class Lockstep:
     def _in(self, seconds: float | None) -> float | None:
         return None if seconds is None else self.clock.now() + seconds
 
-    def _send(self, operation: Send) -> None:
-        now = self.clock.now()
-        batch = [
-            Message(**{**sent._asdict(), "eta": self._in(sent.eta), "expires": self._in(sent.expires)})
-            for sent in operation.batch
+    def _messages(self, batch: Sequence[Sent]) -> list[Message]:
+        times = ("eta", "expires")
+        return [
+            Message(**{**sent._asdict(), **{name: self._in(getattr(sent, name)) for name in times}})
+            for sent in batch
         ]
+
+    def _send(self, operation: Send) -> None:
+        batch, now = self._messages(operation.batch), self.clock.now()
 
         def send(broker: Broker) -> int:
             try:
@@ -423,6 +462,24 @@ class Lockstep:
 
     def _resume(self, operation: Resume) -> None:
         self._both(lambda broker: broker.resume(operation.queue, self.clock.now()))
+
+    def _change(self, operation: Change) -> None:
+        name, now = operation.name, self.clock.now()
+        self.changes += 1
+        token = self.tokens.get(name, "") if operation.right else "another"
+        new = Schedule(name, b"entry", operation.due, b"memory", operation.paused, f"token {self.changes}")
+        batch = [] if operation.gone else self._messages(operation.batch)
+        change = ScheduleChange(name, token, None if operation.gone else new, tuple(batch))
+
+        def advance(broker: Broker) -> list[bool]:
+            try:
+                return broker.advance([change], now)
+            except UnknownTask:
+                return [False]
+
+        [done] = self._both(advance)
+        if done:
+            self.tokens[name] = "" if operation.gone else new.token
 
     def _tend(self, operation: Tend) -> None:
         self._both(lambda broker: broker.tend(self.clock.now()))

@@ -11,6 +11,8 @@ from tools.programs import ROOT
 PAGE = (ROOT / "docs" / "reference" / "broker.md").read_text()
 VERBS = sorted(Broker.__abstractmethods__)
 TESTED_WITH = {
+    "advance": "schedules",
+    "next_schedules": "schedules",
     "close": "open",
     "resume": "pause",
     "ping": "open",

@@ -31,6 +31,11 @@ def shop(store_url: str, tmp_path: Path) -> Iterator[Celeriac]:
 
 
 @pytest.fixture
+def start_beat(start_worker: Callable[..., WorkerCommand]) -> Callable[..., WorkerCommand]:
+    return lambda: start_worker(command="beat")
+
+
+@pytest.fixture
 def start_worker(store_url: str, tmp_path: Path) -> Iterator[Callable[..., WorkerCommand]]:
     started: list[WorkerCommand] = []
 

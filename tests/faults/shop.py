@@ -48,6 +48,12 @@ def pid() -> int:
 
 
 @app.task(bind=True)
+def tick(self) -> None:
+    """Mark for which moment of which schedule it runs."""
+    mark(f"tick {self.request.schedule} {self.request.due!r} {self.request.id}")
+
+
+@app.task(bind=True)
 def wait_for(self, name: str) -> str:
     """Run until the test makes the file *name*; each run leaves a mark."""
     mark(f"start {self.request.id} crashes={self.request.crashes} retries={self.request.retries}")

@@ -32,14 +32,16 @@ class WorkerCommand:
         *args: str,
         app: str = "tests.faults.shop:app",
         cwd: str | None = None,
+        command: str = "worker",
         **env: str,
     ) -> None:
+        self.is_beat = command == "beat"
         self.folder = folder
         self._log = folder / f"worker-{time.monotonic_ns()}.log"
         environment = {**os.environ, "CELERIAC_BROKER_URL": url, "SHOP_MARKS": str(folder), **env}
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "celeriac", "-A", app, "worker", "-l", "INFO", *args],
+                [sys.executable, "-m", "celeriac", "-A", app, command, "-l", "INFO", *args],
                 env=environment,
                 cwd=cwd,
                 stdout=log,

@@ -245,6 +245,8 @@ COMMANDS = (
     ("reschedule", "some-id", "--now"),
     ("pause", "mail"),
     ("resume", "mail"),
+    ("schedules",),
+    ("schedules", "pause", "nightly"),
 )
 
 

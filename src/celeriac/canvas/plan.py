@@ -214,6 +214,10 @@ class Plan:
             )
         return join
 
+    def as_one(self) -> str:
+        """Return the id of the one task with whose end all has ended."""
+        return self._as_one(self.laid)
+
     def _call_back(
         self,
         laid: Laid,
@@ -402,6 +406,14 @@ def in_place(app: Any, sig: Signature) -> Replaced:
     check_circles(plan.messages)
     end = plan.laid.ends[0]
     return Replaced(f"replaced by {end}", app.prepared(plan.messages), end)
+
+
+def as_one(app: Any, sig: Signature) -> tuple[list[Message], str]:
+    """Return the messages of *sig*, and the id of the one with whose end all of it has ended."""
+    plan = Plan(app, sig)
+    end = plan.as_one()
+    check_circles(plan.messages)
+    return plan.messages, end
 
 
 def add_to_chord(app: Any, task_id: str, sig: Signature) -> Any:

@@ -34,6 +34,8 @@ COMMANDS: Final = {
     "purge": "purge",
     "pause": "pause",
     "resume": "resume",
+    "beat": "beat",
+    "schedules": "schedules",
     "config": "config",
     "completion": "completion",
 }
@@ -48,7 +50,6 @@ ELSEWHERE: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "control": ("tasks are stopped by their id, workers by a signal", ("revoke", "--help")),
     "multi": ("one worker runs many processes", ("worker", "--help")),
     "amqp": ("there is no such store", ("status",)),
-    "beat": ("schedules come with a release of their own", ("worker", "--help")),
     "send": ("it is called", ("call", "--help")),
     "workers": ("queues and workers are shown together", ("status",)),
     "queues": ("queues and workers are shown together", ("status",)),

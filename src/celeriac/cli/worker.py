@@ -39,7 +39,7 @@ _IDLE: Final = {
     "without_mingle": (None, "--without-mingle", "workers do not talk to each other"),
     "without_heartbeat": (None, "--without-heartbeat", "leases are always renewed"),
     "prefetch_multiplier": (None, "--prefetch-multiplier", "a worker never holds what it cannot start"),
-    "beat": ("-B", "--beat", "schedules come with a release of their own"),
+    "beat": ("-B", "--beat", "workers send for schedules in any case; --no-beat leaves that to others"),
 }
 _FLAGS: Final = frozenset({"task_events", "without_gossip", "without_mingle", "without_heartbeat", "beat"})
 
@@ -77,6 +77,7 @@ _POSITIVE: Final = click.IntRange(min=1)
 @click.option(
     "--max-memory-per-child", type=_POSITIVE, metavar="KIB", help="Replace a process above so much memory."
 )
+@click.option("--no-beat", is_flag=True, help="Leave the schedules to other workers, or to `celeriac beat`.")
 @click.option("--reload", is_flag=True, help="Start anew when a Python file here changes (extra `reload`).")
 @click.pass_context
 def command(
@@ -88,19 +89,22 @@ def command(
     hostname: str | None,
     loglevel: str,
     reload: bool,
+    no_beat: bool,
     **options: Any,
 ) -> int:
     """Run a worker until SIGTERM or Ctrl-C; it then finishes what runs. A second signal gives that back too.
 
     SIGTERM once: no new tasks, running ones get the grace period (`worker_soft_shutdown_timeout`, 8 s).
     """
-    reference = _reference(session)
+    reference = reference_of(session, "worker")
     for name in _IDLE:
         if options.pop(name, None):
             session.note(f"{_shown(name)} has no effect: {_IDLE[name][2]}")
     given = _given(context, options)
     if queues:
         given["queues"] = flattened(queues)
+    if no_beat:
+        given["beat"] = False
     if hostname:
         given["name"] = _name(hostname)
     return run(session, reference, given, loglevel=loglevel.upper(), reload=reload)
@@ -123,16 +127,17 @@ def run(session: Session, reference: str, given: Mapping[str, Any], *, loglevel:
     return supervisor.run()
 
 
-def _reference(session: Session) -> str:
+def reference_of(session: Session, command: str) -> str:
     """Return what `-A` says; without it, say which module may be meant."""
     if session.reference is not None:
         return session.reference
     from celeriac.loading import guess
 
+    found = guess() or "tasks"
     raise Problem(
-        "a worker needs an application: name its module with -A, or in CELERIAC_APP",
+        f"a {command} needs an application: name its module with -A, or in CELERIAC_APP",
         code=Exit.USAGE,
-        attempt=("-A", guess() or "tasks", "worker"),
+        attempt=("-A", found, "beat") if command == "beat" else ("-A", found, "worker"),
     )
 
 

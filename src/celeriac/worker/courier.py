@@ -34,6 +34,7 @@ AHEAD: Final = 0.010  # seconds of work that may be claimed before there is room
 STALE: Final = 0.050  # seconds after which a claim that could not start goes back
 SHORT_RATE: Final = 5_000.0  # tasks per second, of one thread, above which they count as short
 AFTER_FAILURE: Final = 1.0  # seconds of rest after a failure that nobody foresaw
+DUTY_FAILED: Final = 0.5  # seconds after which a duty that failed is tried again
 NEVER: Final = 1 << 62  # tasks
 PACE: Final = 0.001  # seconds between trips while claimed work is still waiting for room
 LONG_PACE: Final = AHEAD / 4  # the same where tasks end by the thousand
@@ -72,7 +73,8 @@ class Courier(threading.Thread):
 
     Args:
         worker: the id under which it is enlisted.
-        duty: called about every *duty_period* seconds between trips: renewing leases where nobody else does.
+        duty: called between trips, and again after as many seconds as it returns: renewing leases where
+            nobody else does.
     """
 
     def __init__(
@@ -82,8 +84,7 @@ class Courier(threading.Thread):
         clock: Clock,
         *,
         worker: str,
-        duty: Callable[[], None] | None = None,
-        duty_period: float = 1.0,
+        duty: Callable[[], float] | None = None,
     ) -> None:
         super().__init__(name="celeriac-courier", daemon=True)
         self._broker = broker
@@ -91,7 +92,6 @@ class Courier(threading.Thread):
         self._clock = clock
         self._worker = worker
         self._duty = duty
-        self._duty_period = duty_period
         self._finished: deque[Settlement] = deque()
         self._replaced: deque[Settlement] = deque()  # those whose place others take: not by a trip
         self._carried: list[Settlement] = []
@@ -206,8 +206,8 @@ class Courier(threading.Thread):
     def _do_duty(self) -> None:
         now = self._clock.monotonic()
         if self._duty is not None and now >= self._next_duty:
-            self._next_duty = now + self._duty_period
-            self._duty()
+            self._next_duty = now + DUTY_FAILED
+            self._next_duty = now + self._duty()
 
     def _send_reports(self) -> None:
         if not self._reports:

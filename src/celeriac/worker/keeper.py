@@ -1,4 +1,4 @@
-"""Keeps a store in order and workers known: leases, deaths, due tasks, old records.
+"""Keeps a store in order and workers known: leases, deaths, due tasks, schedules, old records.
 
 Its `keep` is called about twice a second by the supervisor, and by an embedded worker's courier. Any
 number of keepers may work on one store.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from celeriac.beat.ticker import Ticker
 from celeriac.broker import Beat, Broker
 from celeriac.clock import Clock
 from celeriac.errors import OperationalError, WorkerLostError
@@ -28,14 +29,22 @@ class Keeper:
     Args:
         workers: returns the ids whose leases are to be renewed.
         lease: seconds; renewed five times in that.
+        ticker: sends for the schedules that are due; None leaves that to others.
     """
 
     def __init__(
-        self, broker: Broker, clock: Clock, *, workers: Callable[[], Sequence[str]], lease: float
+        self,
+        broker: Broker,
+        clock: Clock,
+        *,
+        workers: Callable[[], Sequence[str]],
+        lease: float,
+        ticker: Ticker | None = None,
     ) -> None:
         self._broker = broker
         self._clock = clock
         self._workers = workers
+        self._ticker = ticker
         self._beat_period = min(TEND_PERIOD, lease / 5)
         self._next_beat = 0.0
         self._patience = max(TEND_PERIOD, 2 * self._beat_period)
@@ -54,12 +63,24 @@ class Keeper:
             self._next_tend = self._clock.monotonic() + self._patience
             raise
 
+    def pause(self) -> float:
+        """Return after how many seconds, at most half of one, `keep` should be called again."""
+        next_tick = None if self._ticker is None else self._ticker.pause()
+        return PERIOD if next_tick is None else min(PERIOD, next_tick)
+
+    def look(self) -> None:
+        """Look at the schedules at the next call of `keep`: some are new."""
+        if self._ticker is not None:
+            self._ticker.look()
+
     def _keep(self, moment: float) -> Beat:
         beat = Beat()
         if moment >= self._next_beat:
             self._next_beat = moment + self._beat_period
             ids = list(self._workers())
             beat = self._broker.heartbeat(ids, self._clock.now()) if ids else beat
+        if self._ticker is not None:
+            self._ticker.tick()
         self._bury_local_dead()
         if moment >= self._next_tend:
             self._next_tend = moment + TEND_PERIOD
@@ -78,6 +99,8 @@ class Keeper:
         more = True
         while more:
             done = self._broker.tend(self._clock.now())
+            if self._ticker is not None:
+                self._ticker.learn(done.next_schedule)
             more = done.more and self._clock.monotonic() < self._next_beat
             if done.buried:
                 log.warning("leases ran out", extra={"workers": len(done.buried), "tasks": done.recovered})

@@ -27,6 +27,7 @@ class WorkerOptions(msgspec.Struct, frozen=True):
         grace: seconds that running tasks get to finish at shutdown.
         max_tasks, max_memory_kib: a process is replaced past these; None for never.
         name: what people call it.
+        beat: whether it sends for the schedules that are due.
     """
 
     queues: tuple[str, ...] = ("default",)
@@ -38,6 +39,7 @@ class WorkerOptions(msgspec.Struct, frozen=True):
     max_tasks: int | None = None
     max_memory_kib: int | None = None
     name: str = ""
+    beat: bool = True
 
     @property
     def hostname(self) -> str:

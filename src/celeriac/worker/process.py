@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
+from celeriac.beat.ticker import Ticker
 from celeriac.broker import Broker, Report, WorkerInfo
 from celeriac.clock import Clock
 from celeriac.context import Job, Run
@@ -26,7 +27,7 @@ from celeriac.states import Verdict
 from celeriac.version import __version__
 from celeriac.worker.courier import Courier
 from celeriac.worker.isolated import IsolatedPool, Loader
-from celeriac.worker.keeper import PERIOD, Keeper
+from celeriac.worker.keeper import Keeper
 from celeriac.worker.limits import LAST_CHANCE, Limits
 from celeriac.worker.log import log
 from celeriac.worker.options import WorkerOptions, new_worker_id, resident_kib
@@ -100,7 +101,13 @@ class Worker:
         self._overseer = overseer or _Nobody()
         self._first = first
         self._keeper = (
-            Keeper(broker, clock, workers=lambda: [self.id], lease=options.lease)
+            Keeper(
+                broker,
+                clock,
+                workers=lambda: [self.id],
+                lease=options.lease,
+                ticker=Ticker(broker, clock) if options.beat else None,
+            )
             if overseer is None
             else None
         )
@@ -132,7 +139,6 @@ class Worker:
             clock,
             worker=self.id,
             duty=self._duty,
-            duty_period=PERIOD if self._keeper else MEMORY_CHECK,
         )
         self.started = threading.Event()
         self.failure: BaseException | None = None
@@ -466,8 +472,12 @@ class Worker:
         report = Report(run.delivery.id, run.delivery.fence, state, meta, checkpoint, children)
         return self._courier.report(run, report)
 
-    def _duty(self) -> None:
-        """What the courier does between trips: leases where nobody else renews them, lost runs, memory."""
+    def _duty(self) -> float:
+        """What the courier does between trips: leases where nobody else renews them, lost runs, memory.
+
+        Returns:
+            After how many seconds to do it again.
+        """
         self._async.sweep()
         self._tells_successes = log.isEnabledFor(logging.INFO)
         if self._keeper is not None:
@@ -475,6 +485,7 @@ class Worker:
         limit = self.options.max_memory_kib
         if limit is not None and (used := resident_kib()) > limit:
             self.retire(f"it uses {used} KiB of memory, the limit is {limit}")
+        return MEMORY_CHECK if self._keeper is None else self._keeper.pause()
 
     def wait_ready(self, timeout: float = START_TIMEOUT) -> None:
         """Wait until the first trip was made.

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from celeriac.beat.ticker import Ticker
 from celeriac.broker import Beat, Broker
 from celeriac.clock import SystemClock
 from celeriac.errors import OperationalError, TimeLimitExceeded, WorkerLostError
@@ -228,7 +229,10 @@ class Supervisor:
 
     def _open_store(self, hello: Mapping[str, Any]) -> None:
         self._broker = self._connect(hello["url"], **hello["store"])
-        self._keeper = Keeper(self._broker, self._clock, workers=self._living, lease=hello["lease"])
+        ticker = Ticker(self._broker, self._clock) if hello["beat"] else None
+        self._keeper = Keeper(
+            self._broker, self._clock, workers=self._living, lease=hello["lease"], ticker=ticker
+        )
 
     def _living(self) -> list[str]:
         return [child.worker for child in self._children if child.worker is not None]
@@ -237,6 +241,12 @@ class Supervisor:
         self._worked = True
         child.ids.append(worker)
         del child.ids[:-8]
+
+    def _on_scheduled(self, _: _Child) -> None:
+        """It has brought the schedules that stand in its code to the store."""
+        if self._keeper is not None:
+            self._keeper.look()
+            self._next_keep = 0.0
 
     def _on_limited(self, child: _Child, id: str, fence: int, deadline: float) -> None:
         child.limits[id] = (fence, deadline)
@@ -351,6 +361,7 @@ class Supervisor:
         except OperationalError as error:
             self._store_is_away(error)
         else:
+            self._next_keep = time.monotonic() + self._keeper.pause()
             self._away = self._away and not self._living()  # with nobody's lease to renew nothing was asked
 
     def _store_is_away(self, error: OperationalError) -> None:

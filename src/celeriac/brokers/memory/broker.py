@@ -26,8 +26,11 @@ from celeriac.broker import (
     Listener,
     QueueInfo,
     Report,
+    Schedule,
+    ScheduleChange,
     Tended,
     WorkerInfo,
+    check_changes,
 )
 from celeriac.brokers.memory.ears import MemoryBell, MemoryListener
 from celeriac.brokers.memory.records import Holder, Task
@@ -74,6 +77,7 @@ class MemoryBroker(Broker):
         self._ready: defaultdict[tuple[str, int], deque[str]] = defaultdict(deque)
         self._parked: defaultdict[tuple[str, str], deque[str]] = defaultdict(deque)  # by queue and name
         self._paused: set[str] = set()
+        self._schedules: dict[str, Schedule] = {}
         self._ended: deque[str] = deque()  # tasks whose dependants do not all know it yet
         self._workers: dict[str, Holder] = {}
         self._watched: defaultdict[str, set[MemoryListener]] = defaultdict(set)
@@ -573,6 +577,25 @@ class MemoryBroker(Broker):
                     self._ring(queue, name=task.message.name if task.parked else None)
             return True
 
+    def advance(self, changes: Sequence[ScheduleChange], now: float) -> list[bool]:
+        """Change schedules; see `Broker.advance`."""
+        check_changes(changes)
+        with self._lock:
+            return [self._advance(change, now) for change in changes]
+
+    def _advance(self, change: ScheduleChange, now: float) -> bool:
+        kept = self._schedules.get(change.name)
+        if kept == change.schedule:
+            return True
+        if (kept.token if kept is not None else "") != change.token:
+            return False
+        if change.schedule is None:
+            del self._schedules[change.name]
+        else:
+            self._schedules[change.name] = change.schedule
+        self._send(change.messages, now)
+        return True
+
     def tend(self, now: float, limit: int = TEND_LIMIT) -> Tended:
         """Do what time asks for; see `Broker.tend`."""
         with self._lock:
@@ -585,7 +608,8 @@ class MemoryBroker(Broker):
             followed = self._follow(now, limit)
             dropped = self._drop(now, limit)
             more = limit in (len(dead), expired, promoted, followed, dropped)
-            return Tended(promoted, recovered, expired, dropped, dead, more)
+            coming = next((each.due for each in self.next_schedules(1)), None)
+            return Tended(promoted, recovered, expired, dropped, dead, more, coming)
 
     def _expire(self, now: float, limit: int) -> int:
         def over(task: Task) -> bool:
@@ -649,6 +673,17 @@ class MemoryBroker(Broker):
         with self._lock:
             alive = [worker for _, worker in sorted(self._workers.items()) if worker.lease_ends > now]
             return [msgspec.structs.replace(worker.info, running=len(worker.running)) for worker in alive]
+
+    def schedules(self) -> list[Schedule]:
+        """Return all schedules; see `Backend.schedules`."""
+        with self._lock:
+            return [self._schedules[name] for name in sorted(self._schedules)]
+
+    def next_schedules(self, count: int) -> list[Schedule]:
+        """Return the first schedules that are due; see `Backend.next_schedules`."""
+        with self._lock:
+            known = [each for each in self._schedules.values() if each.due is not None and not each.paused]
+        return sorted(known, key=lambda each: (each.due, each.name))[:count]
 
     def listener(self) -> Listener:
         """Return a new ear; see `Backend.listener`."""

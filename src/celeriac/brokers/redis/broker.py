@@ -27,8 +27,11 @@ from celeriac.broker import (
     Listener,
     QueueInfo,
     Report,
+    Schedule,
+    ScheduleChange,
     Tended,
     WorkerInfo,
+    check_changes,
 )
 from celeriac.brokers.alive import Directory, Proofs, boot_id, temporary
 from celeriac.brokers.redis import wire
@@ -321,17 +324,34 @@ class RedisBroker(Broker):
         """Let a queue be claimed from again; see `Broker.resume`."""
         return bool(self._call("resume", now, queue))
 
+    def advance(self, changes: Sequence[ScheduleChange], now: float) -> list[bool]:
+        """Change schedules; see `Broker.advance`."""
+        check_changes(changes)
+        if not changes:
+            return []
+        moved = [
+            msgspec.structs.replace(each, messages=tuple(self._skew.messages(each.messages)))
+            for each in changes
+        ]
+        answers = self._call("advance", now, *wire.changes(moved), patience=len(changes) * EACH)
+        return [answer == 1 for answer in answers]
+
+    @property
+    def ahead(self) -> float:
+        """How many seconds the server's clock is ahead; see `Broker.ahead`."""
+        return self._skew.seconds
+
     def tend(self, now: float, limit: int = TEND_LIMIT) -> Tended:
         """Do what time asks for; see `Broker.tend`.
 
         `dropped` is always 0: the server itself drops the records whose retention is over.
         """
-        promoted, recovered, expired, more, *buried = self._call(
+        promoted, recovered, expired, more, coming, *buried = self._call(
             "tend", now, limit, LEASE_LOST, EXPIRED, REVOKED
         )
         dead = [worker.decode() for worker in buried]
         self._proofs.drop(dead)
-        return Tended(promoted, recovered, expired, 0, dead, bool(more))
+        return Tended(promoted, recovered, expired, 0, dead, bool(more), float(coming) if coming else None)
 
     # --- questions --------------------------------------------------------------------------------------
 
@@ -395,6 +415,14 @@ class RedisBroker(Broker):
         info = msgspec.json.decode(described, type=WorkerInfo)
         times = {"started": float(started), "seen": float(seen)}
         return self._skew.worker(msgspec.structs.replace(info, running=running, **times))
+
+    def schedules(self) -> list[Schedule]:
+        """Return all schedules; see `Backend.schedules`."""
+        return sorted(map(wire.schedule, self._call("schedules", 0.0, "")), key=lambda one: one.name)
+
+    def next_schedules(self, count: int) -> list[Schedule]:
+        """Return the first schedules that are due; see `Backend.next_schedules`."""
+        return [wire.schedule(fields) for fields in self._call("schedules", 0.0, count)]
 
     def listener(self) -> Listener:
         """Return a new ear; see `Backend.listener`."""

@@ -15,6 +15,9 @@ Every key has an owner and an end:
 | `{ns}:a:<id>` | list | ids of the tasks for which one waits | with its record |
 | `{ns}:ended` | list | tasks that ended, and how many of those that wait for them know it | when all do |
 | `{ns}:freed` | list | who has ended, and how many of those it waited for are let go | when all are |
+| `{ns}:paused` | set | queues from which nothing is claimed | when empty |
+| `{ns}:schedules` | sorted set | names of schedules, by due time; paused ones last | when empty |
+| `{ns}:c:<name>` | hash | a schedule | when it is removed |
 | `{ns}:due` | sorted set | ids of scheduled tasks, by due time | when empty |
 | `{ns}:expiry` | sorted set | ids of waiting tasks that expire | when empty |
 | `{ns}:counts` | hash | how many tasks per queue and state | when all are 0 |
@@ -71,6 +74,7 @@ class Keys:
         self.freed: Final = self.root + "freed"
         self.parking: Final = self.root + "parked"
         self.paused: Final = self.root + "paused"
+        self.schedules: Final = self.root + "schedules"
         self.shared: Final = (self.counts, self.due, self.expiry, self.workers, self.parking)
 
     def record(self, task_id: str) -> str:
@@ -121,6 +125,10 @@ class Keys:
         """The workers that wait for work in *queue*."""
         return f"{self.root}h:{queue}"
 
+    def schedule(self, name: str) -> str:
+        """A schedule."""
+        return f"{self.root}c:{name}"
+
     def channel(self, listener: str) -> str:
         """Where a listener hears news."""
         return f"{self.root}news:{listener}"
@@ -141,6 +149,8 @@ _KINDS: Final = {
     "workers": "zset",
     "parked": "set",
     "paused": "set",
+    "schedules": "zset",
+    "c:": "hash",
     "ended": "list",
     "freed": "list",
     "f:": "list",

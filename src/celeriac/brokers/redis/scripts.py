@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 NAMES: Final = (
+    "advance",
     "bell",
     "cancel",
     "enlist",
@@ -27,6 +28,7 @@ NAMES: Final = (
     "resume",
     "retire",
     "ring",
+    "schedules",
     "send",
     "send_graph",
     "tend",

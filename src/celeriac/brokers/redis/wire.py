@@ -25,7 +25,7 @@ from itertools import chain, groupby, repeat
 from operator import attrgetter
 from typing import Any, Final, TypeVar
 
-from celeriac.broker import Exchanged, Report
+from celeriac.broker import Exchanged, Report, Schedule, ScheduleChange
 from celeriac.errors import StoreCorrupt
 from celeriac.message import DEFAULT_CRASH_LIMIT, After, Delivery, Message, Record
 from celeriac.outcome import Settlement, stored
@@ -121,6 +121,28 @@ def graph(messages: Sequence[Message], begin: int = 5) -> list[Argument]:
             older.update(dict.fromkeys(parent for parent in parents if parent not in ids))
             links += (message.id, len(parents), *parents)
     return [len(older), begin + 2 + len(older) + len(links), *older, *links, *grouped(messages)]
+
+
+def changes(given: Iterable[ScheduleChange]) -> list[Argument]:
+    """Write changes of schedules for `advance.lua`."""
+    written: list[Argument] = []
+    for change in given:
+        new = change.schedule or Schedule(change.name, b"")
+        waits = any(message.after is not None for message in change.messages)
+        begin = 5 + len(written) + 10
+        sent = graph(change.messages, begin) if waits else grouped(change.messages)
+        written += (change.name, change.token, int(change.schedule is not None), new.entry)
+        written += ("" if new.due is None else new.due, new.memory, int(new.paused), new.token)
+        written += (len(sent), int(waits), *sent)
+    return written
+
+
+def schedule(fields: Sequence[Any]) -> Schedule:
+    """Read one schedule of the reply of `schedules.lua`."""
+    name, entry, due, memory, paused, token = fields
+    return Schedule(
+        name.decode(), entry, _time(due or None), memory, paused=paused == b"1", token=token.decode()
+    )
 
 
 def settlements(finished: Iterable[Settlement]) -> list[Argument]:

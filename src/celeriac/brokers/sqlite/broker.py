@@ -20,11 +20,14 @@ from celeriac.broker import (
     Listener,
     QueueInfo,
     Report,
+    Schedule,
+    ScheduleChange,
     Tended,
     WorkerInfo,
+    check_changes,
 )
 from celeriac.brokers.sqlite import exchange as trips
-from celeriac.brokers.sqlite import moves, replacing, sending, tending, workers
+from celeriac.brokers.sqlite import moves, replacing, schedules, sending, tending, workers
 from celeriac.brokers.sqlite.address import parse
 from celeriac.brokers.sqlite.alive import Proofs, boot_id
 from celeriac.brokers.sqlite.bell import SqliteBell
@@ -226,6 +229,11 @@ class SqliteBroker(Broker):
         """Let a queue be claimed from again; see `Broker.resume`."""
         return self._store.write(tending.resume, queue)
 
+    def advance(self, changes: Sequence[ScheduleChange], now: float) -> list[bool]:
+        """Change schedules; see `Broker.advance`."""
+        check_changes(changes)
+        return self._store.write(schedules.advance, changes, now) if changes else []
+
     def tend(self, now: float, limit: int = TEND_LIMIT) -> Tended:
         """Do what time asks for; see `Broker.tend`."""
         needed = self._store.read(tending.look, now, self._retention)
@@ -244,7 +252,8 @@ class SqliteBroker(Broker):
         if needed.drop_news:
             more = write(tending.drop_news, now, limit) or more
         self._store.tidy(listened=needed.hear)
-        return Tended(promoted, recovered, expired, dropped, dead, more)
+        coming = next((each.due for each in self.next_schedules(1)), None)
+        return Tended(promoted, recovered, expired, dropped, dead, more, coming)
 
     # --- questions --------------------------------------------------------------------------------
 
@@ -283,6 +292,14 @@ class SqliteBroker(Broker):
     def workers(self, now: float) -> list[WorkerInfo]:
         """Return the workers; see `Backend.workers`."""
         return [_worker(row) for row in self._store.read(Transaction.all, "workers", now)]
+
+    def schedules(self) -> list[Schedule]:
+        """Return all schedules; see `Backend.schedules`."""
+        return self._store.read(schedules.schedules)
+
+    def next_schedules(self, count: int) -> list[Schedule]:
+        """Return the first schedules that are due; see `Backend.next_schedules`."""
+        return self._store.read(schedules.next_schedules, count)
 
     def listener(self) -> Listener:
         """Return a new ear; see `Backend.listener`."""

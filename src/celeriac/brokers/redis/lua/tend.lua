@@ -2,7 +2,8 @@
 -- KEYS, ARGV 1 to 4: include/keys.lua
 -- ARGV: 5 how many of each at most, 6 the error of tasks that crashed too often, 7 of expired ones,
 --   8 of revoked ones
--- Reply: promoted, recovered, expired, '1' when there is more to do, and the dead workers
+-- Reply: promoted, recovered, expired, '1' when there is more to do, when the next schedule is due or '', and the
+--   dead workers
 -- Atomic: all of it; any number may tend at once
 -- include: keys
 -- include: counts
@@ -57,4 +58,5 @@ local told = follow(limit)
 write_all()
 correct_counts()
 more = more or expired == limit or promoted == limit or told == limit or call('EXISTS', ENDED, FREED) > 0
-return { promoted, recovered, expired, more and '1' or '', unpack(buried) }
+local coming = call('ZRANGEBYSCORE', SCHEDULES, '-inf', '(+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+return { promoted, recovered, expired, more and '1' or '', coming[2] or '', unpack(buried) }

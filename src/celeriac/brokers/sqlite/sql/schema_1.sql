@@ -127,6 +127,17 @@ create table paused (
     queue text not null primary key
 ) strict, without rowid;
 
+-- What shall run on time. `entry` and `memory` are opaque; `token` is another one after each change.
+create table schedules (
+    name text not null primary key,
+    entry blob not null,
+    due real,
+    memory blob not null,
+    paused integer not null,
+    token text not null
+) strict, without rowid;
+create index schedules_due on schedules (due, name) where paused = 0 and due is not null;
+
 -- Running tasks that somebody wants terminated, and since when.
 create table stops (
     seq integer primary key,

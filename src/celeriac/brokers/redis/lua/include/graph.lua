@@ -61,8 +61,8 @@ local function hear_of_parents(id, from, to)
   end
 end
 
--- Accept what is described from *at* on; return how many were new, or the first id that nobody knows.
-local function send_graph(at)
+-- Accept what is described from *at* on, to *last* or to the end; return how many were new, or the first id that nobody knows.
+local function send_graph(at, last)
   older_from, runs = at + 2, tonumber(ARGV[at + 1])
   first = older_from + tonumber(ARGV[at])
   for older = older_from, first - 1 do
@@ -74,7 +74,7 @@ local function send_graph(at)
   if is_unknown then each_that_waits(check) end
   if missing then return missing end
   fresh = {}
-  local sent = send_runs(runs)
+  local sent = send_runs(runs, last)
   for _, entry in ipairs(call('LRANGE', ENDED, 0, -1)) do left[string.match(entry, '^%S+')] = true end
   each_that_waits(link)
   each_that_waits(hear_of_parents)

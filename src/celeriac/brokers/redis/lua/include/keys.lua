@@ -7,6 +7,7 @@ local COUNTS, DUE, EXPIRY, WORKERS, PARKED = KEYS[1], KEYS[2], KEYS[3], KEYS[4],
 local ROOT, NOW, RETENTION = ARGV[1], ARGV[2], ARGV[3]
 local AGAIN = ARGV[4] ~= '0'
 local RECORD, ENDED, FREED, PAUSED = ROOT .. 't:', ROOT .. 'ended', ROOT .. 'freed', ROOT .. 'paused'
+local SCHEDULES = ROOT .. 'schedules'
 local now = tonumber(NOW) -- to compare with; what is stored is NOW, since Lua would round it
 local call, try = redis.call, redis.pcall
 
@@ -21,6 +22,7 @@ local function names_key(worker) return ROOT .. 'n:' .. worker end
 local function bell_key(worker) return ROOT .. 'b:' .. worker end
 local function children_key(id) return ROOT .. 'f:' .. id end
 local function parents_key(id) return ROOT .. 'a:' .. id end
+local function schedule_key(name) return ROOT .. 'c:' .. name end
 local function news_channel(listener) return ROOT .. 'news:' .. listener end
 
 -- What a worker runs is a hash of ids; this first field makes it a real table at once: a small hash is a list to

@@ -80,13 +80,15 @@ local function send_run(at, messages)
   return from + messages * step
 end
 
--- Accept the runs from *at* on; return how many messages were new.
-local function send_runs(at)
+-- Accept the runs from *at* on, to *last* or to the end; return how many messages were new.
+local function send_runs(at, last)
   call('HLEN', COUNTS)
-  while at < #ARGV do
+  last = last or #ARGV
+  while at < last do
     queue, priority = ARGV[at], ARGV[at + 1]
     at = send_run(at + 3, tonumber(ARGV[at + 2]))
   end
   for line, ids in pairs(ready) do in_chunks('RPUSH', line, ids) end
+  ready = {}
   return new
 end

@@ -1,0 +1,100 @@
+"""What becomes of a schedule that is due. Pure: the store, the clock and chance are somebody else's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from msgspec.structs import replace
+
+from celeriac.beat.entry import Entry, Memory
+from celeriac.beat.rules import passed
+
+MOST_MISSED: Final = 100
+LOOK_AGAIN: Final = 0.5  # seconds after which a due time that waits for the run before is tried again
+
+
+class Step(NamedTuple):
+    """What is to be done.
+
+    Attributes:
+        runs: the due times to send for, earliest first.
+        memory: what is remembered then; of the last run only what the sender knows is missing.
+        due: when to look at the schedule again; None for never.
+    """
+
+    runs: list[float]
+    memory: Memory
+    due: float | None
+
+
+def step(entry: Entry, memory: Memory, now: float, is_busy: Callable[[], bool]) -> Step:
+    """Say what becomes of a schedule at *now*.
+
+    A due time that is late by no more than the grace is not missed, and each of them is run. Where one is
+    later, nobody was there: then `missed` says what becomes of all that have passed. "once": the newest is
+    run. "skip": the newest if it is not late by more than the grace. "all": each of them, the newest 100.
+
+    Args:
+        is_busy: whether the run before is not over; asked only when that matters.
+    """
+    due: list[float] = []
+    following = memory.next
+    if memory.next is not None and memory.next <= now:
+        due = passed(entry.rule, memory.next, now, MOST_MISSED)
+        following = entry.rule.after(now, memory.next)
+    wanted = _wanted(entry, due, now)
+    missed = len(due) - len(wanted)
+    runs, held = _without_overlap(entry, memory, wanted, is_busy)
+    dropped = len(wanted) + (memory.held is not None) - len(runs) - (held is not None)
+    memory = replace(
+        memory,
+        next=following,
+        held=held,
+        runs=memory.runs + len(runs),
+        missed=memory.missed + missed,
+        overlapped=memory.overlapped + dropped,
+    )
+    looks = [
+        moment for moment in (following, None if held is None else now + LOOK_AGAIN) if moment is not None
+    ]
+    return Step(runs, memory, min(looks, default=None))
+
+
+def _wanted(entry: Entry, due: list[float], now: float) -> list[float]:
+    if not due or now - due[0] <= entry.grace:
+        return due
+    if entry.missed == "all":
+        return due[-MOST_MISSED:]
+    newest = due[-1:]
+    return newest if entry.missed == "once" or now - newest[0] <= entry.grace else []
+
+
+def _without_overlap(
+    entry: Entry, memory: Memory, wanted: list[float], is_busy: Callable[[], bool]
+) -> tuple[list[float], float | None]:
+    """Return what is run now, and the due time that waits for the run before."""
+    if entry.overlap == "allow":
+        return wanted, None
+    if entry.overlap == "skip":
+        return ([] if not wanted or is_busy() else wanted[-1:]), None
+    waiting = [] if memory.held is None else [memory.held]
+    waiting += wanted
+    if not waiting:
+        return [], None
+    if is_busy():
+        return [], waiting[0]
+    return waiting[:1], waiting[1] if len(waiting) > 1 else None
+
+
+def next_due(entry: Entry, now: float) -> float | None:
+    """Return when a schedule that begins at *now* is due first."""
+    return entry.rule.after(now)
+
+
+Chance = Callable[[], float]
+
+
+def delay_of(entry: Entry, chance: Chance) -> float:
+    """Return how many seconds later than due a run starts."""
+    return round(entry.max_jitter * chance(), 3) if entry.max_jitter else 0.0

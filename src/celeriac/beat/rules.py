@@ -1,0 +1,325 @@
+"""When something is due: cron rules by the cronsim library, and intervals. Pure: no clock, no store.
+
+What a change of the clocks does to a cron rule is as in Debian's cron, which cronsim follows
+(https://github.com/cuu508/cronsim): a rule with a fixed minute and hour that falls into the gap is due at the
+first moment after it, and in the hour that comes twice it is due once, the first time. Rules whose minute or
+hour begins with `*` follow the time that passes: nothing in the gap, and both times in the hour that comes
+twice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
+from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+from cronsim import CronSim, CronSimError
+
+from celeriac.errors import ConfigurationError
+
+SHORTEST: Final = 0.1  # seconds between two moments of an interval
+LONGEST: Final = 100 * 366 * 86_400.0
+
+ALIASES: Final = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
+
+_WORD: Final = re.compile(r"[A-Z]{3,}")
+_BACKWARDS: Final = re.compile(r"(\d+)-(\d+)(?:/(\d+))?")
+_RANGES: Final = {
+    "minute": (0, 59),
+    "hour": (0, 23),
+    "day of month": (1, 31),
+    "month": (1, 12),
+    "day of week": (0, 6),
+}
+
+
+class Cron(msgspec.Struct, frozen=True, tag="cron", omit_defaults=True):
+    """A cron rule of five fields in one time zone; made by `cron` or `crontab`.
+
+    Attributes:
+        text: minute, hour, day of month, month, day of week.
+        timezone: the IANA name of the zone in which they are meant.
+        both: whether a day has to fit day of month and day of week, as in Celery; in plain cron one is
+            enough where neither begins with `*`.
+    """
+
+    text: str
+    timezone: str = "UTC"
+    both: bool = False
+
+    def after(self, moment: float, start: float | None = None) -> float | None:  # noqa: ARG002
+        """Return the first moment after *moment* at which it is due, in seconds since 1970, if ever."""
+        zone = zone_of(self.timezone)
+        here: datetime | None = datetime.fromtimestamp(moment, zone)
+        while here is not None:
+            here = self._next(here, moment)
+            if here is None or self._fits(here):
+                return None if here is None else here.timestamp()
+            if here.year > datetime.fromtimestamp(moment, zone).year + 50:
+                return None
+            here = here.replace(hour=23, minute=59, second=59)
+        return None
+
+    def _next(self, start: datetime, moment: float) -> datetime | None:
+        for found in CronSim(self._times, start):
+            if found.timestamp() > moment:  # where the hour comes twice it may have looked at the first one
+                return found
+        return None
+
+    @property
+    def _times(self) -> str:
+        return self.text if not self.both else self.text.rpartition(" ")[0] + " *"
+
+    def _fits(self, day: datetime) -> bool:
+        return not self.both or _weekdays(self.text.rpartition(" ")[2]).match_dow(day.date())
+
+    def __str__(self) -> str:
+        """Show the fields, and the zone where it is not UTC."""
+        return self.text if self.timezone == "UTC" else f"{self.text} ({self.timezone})"
+
+    def explain(self) -> str:
+        """Return the rule in English, as cronsim says it."""
+        return CronSim(self.text, datetime(2000, 1, 1, tzinfo=UTC)).explain()
+
+
+class Interval(msgspec.Struct, frozen=True, tag="every"):
+    """Every so many seconds, counted from when it was first seen; made by `every` or `schedule`."""
+
+    seconds: float
+
+    def after(self, moment: float, start: float | None = None) -> float | None:
+        """Return the first moment after *moment* that is whole intervals away from *start*."""
+        if start is None:
+            return moment + self.seconds
+        steps = max(0, int((moment - start) / self.seconds) - 1)
+        while start + steps * self.seconds <= moment:
+            steps += 1
+        return start + steps * self.seconds
+
+    def __str__(self) -> str:
+        """Show it as `every 90 s`."""
+        return f"every {self.seconds:g} s"
+
+    def explain(self) -> str:
+        """Return the rule in English."""
+        return (
+            f"Every {timedelta(seconds=self.seconds)} h"
+            if self.seconds >= 60
+            else f"Every {self.seconds:g} seconds"
+        )
+
+
+Rule = Cron | Interval
+
+
+# --- making them ------------------------------------------------------------------------------------
+
+
+def cron(text: str, *, timezone: str = "UTC") -> Cron:
+    """Make a rule of five cron fields, `*/5 8-18 * * mon-fri`, or of an alias such as `@daily`.
+
+    Args:
+        timezone: the IANA name of the zone in which they are meant, `Europe/Zurich`.
+
+    Raises:
+        ConfigurationError: it is no such rule, can never be due, or there is no such zone.
+    """
+    fields = ALIASES.get(text.strip().lower(), text).upper().split()
+    if len(fields) == 6:
+        raise ConfigurationError(
+            f"{text!r} has six fields; cron has five, for seconds there is every(seconds=…)"
+        )
+    return _checked(Cron(" ".join(fields), timezone), text)
+
+
+def crontab(
+    minute: Any = "*",
+    hour: Any = "*",
+    day_of_week: Any = "*",
+    day_of_month: Any = "*",
+    month_of_year: Any = "*",
+    *,
+    timezone: str | None = None,
+) -> Cron:
+    """Make a rule as Celery's `crontab` does: all five fields have to fit.
+
+    Each is a number, a text as in cron (`*/15`, `8-18`, `mon,fri`), or several of both.
+
+    Args:
+        timezone: the IANA name of the zone in which they are meant; None takes that of the application.
+
+    Raises:
+        ConfigurationError: a field is wrong, the rule can never be due, or there is no such zone.
+    """
+    given = {
+        "minute": minute,
+        "hour": hour,
+        "day of month": day_of_month,
+        "month": month_of_year,
+        "day of week": day_of_week,
+    }
+    text = " ".join(_field(name, value) for name, value in given.items())
+    restricted = "*" not in (text.split(" ")[2], text.split(" ")[4])
+    return _checked(Cron(text, timezone or "", both=restricted), text)
+
+
+def every(
+    interval: timedelta | float | None = None,
+    *,
+    seconds: float = 0.0,
+    minutes: float = 0.0,
+    hours: float = 0.0,
+    days: float = 0.0,
+    weeks: float = 0.0,
+) -> Interval:
+    """Make a rule that is due at fixed distances: `every(30)`, `every(minutes=5)`,
+    `every(timedelta(days=1))`.
+
+    The first time is one interval after the schedule was first seen. Later ones keep that rhythm, however
+    long the work takes and whoever restarts.
+
+    Raises:
+        ConfigurationError: it is shorter than 0.1 s, longer than 100 years, or no number.
+    """
+    try:
+        span = timedelta(seconds=seconds, minutes=minutes, hours=hours, days=days, weeks=weeks)
+        more = interval if isinstance(interval, timedelta) else timedelta(seconds=interval or 0.0)
+        total = (span + more).total_seconds()
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ConfigurationError(f"every() takes a timedelta or numbers: {error}") from error
+    if not SHORTEST <= total <= LONGEST:
+        raise ConfigurationError(
+            f"an interval must be from {SHORTEST} seconds to 100 years, not {total:g} seconds"
+        )
+    return Interval(total)
+
+
+def schedule(run_every: timedelta | float, relative: bool = False) -> Interval:
+    """Make an interval as Celery's `schedule` does.
+
+    Args:
+        relative: accepted; the rhythm is kept in any case.
+
+    Raises:
+        ConfigurationError: as `every`.
+    """
+    del relative
+    return every(run_every)
+
+
+def rule_of(given: Any, timezone: str) -> Rule:
+    """Read what people write for a rule: a rule, cron text, a timedelta, or a number of seconds.
+
+    Args:
+        timezone: for cron rules that name none.
+
+    Raises:
+        ConfigurationError: it is none of these.
+    """
+    if isinstance(given, Cron):
+        return (
+            given
+            if given.timezone
+            else _checked(msgspec.structs.replace(given, timezone=timezone), given.text)
+        )
+    if isinstance(given, Interval):
+        return given
+    if isinstance(given, str):
+        return cron(given, timezone=timezone)
+    if isinstance(given, timedelta | int | float) and not isinstance(given, bool):
+        return every(given)
+    raise ConfigurationError(
+        f"{given!r:.80} is no rule: write cron text, crontab(…), every(…), a timedelta, or a number of "
+        f"seconds"
+    )
+
+
+def zone_of(name: str) -> tzinfo:
+    """Return the time zone called *name*.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    if name in ("UTC", ""):
+        return UTC  # needs no table of zones, which small containers lack
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ConfigurationError(
+            f"there is no time zone called {name!r:.80} here; where the system has no table of zones, pip "
+            f"install tzdata"
+        ) from error
+
+
+def _field(name: str, value: Any) -> str:
+    parts = [value] if isinstance(value, str | int) or not isinstance(value, Iterable) else list(value)
+    if not parts or not all(isinstance(part, str | int) and not isinstance(part, bool) for part in parts):
+        raise ConfigurationError(
+            f"the {name} of a crontab is a number, a text or several of them, not {value!r:.80}"
+        )
+    text = ",".join(str(part) for part in parts).replace(" ", "").upper()
+    text = _WORD.sub(lambda word: word[0][:3], text)  # "sunday" is SUN
+    return _BACKWARDS.sub(lambda found: _around(found, *_RANGES[name]), text)
+
+
+def _around(found: re.Match[str], first: int, last: int) -> str:
+    """Write a range that goes on past the end of its field, `22-3`, as a list."""
+    start, end = int(found[1]), int(found[2])
+    if start <= end or start > last:
+        return found[0]
+    values = [*range(start, last + 1), *range(first, end + 1)][:: int(found[3] or 1) or 1]
+    return ",".join(map(str, values))
+
+
+@lru_cache(maxsize=256)
+def _weekdays(field: str) -> CronSim:
+    return CronSim(f"0 0 * * {field}", datetime(2000, 1, 1, tzinfo=UTC))
+
+
+def _checked(rule: Cron, text: str) -> Cron:
+    zone_of(rule.timezone)
+    try:
+        CronSim(rule.text, datetime(2000, 1, 1, tzinfo=UTC))
+        due = rule.after(946_684_800.0)
+    except CronSimError as error:
+        raise ConfigurationError(f"{text!r} is no cron rule: {error}") from error
+    if due is None:
+        raise ConfigurationError(f"{text!r} would never be due")
+    return rule
+
+
+# --- looking around ---------------------------------------------------------------------------------
+
+
+def passed(rule: Rule, due: float, now: float, most: int) -> list[float]:
+    """Return the moments from *due*, which is one, until *now*: the newest ones, *most* or more of them."""
+    span = 60.0
+    while True:
+        start = max(due, now - span)
+        found = [due] if start == due else []
+        for moment in _from(rule, start, due):
+            if moment > now:
+                break
+            found.append(moment)
+        if start == due or len(found) >= most:
+            return found
+        span *= 2
+
+
+def _from(rule: Rule, moment: float, start: float) -> Iterator[float]:
+    found = rule.after(moment, start)
+    while found is not None:
+        yield found
+        found = rule.after(found, start)

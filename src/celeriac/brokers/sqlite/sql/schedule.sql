@@ -1,0 +1,2 @@
+-- advance: In: name. Out: as schedules.
+select name, entry, due, memory, paused, token from schedules where name = ?

@@ -1,0 +1,2 @@
+-- advance: In: name.
+delete from schedules where name = ?
