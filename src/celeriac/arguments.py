@@ -73,6 +73,22 @@ class Arguments:
         except TypeError as error:
             raise InvalidArguments(f"{self._name}{self.signature} cannot be called so: {error}") from None
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the parameters."""
+        return tuple(parameter.name for parameter in self.parameters)
+
+    def bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments of a call by name, defaults too.
+
+        Raises:
+            InvalidArguments: it does not fit.
+        """
+        self.check(args, kwargs)
+        call = self.signature.bind(*args, **kwargs)
+        call.apply_defaults()
+        return dict(call.arguments)
+
     def fits(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Say whether the call fits."""
         try:

@@ -65,7 +65,8 @@ class Exchanged(msgspec.Struct, frozen=True):
         refused: ids whose settlement came too late: the lease had passed on, nothing was changed.
         stops: ids of this worker's running tasks that somebody wants terminated; named in each
             answer until they are settled.
-        due: when the next scheduled task, of whatever queue, becomes due; None for none.
+        due: when the next scheduled task, of whatever queue, becomes due, or the next lane gets a token; None
+            for never.
         lost: the store does not know this worker (any more): its lease ran out and its tasks have
             gone to others. Nothing was settled or claimed. Stop what is running, enlist under a new id.
     """
@@ -167,6 +168,7 @@ class QueueInfo(msgspec.Struct, frozen=True):
 
     Attributes:
         paused: whether nothing is claimed from it.
+        held: how many of the queued ones wait for their lane to have room.
     """
 
     name: str
@@ -176,6 +178,7 @@ class QueueInfo(msgspec.Struct, frozen=True):
     parked: int = 0
     waiting: int = 0
     paused: bool = False
+    held: int = 0
 
 
 class Listener(ABC):
@@ -359,6 +362,9 @@ class Broker(Backend):
         tells at most 1,000 dependants, in the order in which their parents ended, and leaves others to the
         next `exchange` or `tend`. Nobody checks for circles here: see `message.check_circles`.
 
+        With a `limit` it stands in a lane when it is queued; see `lanes`. Of each lane only the first one at
+        each queue and priority stands in the line, while the lane has room. The limit sent last counts.
+
         Raises:
             UnknownTask: a message waits for a task that there is not. Nothing is sent.
         """
@@ -388,8 +394,10 @@ class Broker(Backend):
 
         Claiming, after settling: first due tasks of all queues are promoted (at most 1,000), then
         queues are taken in the worker's order, in each the highest priority first, FIFO within. An
-        expired task is cancelled, not claimed. A task whose name the worker does not know is
-        parked, not claimed, and one hungry worker that listens to its queue and knows its name is rung.
+        expired task is cancelled, not claimed. The first one of a lane takes a token and a place, and the
+        next one of it joins the line at the tail if there is still room; without room it is held again. A
+        task whose name the worker does not know is parked, not claimed, and one hungry worker that listens
+        to its queue and knows its name is rung.
 
         Unparking, before claiming, so that a worker that knows the name and was there all the time gets
         the task: for each queue in the worker's order, of the parked tasks whose names it knows, name by

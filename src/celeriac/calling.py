@@ -12,6 +12,7 @@ import msgspec
 from celeriac.clock import as_timestamp
 from celeriac.context import Run
 from celeriac.errors import ConfigurationError, InvalidMessage
+from celeriac.limiting import Limiter
 from celeriac.message import Options, check_queue_name, encode_options
 
 Moment = datetime | float
@@ -115,6 +116,7 @@ class Habits(msgspec.Struct, frozen=True):
         options: the envelope's, as bytes, for calls that do not expire.
         what: how errors name the arguments. payload_limit: how many bytes these may have.
         eager: whether calls run here and now.
+        limiter: says how each call is limited; None for not at all.
     """
 
     envelope: Envelope
@@ -122,9 +124,10 @@ class Habits(msgspec.Struct, frozen=True):
     what: str
     payload_limit: int | None
     eager: bool
+    limiter: Limiter | None = None
 
 
-def habits_of(task: Addressed, conf: Any) -> Habits:
+def habits_of(task: Addressed, conf: Any, limiter: Limiter | None = None) -> Habits:
     """Work out what all plain calls of *task* have in common.
 
     Raises:
@@ -137,6 +140,7 @@ def habits_of(task: Addressed, conf: Any) -> Habits:
         what=f"the arguments of {task.name}",
         payload_limit=conf.task_payload_limit,
         eager=conf.task_always_eager,
+        limiter=limiter,
     )
 
 

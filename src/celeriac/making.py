@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Protocol, overload
 
 from celeriac.errors import ConfigurationError
 from celeriac.jobs import executor_of
+from celeriac.limiting import limiter_of
 from celeriac.message import check_queue_name, check_task_name
 from celeriac.task import OPTIONS, AsyncTask, Task, TaskOptions
 
@@ -63,6 +64,8 @@ def make_task(
         "__module__": function.__module__ or __name__,
         "__wrapped__": function,
     }
+    if callable(options.get("key")):
+        members["key"] = staticmethod(options["key"])  # type: ignore[arg-type]
     return types.new_class(name, (base,), {"register": False}, lambda body: body.update(members))()
 
 
@@ -106,6 +109,7 @@ def prepare(task: Task[Any, Any], app: Any, main: str) -> None:
     if app is not None:
         task._app = app  # type: ignore[misc]  # noqa: SLF001 - a task is bound here and nowhere else
     executor_of(task)
+    limiter_of(task)
 
 
 def _source(task: Task[Any, Any]) -> str:

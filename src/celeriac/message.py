@@ -14,6 +14,7 @@ import msgspec
 
 from celeriac import codec
 from celeriac.errors import InvalidMessage, InvalidName, UnknownTask
+from celeriac.lanes import Limit
 from celeriac.states import State, outside
 
 DEFAULT_CRASH_LIMIT: Final = 3
@@ -130,6 +131,7 @@ class Message(msgspec.Struct, frozen=True):
         crash_limit: how many dead workers it may cost before it is failed.
         options: an `Options` as JSON; empty when all of them are default.
         after: what it waits for; None for nothing.
+        limit: the lane in which it stands; None for none.
     """
 
     id: str
@@ -143,6 +145,7 @@ class Message(msgspec.Struct, frozen=True):
     crash_limit: int = DEFAULT_CRASH_LIMIT
     options: bytes = b""
     after: After | None = None
+    limit: Limit | None = None
 
 
 class FailureNote(msgspec.Struct, frozen=True):

@@ -21,6 +21,7 @@ from celeriac.clock import as_timestamp
 from celeriac.context import Executor, Hook, Run, current_run
 from celeriac.current import current_application
 from celeriac.errors import ConfigurationError, Replaced, Retry
+from celeriac.limiting import limiter_of
 from celeriac.message import (
     Message,
     Request,
@@ -69,6 +70,11 @@ class TaskOptions(TypedDict, total=False):
     crash_limit: int | None
     executor: Executor | None
     throws: tuple[type[BaseException], ...]
+    rate_limit: str | float | None
+    burst: int | None
+    concurrency: int | None
+    key: str | Callable[..., Any] | None
+    fair: bool
     acks_late: bool
     reject_on_worker_lost: bool
     track_started: bool
@@ -97,6 +103,10 @@ class Task(Generic[P, R]):
         crash_limit: how many dead workers it may cost; None takes the application's.
         executor: "loop" (`async def`), "thread" (`def`), or "process", where it can be killed at any moment.
         throws: errors that are expected: logged without a traceback.
+        rate_limit: how many may start in a time, over all workers: "100/m", "5/s", or a number a second.
+        burst: how many of them at once after a pause (1). concurrency: how many may run at once.
+        key: the name of an argument, or a function of the call: limits are for each key apart.
+        fair: tasks of different keys take turns.
         acks_late, reject_on_worker_lost, track_started: accepted for Celery's sake; always so.
     """
 
@@ -117,6 +127,11 @@ class Task(Generic[P, R]):
     crash_limit: int | None = None
     executor: Executor | None = None
     throws: tuple[type[BaseException], ...] = ()
+    rate_limit: str | float | None = None
+    burst: int | None = None
+    concurrency: int | None = None
+    key: Any = None
+    fair: bool = False
     acks_late: bool = True
     reject_on_worker_lost: bool = True
     track_started: bool = True
@@ -383,7 +398,7 @@ class Task(Generic[P, R]):
         if options is None or expires is not None:
             options = common.encoded(expires)
         ids = new_ids(len(calls), now) if call.task_id is None else [check_id(call.task_id)]
-        check, what, limit = self.arguments.check, habits.what, habits.payload_limit
+        check, what, limit, limiter = self.arguments.check, habits.what, habits.payload_limit, habits.limiter
         messages = []
         for task_id, (args, kwargs) in zip(ids, calls, strict=True):
             check(args, kwargs)
@@ -400,6 +415,8 @@ class Task(Generic[P, R]):
                     expires,
                     common.crash_limit,
                     options,
+                    None,
+                    None if limiter is None else limiter.limit_of(args, kwargs),
                 )
             )
         return messages
@@ -408,7 +425,7 @@ class Task(Generic[P, R]):
         """What every plain call of this task has in common; worked out again when the settings change."""
         cache, conf = self._cache, app.conf
         if cache is None or cache[0] is not conf or cache[1] != conf.version:
-            self._cache = cache = (conf, conf.version, habits_of(self, conf))
+            self._cache = cache = (conf, conf.version, habits_of(self, conf, limiter_of(self)))
         return cache[2]
 
     # --- inside a run -----------------------------------------------------------------------------------

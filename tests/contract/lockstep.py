@@ -23,6 +23,7 @@ from celeriac.broker import (
 )
 from celeriac.clock import ManualClock
 from celeriac.errors import UnknownTask
+from celeriac.lanes import Limit
 from celeriac.message import After, Delivery, Message, Record
 from celeriac.outcome import Settlement
 from celeriac.states import Verdict
@@ -31,6 +32,14 @@ _BY_TRIP = [verdict for verdict in Verdict if verdict is not Verdict.REPLACED]
 IDS = tuple(f"t:{number}" for number in range(24))
 WORKERS = ("w:0", "w:1", "w:2", "never-enlisted")
 QUEUES = ("mail", "mail:1", "default")
+LIMITS = (
+    Limit("fair:1"),
+    Limit("fair:2"),
+    Limit("one", concurrency=1),
+    Limit("two", concurrency=2),
+    Limit("rate", rate=0.4, burst=2.25),
+    Limit("both", rate=0.3, burst=1.35, concurrency=1),
+)
 NAMES = ("shop.add", "shop.mail", "shop.strange")
 
 
@@ -46,6 +55,7 @@ class Sent(NamedTuple):
     expires: float | None = None
     crash_limit: int = 1
     after: After | None = None
+    limit: Limit | None = None
 
 
 class Send(NamedTuple):
@@ -183,6 +193,7 @@ def _a_sent(chance: random.Random) -> Sent:
         eta=chance.choice((None,) * 6 + (-1.5, 2.5, 2.5, 7.5)),
         expires=chance.choice((None,) * 8 + (-1.5, 1.5, 12.5)),
         crash_limit=chance.choice((0, 1, 1, 2)),
+        limit=chance.choice((None,) * 4 + LIMITS),
     )
 
 
@@ -402,7 +413,10 @@ class Lockstep:
         finished, want = self.last[worker]
 
         def exchange(broker: Broker) -> Exchanged:
-            answer = broker.exchange(worker, trip=number, finished=finished, want=want, now=self.clock.now())
+            now = self.clock.now()
+            answer = broker.exchange(worker, trip=number, finished=finished, want=want, now=now)
+            if answer.due is not None:  # since when something is due that is due does not matter
+                answer = msgspec.structs.replace(answer, due=max(now, answer.due))
             return answer if number == self.numbers[worker] else Exchanged(answer.claims)  # nobody reads it
 
         answer = self._both(exchange)

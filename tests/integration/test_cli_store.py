@@ -27,8 +27,8 @@ def test_status_tells_store_workers_and_queues(working):
     assert lines[0].startswith("store ")
     assert lines[0].endswith("reachable")
     assert any("celeriac@" in line and "default,other" in line and " ago " in line for line in lines)
-    assert any(line.split() == ["default", "0", "0", "1", "0"] for line in lines)
-    assert any(line.split() == ["other", "0", "1", "0", "0"] for line in lines)
+    assert any(line.split() == ["default", "0", "0", "1", "0", "0"] for line in lines)
+    assert any(line.split() == ["other", "0", "1", "0", "0", "0"] for line in lines)
     working.go_on.set()
     sent.get(20)
 
@@ -52,6 +52,7 @@ def test_status_in_json_has_one_object_per_thing(working):
         "scheduled": 1,
         "running": 0,
         "parked": 0,
+        "held": 0,
         "paused": False,
     }
 

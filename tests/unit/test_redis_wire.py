@@ -12,7 +12,7 @@ MOMENT = 1_700_000_000.123_456_7
 
 
 def fields_of(message: Message) -> list:
-    _, _, _, _, _, _, _, values, *rest = wire.grouped([message])
+    _, _, _, _, _, _, _, _, values, *rest = wire.grouped([message])
     return rest[:values]
 
 
@@ -25,9 +25,9 @@ def test_what_neighbours_have_in_common_is_written_once_and_their_order_is_kept(
     given = [Message(f"i{number}", "n", *place) for number, place in enumerate(places)]
 
     assert wire.grouped([*given, given[1]]) == [
-        *("a", 1, 2, "", "", 0, 0, 6, "c", 0.0, "n", "n", "q", "a 1", "i0", "i1"),
-        *("default", 0, 1, "", "", 0, 0, 4, "c", 0.0, "n", "n", "i2"),
-        *("a", 1, 1, "", "", 0, 0, 6, "c", 0.0, "n", "n", "q", "a 1", "i3"),
+        *("a", 1, 2, "", "", "", 0, 0, 6, "c", 0.0, "n", "n", "q", "a 1", "i0", "i1"),
+        *("default", 0, 1, "", "", "", 0, 0, 4, "c", 0.0, "n", "n", "i2"),
+        *("a", 1, 1, "", "", "", 0, 0, 6, "c", 0.0, "n", "n", "q", "a 1", "i3"),
     ]
 
 
@@ -40,8 +40,8 @@ def test_what_neighbours_have_for_themselves_is_written_beside_their_ids():
     ]
 
     assert wire.grouped(given) == [
-        *("default", 0, 2, "", "", 0, 1, 4, "c", 1.0, "n", "n", "a", b"x", "b", b"y"),
-        *("default", 0, 2, "", "", 1, 0, 2, "n", "n", "c", 1.0, "d", 2.0),
+        *("default", 0, 2, "", "", "", 0, 1, 4, "c", 1.0, "n", "n", "a", b"x", "b", b"y"),
+        *("default", 0, 2, "", "", "", 1, 0, 2, "n", "n", "c", 1.0, "d", 2.0),
     ]
 
 

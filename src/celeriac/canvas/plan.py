@@ -12,6 +12,8 @@ from celeriac.canvas.signature import Signature, chain, chord, chunks, group, si
 from celeriac.context import current_run
 from celeriac.errors import ConfigurationError, InvalidArguments, InvalidMessage, Replaced
 from celeriac.groups import JOIN_NAME, GroupResult
+from celeriac.lanes import Limit
+from celeriac.limiting import Limiter, limiter_of
 from celeriac.message import (
     After,
     Message,
@@ -74,6 +76,7 @@ class Known(NamedTuple):
 
     envelope: Envelope
     task: Any  # None where it is known elsewhere only
+    limiter: Limiter | None = None
 
 
 class Plan:
@@ -303,6 +306,7 @@ class Plan:
             envelope.crash_limit,
             self._written[1],
             after,
+            _limit_of(known.limiter, (_GIVEN,) * given + args, kwargs),
         )
 
     def _look_up(self, sig: Signature, options: Mapping[str, Any]) -> Known:
@@ -312,7 +316,7 @@ class Plan:
                 known = Known(self._app.foreign_envelope(sig.task), None)
             else:
                 task = self._app.find_task(sig.task)
-                known = Known(envelope_of(task, self._app.conf), task)
+                known = Known(envelope_of(task, self._app.conf), task, limiter_of(task))
             self._known[sig.task] = known
         return known
 
@@ -322,6 +326,10 @@ class Plan:
 
     def _new_id(self) -> str:
         return next(self._ids)
+
+
+def _limit_of(limiter: Limiter | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Limit | None:
+    return None if limiter is None else limiter.limit_of(args, kwargs, unknown=_GIVEN)
 
 
 def _endless_ids(now: float) -> Iterator[str]:

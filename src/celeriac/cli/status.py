@@ -88,9 +88,10 @@ def _tell(session: Session, workers: Sequence[WorkerInfo], queues: Sequence[Queu
     session.out(f"queues   {len(queues)}")
     if queues:
         lines = [
-            (q.name, q.queued, q.scheduled, q.running, q.parked, "paused" if q.paused else "") for q in queues
+            (q.name, q.queued, q.scheduled, q.running, q.parked, q.held, "paused" if q.paused else "")
+            for q in queues
         ]
-        _table(session, ("name", "queued", "scheduled", "running", "parked", ""), lines)
+        _table(session, ("name", "queued", "scheduled", "running", "parked", "held", ""), lines)
 
 
 def _table(session: Session, head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

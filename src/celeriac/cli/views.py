@@ -94,5 +94,6 @@ def of_queue(queue: QueueInfo) -> dict[str, Any]:
         "scheduled": queue.scheduled,
         "running": queue.running,
         "parked": queue.parked,
+        "held": queue.held,
         "paused": queue.paused,
     }

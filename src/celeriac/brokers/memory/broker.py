@@ -33,6 +33,7 @@ from celeriac.broker import (
     check_changes,
 )
 from celeriac.brokers.memory.ears import MemoryBell, MemoryListener
+from celeriac.brokers.memory.lanes import Lane, Lanes, Place, place_of
 from celeriac.brokers.memory.records import Holder, Task
 from celeriac.message import After, Message, Record, check_parents
 from celeriac.outcome import (
@@ -78,6 +79,8 @@ class MemoryBroker(Broker):
         self._parked: defaultdict[tuple[str, str], deque[str]] = defaultdict(deque)  # by queue and name
         self._paused: set[str] = set()
         self._schedules: dict[str, Schedule] = {}
+        self._lanes = Lanes()
+        self._roomier: list[Lane] = []  # lanes that may have got room in this step
         self._ended: deque[str] = deque()  # tasks whose dependants do not all know it yet
         self._workers: dict[str, Holder] = {}
         self._watched: defaultdict[str, set[MemoryListener]] = defaultdict(set)
@@ -103,6 +106,9 @@ class MemoryBroker(Broker):
         for task in new.values():
             check_parents(task.message, new.keys() | self._tasks.keys())
         self._tasks.update(new)
+        self._roomier += [
+            lane for message in messages if (lane := self._lanes.learn(message, now)) is not None
+        ]
         for task in new.values():
             if task.message.after is None:
                 self._schedule(task, task.message.eta or 0.0, now)
@@ -110,6 +116,7 @@ class MemoryBroker(Broker):
                 self._wait(task, task.message.after.parents)
         for task in new.values():
             self._hear_of_parents(task, now)
+        self._make_room(now)
         self._follow(now)
         return len(new)
 
@@ -189,7 +196,7 @@ class MemoryBroker(Broker):
     def _schedule(self, task: Task, due: float, now: float) -> None:
         """Queue *task* at the tail, or schedule it for *due* when that is later than *now*."""
         if due <= now:
-            self._queue(task)
+            self._queue(task, now)
             return
         others = (
             other.due
@@ -201,14 +208,83 @@ class MemoryBroker(Broker):
         if first is None or due < first:  # whoever sleeps until `first` must sleep shorter
             self._ring(task.message.queue)
 
-    def _queue(self, task: Task, *, head: bool = False) -> None:
+    def _queue(self, task: Task, now: float, *, head: bool = False) -> None:
+        was_parked = task.parked
         task.state, task.due, task.parked = State.QUEUED, None, False
+        if task.message.limit is None or was_parked or self._is_first(task, now, head=head):
+            self._stand(task, head=head)
+
+    def _stand(self, task: Task, *, head: bool = False) -> None:
+        """Put a queued task where workers look."""
+        task.held = False
         line = self._ready[task.message.queue, task.message.priority]
         (line.appendleft if head else line.append)(task.message.id)
         self._ring(task.message.queue)
 
+    # --- lanes --------------------------------------------------------------------------------------
+
+    def _is_first(self, task: Task, now: float, *, head: bool) -> bool:
+        """Let a queued task into its lane; say whether it is the first one there, and there is room."""
+        lane, place = self._lanes.of(task.message), place_of(task.message)
+        line = lane.lines[place]
+        if place not in lane.first and not line and lane.has_room(now):
+            lane.first.add(place)
+            return True
+        task.held = True
+        waits_alone = not line and place not in lane.first
+        (line.appendleft if head else line.append)(task.message.id)
+        if waits_alone and lane.wakes() is not None:  # whoever sleeps has to wake up for it
+            self._ring(task.message.queue)
+        return False
+
+    def _next_of(self, lane: Lane, place: Place, now: float) -> None:
+        """Let the next one of a lane stand where workers look, if there is room and nobody stands there."""
+        line = lane.lines[place]
+        if line and place not in lane.first and lane.has_room(now):
+            lane.first.add(place)
+            self._stand(self._tasks[line.popleft()])
+
+    def _leave_lane(self, task: Task, now: float) -> None:
+        """Let a queued task out of its lane."""
+        lane, place = self._lanes.of(task.message), place_of(task.message)
+        if task.held:
+            lane.lines[place].remove(task.message.id)
+            task.held = False
+        else:
+            lane.first.discard(place)
+            self._next_of(lane, place, now)
+
+    def _starts(self, task: Task, now: float) -> bool:
+        """Take a token and a place for *task*, which was first; say whether there were any."""
+        lane, place = self._lanes.of(task.message), place_of(task.message)
+        lane.first.discard(place)
+        if not lane.has_room(now):
+            task.held = True
+            lane.lines[place].appendleft(task.message.id)
+            return False
+        lane.tokens -= 1
+        lane.running += 1
+        self._next_of(lane, place, now)
+        return True
+
+    def _make_room(self, now: float) -> None:
+        """Let the first ones of lanes that have got room stand where workers look."""
+        for lane in self._roomier:
+            for place in sorted(lane.lines):
+                self._next_of(lane, place, now)
+        self._roomier.clear()
+
+    def _wake_lanes(self, now: float) -> None:
+        for lane in self._lanes.all():
+            wakes = lane.wakes()
+            if wakes is not None and wakes <= now:
+                self._roomier.append(lane)
+        self._make_room(now)
+
+    # --- ends -----------------------------------------------------------------------------------------
+
     def _finish(self, task: Task, state: State, body: bytes, now: float) -> None:
-        self._leave_line(task)
+        self._leave_line(task, now)
         task.state, task.finished, task.due, task.parked = state, now, None, False
         task.result = body if state is State.SUCCEEDED else b""
         task.error = b"" if state is State.SUCCEEDED else body
@@ -216,9 +292,11 @@ class MemoryBroker(Broker):
             self._ended.append(task.message.id)
         self._tell(task)
 
-    def _leave_line(self, task: Task) -> None:
+    def _leave_line(self, task: Task, now: float) -> None:
         if task.state is State.QUEUED:
             sent = task.message
+            if sent.limit is not None:
+                self._leave_lane(task, now)
             parked = self._parked[sent.queue, sent.name]
             line = parked if task.parked else self._ready[sent.queue, sent.priority]
             if sent.id in line:
@@ -252,7 +330,7 @@ class MemoryBroker(Broker):
             for queue, name in sorted(self._parked, key=lambda key: (key[1], key[0])):
                 if name in worker.names:
                     for task_id in self._parked.pop((queue, name)):
-                        self._queue(self._tasks[task_id])
+                        self._queue(self._tasks[task_id], now)
 
     def exchange(
         self, worker: str, *, trip: int, finished: Sequence[Settlement] = (), want: int = 0, now: float
@@ -268,8 +346,9 @@ class MemoryBroker(Broker):
             if trip > holder.trip:
                 refused = self._settle(holder, finished, now)
                 told = self._follow(now)
+                self._wake_lanes(now)
                 self._promote(now, TEND_LIMIT)
-                self._unpark(holder, want)
+                self._unpark(holder, want, now)
                 claims = self._claim(holder, want, now)
                 self._follow(now, TEND_LIMIT - told)
                 holder.trip, holder.answered = trip, {task.message.id: task.fence for task in claims}
@@ -282,10 +361,13 @@ class MemoryBroker(Broker):
                 claims=[task.delivery() for task in held],
                 refused=refused,
                 stops=list(holder.stops),
-                due=min(
-                    (task.due for task in self._in(State.SCHEDULED) if task.due is not None), default=None
-                ),
+                due=self._next_due(),
             )
+
+    def _next_due(self) -> float | None:
+        moments = [task.due for task in self._in(State.SCHEDULED)]
+        moments += [lane.wakes() for lane in self._lanes.all()]
+        return min((moment for moment in moments if moment is not None), default=None)
 
     def _settle(self, holder: Holder, finished: Sequence[Settlement], now: float) -> list[str]:
         refused = []
@@ -294,17 +376,25 @@ class MemoryBroker(Broker):
             if holder.running.get(settlement.id) != settlement.fence:
                 refused.append(settlement.id)
                 continue
-            task = self._let_go(holder, settlement.id)
+            task = self._let_go(holder, settlement.id, now)
             if self._settle_one(task, settlement, now):
                 heads.append(task)
         for task in reversed(heads):
-            self._queue(task, head=True)
+            self._queue(task, now, head=True)
+        self._make_room(now)
         return refused
 
-    def _let_go(self, holder: Holder, task_id: str) -> Task:
+    def _let_go(self, holder: Holder, task_id: str, now: float) -> Task:
+        """Take a running task from its worker; its token is spent, even if it was not begun."""
         del holder.running[task_id]
         holder.stops.pop(task_id, None)
-        return self._tasks[task_id]
+        task = self._tasks[task_id]
+        if task.message.limit is not None:
+            lane = self._lanes.of(task.message)
+            lane.refresh(now)
+            lane.running -= 1
+            self._roomier.append(lane)
+        return task
 
     def _settle_one(self, task: Task, settlement: Settlement, now: float) -> bool:
         """Move *task*; say whether it goes to the head of its queue (the caller keeps their order)."""
@@ -339,13 +429,13 @@ class MemoryBroker(Broker):
         due = [task for task in self._in(State.SCHEDULED) if task.due is not None and task.due <= now]
         due.sort(key=lambda task: (task.due, task.message.id))
         for task in due[:limit]:
-            self._queue(task)
+            self._queue(task, now)
         return len(due[:limit])
 
     def _in(self, state: State) -> Iterable[Task]:
         return [task for task in self._tasks.values() if task.state is state]
 
-    def _unpark(self, holder: Holder, want: int) -> None:
+    def _unpark(self, holder: Holder, want: int, now: float) -> None:
         """Take up to *want* parked tasks that *holder* knows back to the head of their lines."""
         taken: list[Task] = []
         for wanted in self._open(holder):
@@ -355,7 +445,7 @@ class MemoryBroker(Broker):
                     while line and len(taken) < want:
                         taken.append(self._tasks[line.popleft()])
         for task in reversed(taken):
-            self._queue(task, head=True)
+            self._queue(task, now, head=True)
 
     def _claim(self, holder: Holder, want: int, now: float) -> list[Task]:
         claims: list[Task] = []
@@ -385,6 +475,8 @@ class MemoryBroker(Broker):
             self._parked[sent.queue, sent.name].append(sent.id)
             self._ring(sent.queue, name=sent.name)
             return False
+        if sent.limit is not None and not self._starts(task, now):
+            return False
         task.state, task.started, task.worker = State.RUNNING, now, holder.info.id
         task.fence += 1
         holder.running[sent.id] = task.fence
@@ -401,13 +493,14 @@ class MemoryBroker(Broker):
                 return known is not None and known.stands_for == end
             if not known.cancelled:
                 self._send(graph, now)
-            self._let_go(holder, task)
+            self._let_go(holder, task, now)
             if known.cancelled:
                 self._finish(known, State.CANCELLED, REVOKED, now)
             else:
                 known.stands_for, known.state, known.open = end, State.WAITING, {end}
                 self._wait_for_more(known, [end], now)
                 self._tell(known)
+            self._make_room(now)
             self._follow(now)
             return True
 
@@ -462,11 +555,12 @@ class MemoryBroker(Broker):
         heads = []
         held = sorted(holder.running)
         for task_id in held:
-            task = self._let_go(holder, task_id)
+            task = self._let_go(holder, task_id, now)
             if self._settle_one(task, Settlement(task_id, task.fence, Verdict.CRASHED, error), now):
                 heads.append(task)
         for task in reversed(heads):
-            self._queue(task, head=True)
+            self._queue(task, now, head=True)
+        self._make_room(now)
         return len(held)
 
     def report(self, worker: str, reports: Sequence[Report], now: float) -> list[str]:  # noqa: ARG002
@@ -573,7 +667,7 @@ class MemoryBroker(Broker):
                 return False
             self._paused.discard(queue)
             for task in self._tasks.values():
-                if task.state is State.QUEUED and task.message.queue == queue:
+                if task.state is State.QUEUED and task.message.queue == queue and not task.held:
                     self._ring(queue, name=task.message.name if task.parked else None)
             return True
 
@@ -604,6 +698,7 @@ class MemoryBroker(Broker):
             ]
             recovered = self.retire(dead, now)
             expired = self._expire(now, limit)
+            self._wake_lanes(now)
             promoted = self._promote(now, limit)
             followed = self._follow(now, limit)
             dropped = self._drop(now, limit)
@@ -664,6 +759,7 @@ class MemoryBroker(Broker):
                 if not task.state.final:
                     counts[task.message.queue][task.state.name.lower()] += 1
                     counts[task.message.queue]["parked"] += task.parked
+                    counts[task.message.queue]["held"] += task.held
             paused = set(self._paused)
         names = sorted(paused.union(counts))
         return [QueueInfo(name, **counts[name], paused=name in paused) for name in names]

@@ -32,6 +32,7 @@ class Task(msgspec.Struct):
     checkpoint: bytes = b""
     children: tuple[str, ...] = ()
     parked: bool = False
+    held: bool = False  # it stands in its lane, and not where workers look
     parents: list[str] = []
     open: set[str] = set()  # the parents that have not succeeded yet
     dependants: list[str] = []

@@ -438,7 +438,13 @@ class RedisBroker(Broker):
         return RedisBell(self._client, self._keys.bell(worker), lambda: self._call("ring", 0.0, worker))
 
 
-_COUNTED: Final = {"s": ("scheduled",), "r": ("running",), "p": ("queued", "parked"), "w": ("waiting",)}
+_COUNTED: Final = {
+    "h": ("queued", "held"),
+    "s": ("scheduled",),
+    "r": ("running",),
+    "p": ("queued", "parked"),
+    "w": ("waiting",),
+}
 
 
 def _place_of(address: Address, keys: Keys) -> bytes:

@@ -18,6 +18,10 @@ Every key has an owner and an end:
 | `{ns}:paused` | set | queues from which nothing is claimed | when empty |
 | `{ns}:schedules` | sorted set | names of schedules, by due time; paused ones last | when empty |
 | `{ns}:c:<name>` | hash | a schedule | when it is removed |
+| `{ns}:l:<lane>` | hash | a lane of limited tasks | when nobody uses it and it has all tokens |
+| `{ns}:m:<lane> <queue> <priority>` | list | ids of queued tasks that wait in their lane | when empty |
+| `{ns}:k:<queue>` | set | lanes and priorities at which tasks of this queue wait | when empty |
+| `{ns}:wakes` | sorted set | lanes that wait for a token, by when they get it | when empty |
 | `{ns}:due` | sorted set | ids of scheduled tasks, by due time | when empty |
 | `{ns}:expiry` | sorted set | ids of waiting tasks that expire | when empty |
 | `{ns}:counts` | hash | how many tasks per queue and state | when all are 0 |
@@ -75,6 +79,7 @@ class Keys:
         self.parking: Final = self.root + "parked"
         self.paused: Final = self.root + "paused"
         self.schedules: Final = self.root + "schedules"
+        self.wakes: Final = self.root + "wakes"
         self.shared: Final = (self.counts, self.due, self.expiry, self.workers, self.parking)
 
     def record(self, task_id: str) -> str:
@@ -125,6 +130,18 @@ class Keys:
         """The workers that wait for work in *queue*."""
         return f"{self.root}h:{queue}"
 
+    def lane(self, lane: str) -> str:
+        """A lane of limited tasks."""
+        return f"{self.root}l:{lane}"
+
+    def held(self, lane: str, queue: str, priority: int) -> str:
+        """The ids that wait in a lane; a space is in none of the three."""
+        return f"{self.root}m:{lane} {queue} {priority}"
+
+    def holding(self, queue: str) -> str:
+        """The lanes in which tasks of *queue* wait."""
+        return f"{self.root}k:{queue}"
+
     def schedule(self, name: str) -> str:
         """A schedule."""
         return f"{self.root}c:{name}"
@@ -150,6 +167,10 @@ _KINDS: Final = {
     "parked": "set",
     "paused": "set",
     "schedules": "zset",
+    "wakes": "zset",
+    "l:": "hash",
+    "m:": "list",
+    "k:": "set",
     "c:": "hash",
     "ended": "list",
     "freed": "list",

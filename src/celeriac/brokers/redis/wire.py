@@ -1,7 +1,8 @@
 """Data into fields and back. No I/O.
 
 A record is a hash whose fields have one letter; a field that has its default is absent. State absent is
-QUEUED, `p` is QUEUED but parked, other states have the number of `states.State`.
+QUEUED, `p` is QUEUED but parked, `h` QUEUED but held in its lane, other states have the number of
+`states.State`.
 
 | | | | | | |
 |---|---|---|---|---|---|
@@ -13,7 +14,7 @@ QUEUED, `p` is QUEUED but parked, other states have the number of `states.State`
 | a | eta | e | finished | h | checkpoint |
 | x | expires | j | last claim: fence, when | l | who listens |
 | p | payload | g | retries, crashes, crash limit | z | cancelled |
-| o | options | w | worker | | |
+| o | options | w | worker | L | lane, and how it is limited |
 
 Times are decimal text that gives the very same float back; scripts never write a time that they computed.
 """
@@ -27,6 +28,7 @@ from typing import Any, Final, TypeVar
 
 from celeriac.broker import Exchanged, Report, Schedule, ScheduleChange
 from celeriac.errors import StoreCorrupt
+from celeriac.lanes import Limit
 from celeriac.message import DEFAULT_CRASH_LIMIT, After, Delivery, Message, Record
 from celeriac.outcome import Settlement, stored
 from celeriac.states import State, Verdict
@@ -45,7 +47,7 @@ BROKEN: Final = stored(
 Argument = str | bytes | int | float
 
 
-_SHARED: Final = attrgetter("queue", "priority", "eta", "expires", "name", "crash_limit", "options")
+_SHARED: Final = attrgetter("queue", "priority", "eta", "expires", "name", "crash_limit", "options", "limit")
 
 
 def _common(message: Message) -> tuple[Any, ...]:
@@ -58,10 +60,15 @@ def grouped(messages: Sequence[Message]) -> list[Argument]:
     """Write *messages* for `send.lua`: what many have in common once, the first of each id only."""
     if len(messages) == 1:
         return _group(messages)
+    first = _first_of_each(messages)
+    return [argument for _, run in groupby(first, _common) for argument in _group(list(run))]
+
+
+def _first_of_each(messages: Sequence[Message]) -> Iterable[Message]:
     first: dict[str, Message] = {}
     for message in messages:
         first.setdefault(message.id, message)
-    return [argument for _, run in groupby(first.values(), _common) for argument in _group(list(run))]
+    return first.values()
 
 
 def _group(messages: Sequence[Message]) -> list[Argument]:
@@ -80,6 +87,7 @@ def _group(messages: Sequence[Message]) -> list[Argument]:
     expires = "" if first.expires is None else first.expires
     return [
         *(first.queue, first.priority, len(messages), eta, expires),
+        "" if first.limit is None else str(first.limit),
         *(int(not at_once), int(bool(first.payload)), len(fields)),
         *fields,
         *(columns[0] if len(columns) == 1 else chain.from_iterable(zip(*columns, strict=True))),
@@ -100,6 +108,8 @@ def _fields(message: Message) -> list[Argument]:
         fields += ("x", message.expires)
     if message.crash_limit != DEFAULT_CRASH_LIMIT:
         fields += ("g", f"0 0 {message.crash_limit}")
+    if message.limit is not None:
+        fields += ("L", str(message.limit))
     if message.after is not None:
         fields += ("s", int(State.WAITING), "m", _waiting(message.after))
     return fields
@@ -130,7 +140,8 @@ def changes(given: Iterable[ScheduleChange]) -> list[Argument]:
         new = change.schedule or Schedule(change.name, b"")
         waits = any(message.after is not None for message in change.messages)
         begin = 5 + len(written) + 10
-        sent = graph(change.messages, begin) if waits else grouped(change.messages)
+        messages = list(_first_of_each(change.messages))
+        sent = graph(messages, begin) if waits else grouped(messages)
         written += (change.name, change.token, int(change.schedule is not None), new.entry)
         written += ("" if new.due is None else new.due, new.memory, int(new.paused), new.token)
         written += (len(sent), int(waits), *sent)
@@ -291,8 +302,9 @@ def _record(task_id: str, fields: dict[bytes, bytes]) -> Record:
             crash_limit=crash_limit,
             options=take(b"o", b""),
             after=_after(take(b"m")),
+            limit=Limit.parse(take(b"L", b"").decode()) if b"L" in fields else None,
         ),
-        State.QUEUED if state == b"p" else State(int(state)),
+        State.QUEUED if state in (b"p", b"h") else State(int(state)),
         custom=take(b"u", b"").decode(),
         due=_time(take(b"d")),
         started=float(started) if started else None,

@@ -243,6 +243,8 @@ class SqliteBroker(Broker):
         if dead:  # what they held may have expired
             needed = self._store.read(tending.look, now, self._retention)
         expired = write(tending.expire, now, limit) if needed.expire else 0
+        if needed.wake:
+            write(tending.wake_lanes, now)
         promoted = write(moves.promote, now, limit) if needed.promote else 0
         dropped = write(tending.drop, now, limit, self._retention) if needed.drop else 0
         told = write(follow, now, limit) if needed.follow else 0
@@ -251,9 +253,10 @@ class SqliteBroker(Broker):
             write(tending.mark_news, now)
         if needed.drop_news:
             more = write(tending.drop_news, now, limit) or more
+        if needed.idle_lanes:
+            more = write(tending.drop_lanes, now, limit) or more
         self._store.tidy(listened=needed.hear)
-        coming = next((each.due for each in self.next_schedules(1)), None)
-        return Tended(promoted, recovered, expired, dropped, dead, more, coming)
+        return Tended(promoted, recovered, expired, dropped, dead, more, needed.next_schedule)
 
     # --- questions --------------------------------------------------------------------------------
 
@@ -285,7 +288,7 @@ class SqliteBroker(Broker):
                 continue
             change = {State(state).name.lower(): getattr(known, State(state).name.lower()) + count}
             if parked:
-                change["parked"] = count
+                change["parked" if parked == 1 else "held"] = count
             counts[name] = msgspec.structs.replace(known, **change)
         return [counts[name] for name in sorted(counts)]
 

@@ -11,6 +11,7 @@ import msgspec
 from celeriac.broker import TEND_LIMIT, Exchanged
 from celeriac.brokers.sqlite import moves
 from celeriac.brokers.sqlite.following import follow
+from celeriac.brokers.sqlite.lanes import lanes_of, leave_all
 from celeriac.brokers.sqlite.lines import Lines
 from celeriac.brokers.sqlite.transaction import Transaction, as_json
 from celeriac.message import Delivery
@@ -76,7 +77,7 @@ def exchange(
     row = transaction.one("exchange_worker", worker.id)
     if row is None:
         return _LOST
-    last, stops, due, listened, parked, linked, paused = row
+    last, stops, due, wakes, listened, parked, linked, paused = row
     if trip < last:
         return Exchanged()
     transaction.news = bool(listened)
@@ -90,22 +91,43 @@ def exchange(
         told = follow(transaction, now) if linked else 0
         if linked:
             due = transaction.value("due_first")
-        if due is not None and due <= now:
-            moves.promote(transaction, now, TEND_LIMIT)
-            due = transaction.value("due_first")
+        due = _promote(transaction, due, wakes, now)
         queues = _open(transaction, worker) if paused else worker.queues
         if parked and want > 0:
-            _unpark(transaction, worker, queues, want)
+            _unpark(transaction, worker, queues, want, now)
         claims = _claim(transaction, worker, queues, trip, want, now)
         if linked:
             follow(transaction, now, TEND_LIMIT - told)
         transaction.run("exchange_trip", trip, len(claims) < want, worker.id)
+    if wakes is not None or transaction.lanes is not None:
+        due = _first_due(transaction)
     asked = transaction.column("stops_of", worker.id) if stops else []
     return Exchanged(claims, refused, asked, due)
 
 
+def _promote(transaction: Transaction, due: float | None, wakes: float | None, now: float) -> float | None:
+    """Queue what has become due, and let lanes go on that got a token; return when the next one is due."""
+    if wakes is not None and wakes <= now:
+        lanes_of(transaction, now).wake()
+    if due is None or due > now:
+        return due
+    moves.promote(transaction, now, TEND_LIMIT)
+    following: float | None = transaction.value("due_first")
+    return following
+
+
+def _first_due(transaction: Transaction) -> float | None:
+    """Return when something is due, after what this trip has changed about lanes."""
+    if transaction.lanes is not None:
+        transaction.lanes.close()
+    first: float | None = transaction.value("due_first")
+    return first
+
+
 def _again(transaction: Transaction, worker: Known, trip: int) -> list[Delivery]:
     rows = transaction.all("exchange_again", worker.id, trip)
+    if transaction.value("lanes_any"):  # which of them are limited would have to be asked
+        return [Delivery(*row[1:]) for row in rows]
     worker.held.update((row[1], row[0]) for row in rows)
     return [Delivery(*row[1:]) for row in rows]
 
@@ -147,7 +169,7 @@ def _open(transaction: Transaction, worker: Known) -> Sequence[str]:
     return [queue for queue in worker.queues if queue not in paused]
 
 
-def _unpark(transaction: Transaction, worker: Known, queues: Sequence[str], want: int) -> None:
+def _unpark(transaction: Transaction, worker: Known, queues: Sequence[str], want: int, now: float) -> None:
     """Take up to *want* parked tasks that *worker* knows back to the head of their lines."""
     names = sorted(transaction.column("exchange_parked", worker.id))
     taken: list[tuple[int, str, int]] = []
@@ -155,10 +177,9 @@ def _unpark(transaction: Transaction, worker: Known, queues: Sequence[str], want
         if len(taken) == want:
             break
         taken += transaction.all("exchange_unpark", name, queue, want - len(taken))
-    lines = Lines(transaction)
+    lines = Lines(transaction, now)
     for seq, queue, priority in reversed(taken):
         transaction.run("unpark", lines.join_head(seq, queue, priority), seq)
-        transaction.ready(queue)
 
 
 def _claim(
@@ -169,7 +190,8 @@ def _claim(
     for queue in queues:
         while len(claims) < want and looks > 0:
             most = min(want - len(claims), looks)
-            rows = transaction.all("exchange_ready", now, queue, most)
+            found = transaction.all("exchange_ready", now, queue, most)
+            rows = _up_to_lane(found)
             looks -= len(rows)
             for priority, last in {row[5]: row[-1] for row in rows}.items():
                 transaction.run("exchange_taken", queue, priority, last)
@@ -177,12 +199,18 @@ def _claim(
             if good:
                 seqs = as_json([row[0] for row in good])
                 transaction.run("exchange_claim", queue, now, worker.id, trip, len(claims), seqs)
-                worker.held.update([(row[2], row[0]) for row in good])
-                claims += [Delivery(*row[2:-1]) for row in good]
+                worker.held.update([(row[2], row[0]) for row in good if row[-2] is None])
+                claims += [Delivery(*row[2:-2]) for row in good]
             transaction.ready(queue, -len(rows))
-            if len(rows) < most:
+            if len(found) < most and not any(row[-2] for row in rows):
                 break
     return claims
+
+
+def _up_to_lane(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Return the rows that may be taken at once: behind a limited one the next of its lane may join."""
+    priority = next((row[5] for row in rows if row[-2] is not None), None)
+    return rows if priority is None else [row for row in rows if row[5] >= priority]
 
 
 def _set_aside(
@@ -192,12 +220,17 @@ def _set_aside(
     names = worker.names
     good = [row for row in rows if not row[1] and row[3] in names]
     if len(good) < len(rows):
-        lines = Lines(transaction)
+        lines = Lines(transaction, now)
         expired = [row[0] for row in rows if row[1]]
+        leave_all(transaction, expired, now)
         moves.finish(transaction, expired, State.CANCELLED, EXPIRED, now)
         unknown = [row for row in rows if not row[1] and row[3] not in names]
         parked = [(row[4], row[3], lines.parked(row[3]), row[0]) for row in unknown]
         transaction.many("exchange_park", parked)
         for row in unknown:
             transaction.parked(row[4], row[3])
-    return good
+    return [
+        row
+        for row in good
+        if row[-2] is None or lanes_of(transaction, now).start(row[0], row[-2], row[4], row[5])
+    ]

@@ -47,7 +47,7 @@ class Following:
     def __init__(self, transaction: Transaction, now: float) -> None:
         self._transaction = transaction
         self._now = now
-        self._lines = Lines(transaction)
+        self._lines = Lines(transaction, now)
         self._open: dict[int, int] = {}  # by seq, how many of its parents have not succeeded yet
         self._moved: set[int] = set()
 
@@ -129,7 +129,7 @@ class Following:
         row = self._transaction.one("follow_child", seq)
         if row is None:
             return
-        kind, queue, priority, eta, countdown = row
+        kind, queue, priority, eta, countdown, lane = row
         self._moved.add(seq)
         if kind == JOIN:
             self._finish(seq, State.SUCCEEDED, b"")
@@ -138,8 +138,7 @@ class Following:
         if due > self._now:
             moves.schedule(self._transaction, seq, queue, due)
             return
-        self._transaction.run("promote", self._lines.join_tail(seq, queue, priority), seq)
-        self._transaction.ready(queue)
+        self._transaction.run("promote", self._lines.join_tail(seq, queue, priority, lane), seq)
 
     def _finish(self, seq: int, state: State, body: bytes) -> None:
         self._moved.add(seq)

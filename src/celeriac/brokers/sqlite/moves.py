@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
+from celeriac.brokers.sqlite.lanes import lanes_of, leave_all
 from celeriac.brokers.sqlite.lines import Lines
 from celeriac.brokers.sqlite.transaction import Transaction
 from celeriac.outcome import REVOKED, Settlement
@@ -30,6 +31,7 @@ class Held(NamedTuple):
     crash_limit: int
     cancelled: int
     error: bytes
+    lane: str | None
 
 
 def held_by(transaction: Transaction, worker: str) -> dict[str, Held]:
@@ -44,7 +46,7 @@ def settle(
     refused: list[str] = []
     heads: list[Held] = []
     let_go: list[tuple[str]] = []
-    lines = Lines(transaction)
+    lines = Lines(transaction, now)
     for settlement in finished:
         task = held.get(settlement.id)
         if task is None or task.fence != settlement.fence:
@@ -52,9 +54,13 @@ def settle(
             continue
         del held[settlement.id]
         let_go.append((settlement.id,))
+        if task.lane is not None:
+            lanes_of(transaction, now).stop(task.lane)
         heads.extend(_settle_one(transaction, lines, task, settlement, now))
     for task in reversed(heads):
-        _queue(transaction, task, lines.join_head(task.seq, task.queue, task.priority))
+        _queue(transaction, task, lines.join_head(task.seq, task.queue, task.priority, task.lane))
+    if transaction.lanes is not None:
+        transaction.lanes.make_room()
     transaction.many("stop_drop", let_go)
     return refused
 
@@ -85,7 +91,7 @@ def _settle_one(
 
 def _put_off(transaction: Transaction, lines: Lines, task: Held, due: float, now: float) -> None:
     if due <= now:
-        _queue(transaction, task, lines.join_tail(task.seq, task.queue, task.priority))
+        _queue(transaction, task, lines.join_tail(task.seq, task.queue, task.priority, task.lane))
         return
     transaction.run("move_put_off", task.retries, task.error, task.seq)
     schedule(transaction, task.seq, task.queue, due)
@@ -101,7 +107,6 @@ def schedule(transaction: Transaction, seq: int, queue: str, due: float) -> None
 
 def _queue(transaction: Transaction, task: Held, position: int) -> None:
     transaction.run("move_queue", position, task.retries, task.crashes, task.error, task.seq)
-    transaction.ready(task.queue)
 
 
 def finish(transaction: Transaction, tasks: Sequence[int], state: State, body: bytes, now: float) -> None:
@@ -116,6 +121,7 @@ def finish_waiting(
 ) -> None:
     """Make *tasks* (their seq) final, which may stand in their lines."""
     transaction.many("line_leave", [(seq, seq) for seq in tasks])
+    leave_all(transaction, tasks, now)
     finish(transaction, tasks, state, body, now)
 
 
@@ -124,8 +130,6 @@ def promote(transaction: Transaction, now: float, limit: int) -> int:
     due = transaction.all("promote_due", now, limit)
     if not due:
         return 0
-    lines = Lines(transaction)
+    lines = Lines(transaction, now)
     transaction.many("promote", [(lines.join_tail(*task), task[0]) for task in due])
-    for _, queue, _ in due:
-        transaction.ready(queue)
     return len(due)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from celeriac.brokers.sqlite import moves
 from celeriac.brokers.sqlite.following import follow, hear_again
+from celeriac.brokers.sqlite.lanes import lanes_of
 from celeriac.brokers.sqlite.sending import send
 from celeriac.brokers.sqlite.transaction import Transaction, as_json
 from celeriac.message import Message
@@ -23,10 +24,12 @@ def replace(
     now: float,
 ) -> bool:
     """Let other tasks take one's place; see `Broker.replace`."""
-    seq, *held, cancelled = transaction.one("replace_held", task) or (0, None, None, None, 0)
+    seq, *held, lane, cancelled = transaction.one("replace_held", task) or (0, None, None, None, None, 0)
     if held != [State.RUNNING, worker, fence]:
         return bool(transaction.value("linked", end, task))
     transaction.many("stop_drop", [(task,)])
+    if lane is not None:
+        lanes_of(transaction, now).stop(lane)
     if cancelled:
         moves.finish(transaction, [seq], State.CANCELLED, REVOKED, now)
     else:

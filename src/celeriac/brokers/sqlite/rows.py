@@ -7,6 +7,7 @@ from typing import Any, Final
 from celeriac.brokers.sqlite.following import FAILURE, JOIN
 from celeriac.brokers.sqlite.transaction import from_json
 from celeriac.errors import StoreCorrupt
+from celeriac.lanes import Limit
 from celeriac.message import After, Message, Record
 from celeriac.outcome import stored
 from celeriac.states import State
@@ -18,7 +19,7 @@ _KINDS: Final[tuple[type | tuple[type, ...], ...]] = (
     *(str, str, str, int, float, bytes, (float, type(None)), (float, type(None)), int, bytes),
     *(int, str, (float, type(None)), (float, type(None)), (float, type(None)), str, int, int, int, int),
     *(bytes, bytes, bytes, bytes, str),
-    *(int, (float, type(None))),
+    *(int, (float, type(None)), (str, type(None))),
 )
 
 
@@ -30,9 +31,9 @@ def record(row: tuple[Any, ...]) -> Record:
         return _broken(row)
     if not all(map(isinstance, row, _KINDS)) or _REPLACED in f"{row[0]}{row[1]}{row[2]}":
         return _broken(row)
-    *blobs, children, kind, countdown = row[_CANCELLED + 1 :]
+    *blobs, children, kind, countdown, lane = row[_CANCELLED + 1 :]
     values: Any = (*row[_STATE + 1 : _CANCELLED], bool(row[_CANCELLED]), *blobs, tuple(from_json(children)))
-    sent: Any = (*row[:_STATE], _after(kind, countdown))
+    sent: Any = (*row[:_STATE], _after(kind, countdown), None if lane is None else Limit.parse(lane))
     return Record(Message(*sent), state, *values)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from celeriac.brokers.sqlite.following import hear_of_parents, link
+from celeriac.brokers.sqlite.lanes import lanes_of
 from celeriac.brokers.sqlite.transaction import Row, Transaction, as_json
 from celeriac.message import Message
 from celeriac.states import State
@@ -21,19 +22,22 @@ def send(transaction: Transaction, messages: Sequence[Message], now: float, *, c
         Repeated: an id was known or stood twice, and this was not a careful call. Nothing is done.
     """
     transaction.news = False  # nobody can be watching what is not there yet
+    for message in messages:
+        if message.limit is not None:
+            lanes_of(transaction, now).learn(str(message.limit))
     if careful:
         messages = _new(transaction, messages)
     elif len(messages) == 1 and _is_plain(messages[0]):
         return _send_one(transaction, messages[0])
     if not messages:
         return 0
-    rows = _Rows(transaction)
+    rows = _Rows(transaction, now)
     for message in messages:
         rows.add(message, now)
     if transaction.insert("send_message", rows.sent) != len(messages):
         raise Repeated
     if rows.hungry:
-        _count(transaction, messages, now)
+        _count(transaction, rows.ready, messages, now)
     transaction.insert("line_join", rows.ready)
     transaction.insert("send_task", rows.tasks)
     if rows.waiting:
@@ -44,7 +48,7 @@ def send(transaction: Transaction, messages: Sequence[Message], now: float, *, c
 
 
 def _is_plain(message: Message) -> bool:
-    return message.eta is None and message.expires is None and message.after is None
+    return message.eta is None and message.expires is None and message.after is None and message.limit is None
 
 
 def _send_one(transaction: Transaction, message: Message) -> int:
@@ -80,8 +84,9 @@ class _Rows:
         hungry: whether any worker wants to be rung.
     """
 
-    def __init__(self, transaction: Transaction) -> None:
+    def __init__(self, transaction: Transaction, now: float) -> None:
         self._transaction = transaction
+        self._now = now
         self._tails: dict[tuple[str, int], int] = {}
         self._last = 0
         self.sent: list[Row] = []
@@ -106,10 +111,17 @@ class _Rows:
             self.sent.append(_sent(message, seq, 0))
             self.tasks.append((seq, State.SCHEDULED, message.queue, 0, message.expires, message.eta))
             return
+        if message.limit is not None:
+            is_first = lanes_of(self._transaction, self._now).enter(seq, str(message.limit), *line)
+            place = tail + 1 if is_first else 0
+            self.tasks.append((seq, State.QUEUED, message.queue, place, message.expires, None))
+            if not is_first:
+                self.sent.append(_sent(message, seq, 0))
+                return
         self._tails[line] = place = tail + 1
         self.sent.append(_sent(message, seq, place))
         self.ready.append((*line, place, seq))
-        if message.expires is not None:
+        if message.expires is not None and message.limit is None:
             self.tasks.append((seq, State.QUEUED, message.queue, place, message.expires, None))
 
     def _look(self, line: tuple[str, int]) -> int:
@@ -132,19 +144,16 @@ def _sent(message: Message, seq: int, place: int) -> Row:
         message.eta,
         message.payload,
         message.options,
+        None if message.limit is None else str(message.limit),
     )
 
 
-def _count(transaction: Transaction, messages: Sequence[Message], now: float) -> None:
+def _count(transaction: Transaction, ready: Sequence[Row], messages: Sequence[Message], now: float) -> None:
     """Say how many idle workers there is work for."""
-    soonest: Message | None = None
-    for message in messages:
-        if message.after is not None:
-            continue
-        if message.eta is None or message.eta <= now:
-            transaction.ready(message.queue)
-        elif soonest is None or soonest.eta is None or message.eta < soonest.eta:
-            soonest = message
+    for queue, *_ in ready:
+        transaction.ready(queue)
+    later = (m for m in messages if m.after is None and m.eta is not None and m.eta > now)
+    soonest = min(later, key=lambda message: message.eta or 0.0, default=None)
     if soonest is not None and soonest.eta is not None:
         first = transaction.value("due_first")
         if first is None or soonest.eta < first:  # whoever sleeps until `first` must sleep shorter

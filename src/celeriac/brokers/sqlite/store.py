@@ -163,6 +163,8 @@ class Store:
                 self._begin(connection.quick, moment)
                 transaction = Transaction(connection.quick)
                 answer = work(transaction, *args, **kwargs)
+                if transaction.lanes is not None:
+                    transaction.lanes.close()
                 self._choose_whom_to_ring(transaction)
                 connection.quick.execute("commit")
             except BaseException as error:

@@ -9,6 +9,7 @@ from celeriac.broker import Cancelled
 from celeriac.brokers.sqlite import moves
 from celeriac.brokers.sqlite.bell import STOP
 from celeriac.brokers.sqlite.following import follow
+from celeriac.brokers.sqlite.lanes import lanes_of
 from celeriac.brokers.sqlite.lines import Lines
 from celeriac.brokers.sqlite.transaction import Ring, Transaction, as_json
 from celeriac.brokers.sqlite.workers import retire
@@ -58,18 +59,17 @@ def _revoke_running(
 def reschedule(transaction: Transaction, ids: Sequence[str], due: float, now: float) -> list[bool]:
     """Let scheduled tasks become due at another moment; see `Broker.reschedule`."""
     found = {row[0]: row[1:] for row in transaction.all("reschedule_found", as_json(ids))}
-    lines, answers = Lines(transaction), list[bool]()
+    lines, answers = Lines(transaction, now), list[bool]()
     for task_id in ids:
         answers.append(task_id in found)
         if task_id not in found:
             continue
-        seq, queue, priority = found[task_id]
+        seq, queue, priority, lane = found[task_id]
         if due > now:
             moves.schedule(transaction, seq, queue, due)
         else:
             del found[task_id]
-            transaction.run("promote", lines.join_tail(seq, queue, priority), seq)
-            transaction.ready(queue)
+            transaction.run("promote", lines.join_tail(seq, queue, priority, lane), seq)
     return answers
 
 
@@ -122,12 +122,16 @@ class Needed(NamedTuple):
     drop_news: bool
     hear: bool
     follow: bool
+    wake: bool
+    idle_lanes: bool
+    next_schedule: float | None
 
 
 def look(transaction: Transaction, now: float, retention: float) -> Needed:
     """See what there is to do, without writing."""
     moments = now, now - retention + _SLACK, now - _MARK_EVERY, now - _NEWS_KEPT
-    return Needed(*map(bool, transaction.one("tend_look", *moments) or ()))
+    *needed, coming = transaction.one("tend_look", *moments) or ()
+    return Needed._make([*map(bool, needed), coming])
 
 
 def bury(transaction: Transaction, now: float, limit: int) -> tuple[list[str], int]:
@@ -149,6 +153,16 @@ def drop(transaction: Transaction, now: float, limit: int, retention: float) -> 
     return _delete(
         transaction, transaction.column("tend_old", now - retention + _SLACK, retention, now, limit)
     )
+
+
+def wake_lanes(transaction: Transaction, now: float) -> None:
+    """Let those go whose lane has a token by now."""
+    lanes_of(transaction, now).wake()
+
+
+def drop_lanes(transaction: Transaction, now: float, limit: int) -> bool:
+    """Forget lanes that nobody uses; say whether there may be more."""
+    return transaction.run("lanes_drop", now, limit) == limit
 
 
 def mark_news(transaction: Transaction, now: float) -> None:

@@ -33,10 +33,11 @@ class Transaction:
         aside: how many tasks were parked, by queue and name: as many idle workers that know it will be rung.
         rings: whom to ring after the commit, and what for.
         ended: the seq of each task that became final, for whoever waits for it.
+        lanes: those that the verb has touched; written down before the commit. See `lanes.lanes_of`.
         news: whether there may be any for somebody; a verb that knows better says so.
     """
 
-    __slots__ = ("_cursor", "aside", "ended", "news", "queued", "rings")
+    __slots__ = ("_cursor", "aside", "ended", "lanes", "news", "queued", "rings")
 
     def __init__(self, cursor: sqlite3.Cursor) -> None:
         self._cursor = cursor
@@ -44,6 +45,7 @@ class Transaction:
         self.aside: dict[tuple[str, str], int] = {}
         self.rings: list[Ring] = []
         self.ended: list[int] = []
+        self.lanes: Any = None
         self.news = True
 
     def ready(self, queue: str, count: int = 1) -> None:

@@ -23,11 +23,9 @@ def enlist(transaction: Transaction, worker: WorkerInfo, now: float, boot: str) 
         *(worker.name, worker.host, boot, worker.version, queues),
     )
     transaction.run("enlist_names", worker.id, names)
-    lines = Lines(transaction)
+    lines = Lines(transaction, now)
     parked = transaction.all("unpark_tasks", names)
     transaction.many("unpark", [(lines.join_tail(*task), task[0]) for task in parked])
-    for _, queue, _ in parked:
-        transaction.ready(queue)
     return new
 
 

@@ -8,6 +8,7 @@
 -- include: counts
 -- include: bells
 -- include: lines
+-- include: lanes
 -- include: news
 -- include: task
 local worker, unparked = ARGV[5], 0
@@ -27,7 +28,8 @@ local function unpark(queue, name)
     local task = look(id)
     if task and task.state == WAITS then
       count('p', task.queue, -1)
-      enqueue(task)
+      make_ready(task)
+      to_tail(task.id, task.queue, task.priority)
       unparked = unparked + 1
     end
   end

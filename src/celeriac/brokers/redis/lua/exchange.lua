@@ -4,7 +4,7 @@
 --   ones, 11 onwards runs of one verdict: verdict, how many, their fences with spaces between (one, if it is
 --   the same for all), '1' if they have bodies, their ids, their bodies if any, and for verdicts that are not
 --   final their due times
--- Reply: nothing when the worker is unknown, else: the earliest due time or ''; refused ids; ids to stop; of
+-- Reply: nothing when the worker is unknown, else: the first moment at which something is due or ''; refused ids; ids to stop; of
 --   the claims: "name queue priority fence how-many" for each run of them, ids (with spaces between), the
 --   payloads (none if all are empty), for those that have any of it: position, tally (retries, crashes, crashes
 --   allowed), checkpoint, and the options of each run (none if all are empty)
@@ -13,6 +13,7 @@
 -- include: counts
 -- include: bells
 -- include: lines
+-- include: lanes
 -- include: news
 -- include: task
 -- include: following
@@ -137,6 +138,7 @@ local function settle()
     if call('EXISTS', stops_key(worker)) == 1 then in_chunks('ZREM', stops_key(worker), settled) end
   end
   to_heads(heads)
+  make_room()
 end
 
 -- --- claiming ---
@@ -152,6 +154,7 @@ local function unpark(queue, name, taken)
       if task and task.state == WAITS then
         count('p', queue, -1)
         make_ready(task)
+        task.is_first = true
         taken[#taken + 1] = task
       end
     end
@@ -255,7 +258,7 @@ local function start(id, place, queue, priority)
   local got = try('HGETALL', key)
   if got.err then return false end
   local name, where, last, tally, expires, listeners, payload, options, checkpoint = nil, false
-  local needed, waits
+  local needed, waits, lane
   for at = 1, #got, 2 do
     local field, value = got[at], got[at + 1]
     if field == 'n' then name = value
@@ -270,6 +273,7 @@ local function start(id, place, queue, priority)
     elseif field == 'h' then checkpoint = value
     elseif field == 'b' then needed = value
     elseif field == 'm' then waits = value
+    elseif field == 'L' then lane = value
     end
   end
   if where ~= place then return false end
@@ -278,11 +282,14 @@ local function start(id, place, queue, priority)
     if call('EXISTS', key) == 0 then return false end
     count(priority, queue, -1)
     if expires then call('ZREM', EXPIRY, id) end
+    if lane then lane_leave(lane, queue, priority) end
     conclude(id, key, FAILED, BROKEN, false, listeners, needed, waits)
   elseif expires and tonumber(expires) <= now then
     finish(look(id), CANCELLED, EXPIRED, true)
   elseif not knows(name) then
     park(id, name, queue, priority)
+  elseif lane and not lane_start(id, lane, queue, priority) then
+    count(priority, queue, -1)
   else
     local fence, claim = '1', first_claim
     if last then
@@ -292,7 +299,7 @@ local function start(id, place, queue, priority)
     call('HSET', key, 's', RUNNING, 'j', claim, 'w', worker)
     if expires then call('ZREM', EXPIRY, id) end
     if listeners then tell(id, listeners) end
-    hold(id, queue, fence, (needed and ' +' or '') .. ((listeners or tally or waits) and ' !' or ''))
+    hold(id, queue, fence, (needed and ' +' or '') .. ((listeners or tally or waits or lane) and ' !' or ''))
     answer(id, queue, priority, fence, name, payload, options, tally, checkpoint)
   end
   return true
@@ -316,6 +323,7 @@ local function claim_from(queue, priority, line)
     for at = 1, #found do
       if start(found[at], place, queue, priority) then looks = looks - 1 else stale = stale - 1 end
     end
+    write_tails() -- the next ones of lanes
   end
   if claimed > before then
     count(priority, queue, before - claimed)
@@ -375,6 +383,7 @@ else
   if known[4] == 'r' then call('DEL', bell_key(worker)) else call('PERSIST', OURS) end
   settle()
   local told = follow(MANY)
+  wake_lanes()
   promote(LOOKS)
   write_tails()
   if want > 0 then
@@ -382,7 +391,7 @@ else
     claim()
   end
   follow(MANY - told)
-  write_tails()
+  write_lanes()
   all_ids = table.concat(ids, ' ')
   call('HSET', OURS, 't', trip, 'a', all_ids, 'h', is_hungry())
   write_counts()
@@ -393,7 +402,7 @@ end
 
 end_run()
 return {
-  call('ZRANGE', DUE, 0, 0, 'WITHSCORES')[2] or '',
+  first_due(),
   table.concat(refused, ' '),
   table.concat(call('ZRANGE', stops_key(worker), 0, -1), ' '),
   table.concat(runs, ' '),

@@ -1,4 +1,4 @@
--- Cancel tasks of a queue that have not started: ready ones first, then parked ones, then scheduled ones.
+-- Cancel tasks of a queue that have not started: those in lanes first, then ready ones, then parked ones, then scheduled ones.
 -- KEYS, ARGV 1 to 4: include/keys.lua
 -- ARGV: 5 queue, 6 how many at most, 7 the error
 -- Reply: how many
@@ -7,25 +7,35 @@
 -- include: counts
 -- include: bells
 -- include: lines
+-- include: lanes
 -- include: news
 -- include: task
 -- include: following
 local queue, limit, error, purged = ARGV[5], tonumber(ARGV[6]), ARGV[7], 0
 
-local function purge(id, state)
+local function purge(id, state, taken)
   local task = look(id)
   if task and task.state == state and task.queue == queue then
-    finish(task, CANCELLED, error, state == false)
+    finish(task, CANCELLED, error, taken)
     purged = purged + 1
   end
 end
 
+for _, holding in ipairs(call('SMEMBERS', holding_key(queue))) do
+  local lane, priority = string.match(holding, '^(%S+) (%d)$')
+  local key = held_key(lane, queue .. ' ' .. priority)
+  while purged < limit do
+    local id = call('LPOP', key)
+    if not id then break end
+    purge(id, HELD, true)
+  end
+end
 for priority = 9, 0, -1 do
   local line = line_key(queue, priority)
   while purged < limit do
     local id = call('LPOP', line)
     if not id then break end
-    purge(id, false)
+    purge(id, false, true)
   end
 end
 if purged < limit and call('HEXISTS', COUNTS, 'p:' .. queue) == 1 then

@@ -9,6 +9,7 @@
 -- include: counts
 -- include: bells
 -- include: lines
+-- include: lanes
 -- include: news
 -- include: task
 -- include: following
@@ -35,6 +36,7 @@ else
   tell_of(task)
   wait_for_more(task, { last })
 end
+make_room()
 follow(MANY)
 write_all()
 return 1

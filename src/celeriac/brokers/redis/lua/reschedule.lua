@@ -7,6 +7,7 @@
 -- include: counts
 -- include: bells
 -- include: lines
+-- include: lanes
 -- include: news
 -- include: task
 local due, moved = ARGV[5], {}

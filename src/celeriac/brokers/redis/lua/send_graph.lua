@@ -9,6 +9,7 @@
 -- include: counts
 -- include: bells
 -- include: lines
+-- include: lanes
 -- include: news
 -- include: task
 -- include: following

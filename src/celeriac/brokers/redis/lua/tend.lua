@@ -9,6 +9,7 @@
 -- include: counts
 -- include: bells
 -- include: lines
+-- include: lanes
 -- include: news
 -- include: task
 -- include: following
@@ -53,6 +54,7 @@ end
 local recovered, buried, more = bury()
 follow(MANY)
 local expired = expire()
+wake_lanes()
 local promoted = promote(limit)
 local told = follow(limit)
 write_all()

@@ -1,11 +1,11 @@
 -- exchange: the head of a queue, highest priority first.
 -- In: now, queue, limit.
--- Out: seq, whether it has expired, then the columns of a Delivery as it will be once claimed, position.
+-- Out: seq, whether it has expired, then the columns of a Delivery as it will be once claimed, lane, position.
 select
     ready.seq, expires is not null and expires <= ?,
     id, name, ready.queue, ready.priority, payload, options,
     coalesce(fence, 0) + 1, coalesce(retries, 0), coalesce(crashes, 0), crash_limit, coalesce(checkpoint, x''),
-    ready.position
+    lane, ready.position
 from ready
 cross join messages on messages.seq = ready.seq
 left join tasks on tasks.seq = ready.seq

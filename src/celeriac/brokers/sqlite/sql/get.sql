@@ -1,4 +1,4 @@
--- get: In: ids (JSON array).  Out: the columns of a Message, then those of a Record, then of an After.
+-- get: In: ids (JSON array).  Out: the columns of a Message, then those of a Record, then of an After, lane.
 -- A message that stands neither in its line nor among the tasks is as if it were not.
 select
     id, name, messages.queue, priority, created, payload, eta, expires, crash_limit, options,
@@ -6,7 +6,7 @@ select
     coalesce(retries, 0), coalesce(crashes, 0), coalesce(cancelled, 0),
     coalesce(meta, x''), coalesce(result, x''), coalesce(error, x''), coalesce(checkpoint, x''),
     coalesce(children, '[]'),
-    coalesce(kind, 0), countdown
+    coalesce(kind, 0), countdown, lane
 from messages
 left join tasks on tasks.seq = messages.seq
 left join waits on waits.seq = messages.seq

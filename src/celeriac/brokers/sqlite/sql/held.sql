@@ -1,6 +1,7 @@
 -- What a worker holds, by id, with all that decides what becomes of it.
 -- In: worker.
--- Out: seq, id, fence, queue, priority, retries, crashes, crash_limit, cancelled, error.
-select seq, id, fence, messages.queue, priority, retries, crashes, crash_limit, cancelled, error
+-- Out: seq, id, fence, queue, priority, retries, crashes, crash_limit, cancelled, error,
+-- lane.
+select seq, id, fence, messages.queue, priority, retries, crashes, crash_limit, cancelled, error, lane
 from tasks cross join messages using (seq)
 where state = 3 and worker = ? order by id

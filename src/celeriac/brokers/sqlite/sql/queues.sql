@@ -1,5 +1,8 @@
--- queues: Out: queue, state, parked, how many; for tasks that are not final. State -1 stands for a paused queue.
+-- queues: Out: queue, state, parked, how many; for tasks that are not final. Parked is
+-- 1 for the parked ones, 2 for those that wait in their lanes. State -1 stands for a paused queue.
 select queue, 2, 0, count(*) from ready group by queue
+union all
+select queue, 2, 2, count(*) from held group by queue
 union all
 select queue, 2, 1, count(*) from tasks where state = 2 and parked <> '' group by queue
 union all

@@ -1,2 +1,2 @@
--- replace: In: id.  Out: seq, state, worker, fence, cancelled.
-select seq, state, worker, fence, cancelled from messages cross join tasks using (seq) where id = ?
+-- replace: In: id.  Out: seq, state, worker, fence, lane, cancelled.
+select seq, state, worker, fence, lane, cancelled from messages cross join tasks using (seq) where id = ?

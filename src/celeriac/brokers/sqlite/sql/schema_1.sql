@@ -4,7 +4,8 @@
 -- Times: seconds since 1970 UTC. Blobs are opaque here (JSON, empty for nothing).
 
 -- What was sent: one row for each task. Never changed, so that a large payload is written only once.
--- `place` is the position in its line that the task got when it was sent.
+-- `place` is the position in its line that the task got when it was sent, `lane` how it is limited: the name of
+-- its lane, rate, burst and concurrency, with spaces between; null for not at all.
 create table messages (
     seq integer primary key,
     id text not null unique,
@@ -16,7 +17,8 @@ create table messages (
     created real not null,
     eta real,
     payload blob not null,
-    options blob not null
+    options blob not null,
+    lane text
 ) strict;
 
 -- The lines: who may be claimed, and in which order. A line is the tasks of one queue and priority.
@@ -26,6 +28,39 @@ create table ready (
     position integer not null,
     seq integer not null,
     primary key (queue, priority desc, position)
+) strict, without rowid;
+
+-- Limited tasks that are queued and wait in their lane, and not where workers look; each has a row in `tasks`.
+create table held (
+    seq integer primary key,
+    lane text not null,
+    queue text not null,
+    priority integer not null,
+    position integer not null
+) strict;
+create unique index held_lane on held (lane, queue, priority, position);
+create index held_queue on held (queue);
+
+-- The lanes: their tokens at the moment `since`, how many of their tasks run, and when the first one that waits may
+-- go, if that is a matter of time.
+create table lanes (
+    name text not null primary key,
+    rate real,
+    burst real not null,
+    concurrency integer,
+    tokens real not null,
+    since real not null,
+    running integer not null,
+    wakes real
+) strict, without rowid;
+create index lanes_wakes on lanes (wakes) where wakes is not null;
+
+-- Where the first one of a lane stands in a line, or is parked.
+create table firsts (
+    lane text not null,
+    queue text not null,
+    priority integer not null,
+    primary key (lane, queue, priority)
 ) strict, without rowid;
 
 -- What has become of it, under the same `seq`. A task that has only stood in its line since it was sent, never
@@ -185,7 +220,9 @@ from tasks join messages using (seq) where state = 3 order by started;
 create view waiting as
 select
     id, name, messages.queue, priority,
-    case when state = 0 then 'waiting for others' when state = 1 then 'scheduled' when parked <> '' then 'parked: no worker knows it' else 'queued' end as state,
+    case when state = 0 then 'waiting for others' when state = 1 then 'scheduled'
+        when parked <> '' then 'parked: no worker knows it'
+        when seq in (select seq from held) then 'held: its limit is reached' else 'queued' end as state,
     coalesce(retries, 0) as retries, coalesce(crashes, 0) as crashes,
     strftime('%Y-%m-%d %H:%M:%f', created, 'unixepoch') as created_utc,
     strftime('%Y-%m-%d %H:%M:%f', due, 'unixepoch') as due_utc,
@@ -193,6 +230,7 @@ select
 from (
     select seq from ready
     union all select seq from tasks where state = 2 and parked <> ''
+    union all select seq from held
     union all select seq from tasks where state = 1
     union all select seq from tasks where state = 0
 ) join messages using (seq) left join tasks using (seq)

@@ -2,7 +2,8 @@
 -- In: now; the moment until which finished tasks are old; that until which a mark is an old one; that until
 -- which marked news are old.
 -- Out: whether a worker's lease has run out, a task has expired, one is due, a finished one is old enough,
--- there are news that want a mark, marked news are old enough, anybody listens, dependants are to be told.
+-- there are news that want a mark, marked news are old enough, anybody listens, dependants are to be told,
+-- a lane gets a token, lanes may be forgotten; when the next schedule is due.
 select * from (
     with given (now, old, mark_old, news_old) as (values (?, ?, ?, ?))
     select
@@ -22,5 +23,12 @@ select * from (
             and not exists (select 1 from news_marks where at > (select mark_old from given)),
         exists (select 1 from news_marks where at <= (select news_old from given)),
         exists (select 1 from listeners),
-        exists (select 1 from ended)
+        exists (select 1 from ended),
+        exists (select 1 from lanes where wakes <= (select now from given)),
+        exists (
+            select 1 from lanes where running = 0 and wakes is null
+            and (rate is null or tokens + ((select now from given) - since) * rate >= burst)
+            and not exists (select 1 from firsts where lane = name)
+        ),
+        (select min(due) from schedules where paused = 0 and due is not null)
 )

@@ -7,7 +7,7 @@ local COUNTS, DUE, EXPIRY, WORKERS, PARKED = KEYS[1], KEYS[2], KEYS[3], KEYS[4],
 local ROOT, NOW, RETENTION = ARGV[1], ARGV[2], ARGV[3]
 local AGAIN = ARGV[4] ~= '0'
 local RECORD, ENDED, FREED, PAUSED = ROOT .. 't:', ROOT .. 'ended', ROOT .. 'freed', ROOT .. 'paused'
-local SCHEDULES = ROOT .. 'schedules'
+local SCHEDULES, WAKES = ROOT .. 'schedules', ROOT .. 'wakes'
 local now = tonumber(NOW) -- to compare with; what is stored is NOW, since Lua would round it
 local call, try = redis.call, redis.pcall
 
@@ -22,6 +22,9 @@ local function names_key(worker) return ROOT .. 'n:' .. worker end
 local function bell_key(worker) return ROOT .. 'b:' .. worker end
 local function children_key(id) return ROOT .. 'f:' .. id end
 local function parents_key(id) return ROOT .. 'a:' .. id end
+local function lane_key(name) return ROOT .. 'l:' .. name end
+local function held_key(lane, place) return ROOT .. 'm:' .. lane .. ' ' .. place end -- none has a space
+local function holding_key(queue) return ROOT .. 'k:' .. queue end
 local function schedule_key(name) return ROOT .. 'c:' .. name end
 local function news_channel(listener) return ROOT .. 'news:' .. listener end
 

@@ -1,4 +1,4 @@
--- Accepting messages, in runs as send.lua describes them. Needs keys, counts, bells, lines.
+-- Accepting messages, in runs as send.lua describes them. Needs keys, counts, bells, lines, lanes.
 local queue, priority, new = nil, nil, 0
 local fresh -- where a script wants to know: by id, of what is new, 'waits' or 'new'
 
@@ -46,9 +46,10 @@ local function write_record(key, at, apart, payloads, first, final)
 end
 
 local function send_run(at, messages)
-  local eta, expires, apart, payloads = ARGV[at], ARGV[at + 1], ARGV[at + 2] == '1', ARGV[at + 3] == '1'
-  local first, step = at + 5, 1 + ARGV[at + 2] + ARGV[at + 3]
-  local from = first + ARGV[at + 4]
+  local eta, expires, limit, apart, payloads =
+    ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3] == '1', ARGV[at + 4] == '1'
+  local first, step = at + 6, 1 + ARGV[at + 3] + ARGV[at + 4]
+  local from = first + ARGV[at + 5]
   local name = ARGV[first + (apart and 1 or 3)]
   local all_new, keys = none_known(from, messages, step)
   local waits = eta ~= '' and eta ~= 'w' and tonumber(eta) > now
@@ -65,7 +66,7 @@ local function send_run(at, messages)
       elseif waits then
         call('HSET', key, 's', '1', 'd', eta)
         await(ARGV[here], queue, eta)
-      else
+      elseif limit == '' or lane_enter(ARGV[here], limit, queue, priority) then
         tail[#tail + 1] = ARGV[here]
       end
       if expires ~= '' then call('ZADD', EXPIRY, expires, ARGV[here]) end
@@ -80,10 +81,18 @@ local function send_run(at, messages)
   return from + messages * step
 end
 
+-- Where the run at *at* ends; its limit counts from now on.
+local function learn_limit(at)
+  if ARGV[at + 5] ~= '' then learn_lane(ARGV[at + 5]) end
+  return at + 9 + ARGV[at + 8] + ARGV[at + 2] * (1 + ARGV[at + 6] + ARGV[at + 7])
+end
+
 -- Accept the runs from *at* on, to *last* or to the end; return how many messages were new.
 local function send_runs(at, last)
   call('HLEN', COUNTS)
   last = last or #ARGV
+  local here = at
+  while here < last do here = learn_limit(here) end
   while at < last do
     queue, priority = ARGV[at], ARGV[at + 1]
     at = send_run(at + 3, tonumber(ARGV[at + 2]))

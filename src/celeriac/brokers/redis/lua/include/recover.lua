@@ -16,6 +16,7 @@ local function recover(worker, body, revoked)
     if crash(task, body, revoked) then heads[#heads + 1] = task end
   end
   to_heads(heads)
+  make_room()
   local known = call('HMGET', worker_key(worker), 'q', 'h')
   for queue in string.gmatch(known[1] or '', '%S+') do
     call('SREM', hungry_key(queue), worker)

@@ -1,4 +1,4 @@
--- A task's record and its moves. Needs keys, counts, bells, lines, news.
+-- A task's record and its moves. Needs keys, counts, bells, lines, lanes, news.
 -- The fields of a record are listed in wire.py. States: absent is queued, 'p' queued and parked, else the
 -- number of states.State.
 local WAITING = '0'
@@ -23,13 +23,13 @@ local function fence_of(field) return string.match(field or '', '^%d+') end
 -- Read a record; nil when there is none, or something else is stored under its key.
 local function look(id)
   local key = RECORD .. id
-  local got = try('HMGET', key, 'n', 's', 'q', 'j', 'w', 'x', 'l', 'g', 'z', 'b', 'm')
+  local got = try('HMGET', key, 'n', 's', 'q', 'j', 'w', 'x', 'l', 'g', 'z', 'b', 'm', 'L')
   if not (got[1] or got[2]) then return nil end
   local queue, priority = place_of(got[3])
   return {
     id = id, key = key, name = got[1] or '', state = got[2], queue = queue, priority = priority,
     fence = fence_of(got[4]), worker = got[5], expires = got[6], listeners = got[7], tally = got[8],
-    cancelled = got[9], needed = got[10], waits = got[11],
+    cancelled = got[9], needed = got[10], waits = got[11], lane = got[12],
   }
 end
 
@@ -71,10 +71,16 @@ end
 -- when its id was taken from its line before.
 local function leave(task, taken)
   local state = task.state
-  if state == RUNNING then return count('r', task.queue, -1) end
+  if state == RUNNING then
+    if task.lane then lane_stop(task.lane) end
+    return count('r', task.queue, -1)
+  end
   if not state then
     if not taken then leave_line(task) end
     count(task.priority, task.queue, -1)
+    if task.lane then lane_leave(task.lane, task.queue, task.priority) end
+  elseif state == HELD then
+    leave_held(task.id, task.lane, task.queue, task.priority, taken)
   elseif state == SCHEDULED then
     call('ZREM', DUE, task.id)
     count('s', task.queue, -1)
@@ -82,6 +88,7 @@ local function leave(task, taken)
     call('LREM', parked_key(task.queue, task.name), 1, task.id)
     strike_parked(task.queue, task.name)
     count('p', task.queue, -1)
+    if task.lane then lane_leave(task.lane, task.queue, task.priority) end
   elseif state == WAITING then
     count('w', task.queue, -1)
   end
@@ -134,19 +141,23 @@ end
 
 local function enqueue(task)
   make_ready(task)
-  to_tail(task.id, task.queue, task.priority)
+  if not task.lane or lane_enter(task.id, task.lane, task.queue, task.priority) then
+    to_tail(task.id, task.queue, task.priority)
+  end
 end
 
--- Put tasks that were made ready at the heads of their lines, in this order.
+-- Put tasks that were made ready at the heads of their lines, in this order. Of a lane's first one, *is_first* is true.
 local function to_heads(tasks)
   local heads = {}
   for at = #tasks, 1, -1 do
     local task = tasks[at]
-    local line = line_key(task.queue, task.priority)
-    heads[line] = heads[line] or {}
-    table.insert(heads[line], task.id)
-    count(task.priority, task.queue, 1)
-    ring(task.queue, 1)
+    if not task.lane or task.is_first or lane_enter(task.id, task.lane, task.queue, task.priority, true) then
+      local line = line_key(task.queue, task.priority)
+      heads[line] = heads[line] or {}
+      table.insert(heads[line], task.id)
+      count(task.priority, task.queue, 1)
+      ring(task.queue, 1)
+    end
   end
   for line, ids in pairs(heads) do in_chunks('LPUSH', line, ids) end
 end
@@ -192,6 +203,7 @@ local function promote(limit)
 end
 
 local function write_all()
+  write_lanes()
   write_tails()
   write_counts()
   write_rings()

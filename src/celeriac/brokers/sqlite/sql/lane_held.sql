@@ -1,0 +1,2 @@
+-- Let a task go that waits in its lane. In: seq.
+delete from held where seq = ?

@@ -1,0 +1,2 @@
+-- In: now.  Out: the lanes whose time has come.
+select name from lanes where wakes <= ? order by name
