@@ -23,6 +23,7 @@ from celeriac.context import current_run
 from celeriac.current import set_current_application, shared_tasks
 from celeriac.discovery import import_object, project_directory, related_module
 from celeriac.errors import BrokerUnavailable, ConfigurationError, NotRegistered
+from celeriac.explaining import Reason, reason_of
 from celeriac.groups import GroupResult
 from celeriac.hub import Hub
 from celeriac.jobs import TaskJob
@@ -375,6 +376,17 @@ class Celeriac:
             await asyncio.to_thread(self._impatient_broker().send, messages, self.clock.now())
         self._after_publish(messages)
 
+    def publish_unique(self, messages: list[Message], *, retry: bool | None = None) -> list[str]:
+        """Send those of *messages* for which no other task stands; return whose ids stand for them."""
+        messages = self.prepared(messages)
+        patient = self.conf.task_publish_retry if retry is None else retry
+        broker = self.broker if patient else self._impatient_broker()
+        ids = broker.send_unique(messages, self.clock.now())
+        self._after_publish(
+            [message for message, holder in zip(messages, ids, strict=True) if message.id == holder]
+        )
+        return ids
+
     def prepared(self, messages: list[Message]) -> list[Message]:
         """Return *messages* as the application's middleware wants them sent."""
         for call in self._moments["before_publish"]:
@@ -565,6 +577,15 @@ class Celeriac:
         now = self.clock.now()
         due = moment_of(countdown, eta, now, self)
         return self.broker.reschedule([check_id(id)], now if due is None else due, now)[0]
+
+    def explain(self, id: str) -> Reason:
+        """Say why a task has not run, or what it does instead, by the rules by which workers claim.
+
+        Returns:
+            A word for programs and a sentence for people; see `explaining.Reason`.
+        """
+        now = self.clock.now()
+        return reason_of(id, self.broker.explain(check_id(id), now), now)
 
     def updates(
         self,

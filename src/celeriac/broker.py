@@ -158,6 +158,40 @@ class ScheduleChange(msgspec.Struct, frozen=True):
     messages: tuple[Message, ...] = ()
 
 
+class Situation(msgspec.Struct, frozen=True):
+    """All that decides whether a task may be claimed, in one look.
+
+    Attributes:
+        record: the task itself.
+        paused: whether its queue is. parked: whether nobody knew its name. held: whether it waits in its
+            lane.
+        listening: how many live workers serve its queue. knowing: how many of those know its name.
+        free: how many slots those have that know it, as far as the store knows.
+        before: how many tasks stand in its queue that go first, 10,000 at most.
+        parents: the ids of tasks that it waits for and that have not succeeded, ten at most; `open` is how
+            many.
+        running: how many tasks of its lane run. holders: the ids of some of them, ten at most.
+        wakes: when its lane gets a token, if it lacks one.
+    """
+
+    record: Record
+    paused: bool = False
+    parked: bool = False
+    held: bool = False
+    listening: int = 0
+    knowing: int = 0
+    free: int = 0
+    before: int = 0
+    parents: tuple[str, ...] = ()
+    open: int = 0
+    running: int = 0
+    holders: tuple[str, ...] = ()
+    wakes: float | None = None
+
+
+MOST_BEFORE: Final = 10_000
+SOME: Final = 10
+
 Cancelled = Literal["cancelled", "stopping", "noted", "final", "unknown"]
 
 
@@ -287,6 +321,13 @@ class Backend(ABC):
         """Return the ids of the tasks that wait or waited for task *id*, as they were sent."""
 
     @abstractmethod
+    def explain(self, id: str, now: float) -> Situation | None:
+        """Return all that decides whether a task may be claimed; None when there is no such task.
+
+        What is said of workers counts those whose lease has not run out.
+        """
+
+    @abstractmethod
     def queues(self) -> list[QueueInfo]:
         """Return every queue that has tasks which are not final, or is paused, by name."""
 
@@ -367,6 +408,19 @@ class Broker(Backend):
 
         Raises:
             UnknownTask: a message waits for a task that there is not. Nothing is sent.
+        """
+
+    @abstractmethod
+    def send_unique(self, messages: Sequence[Message], now: float) -> list[str]:
+        """Send each message unless another task has its unique name; return for each the id of the task
+        that has it.
+
+        A name is free when there is no record of its task, or that has ended (unless `until` says
+        "forgotten"); with `seconds` it is free so long after its task was sent, whatever became of that. With
+        `replace` a task that has the name and has not started is cancelled with `SUPERSEDED`, and one that
+        runs goes on without it. A message whose id is known changes nothing.
+
+        No message waits for others. All or none; may be repeated.
         """
 
     @abstractmethod

@@ -14,6 +14,7 @@ from celeriac.context import Run
 from celeriac.errors import ConfigurationError, InvalidMessage
 from celeriac.limiting import Limiter
 from celeriac.message import Options, check_queue_name, encode_options
+from celeriac.uniqueness import Uniqueness
 
 Moment = datetime | float
 Span = float | timedelta | datetime
@@ -34,6 +35,7 @@ class CallOptions(msgspec.Struct, frozen=True):
     max_retries: int | None = None
     ignore_result: bool | None = None
     retry: bool | None = None
+    idempotency_key: str | None = None
 
 
 PLAIN_CALL: Final = CallOptions()
@@ -117,6 +119,7 @@ class Habits(msgspec.Struct, frozen=True):
         what: how errors name the arguments. payload_limit: how many bytes these may have.
         eager: whether calls run here and now.
         limiter: says how each call is limited; None for not at all.
+        uniqueness: says how each call is unique; None for not at all.
     """
 
     envelope: Envelope
@@ -125,9 +128,12 @@ class Habits(msgspec.Struct, frozen=True):
     payload_limit: int | None
     eager: bool
     limiter: Limiter | None = None
+    uniqueness: Uniqueness | None = None
 
 
-def habits_of(task: Addressed, conf: Any, limiter: Limiter | None = None) -> Habits:
+def habits_of(
+    task: Addressed, conf: Any, limiter: Limiter | None = None, uniqueness: Uniqueness | None = None
+) -> Habits:
     """Work out what all plain calls of *task* have in common.
 
     Raises:
@@ -141,6 +147,7 @@ def habits_of(task: Addressed, conf: Any, limiter: Limiter | None = None) -> Hab
         payload_limit=conf.task_payload_limit,
         eager=conf.task_always_eager,
         limiter=limiter,
+        uniqueness=uniqueness,
     )
 
 

@@ -8,7 +8,8 @@ CeleriacError
 │   ├── InvalidArguments        the call does not fit the function's signature (also a TypeError)
 │   ├── EncodeError             a value cannot be written as JSON (also a TypeError)
 │   ├── DecodeError             stored bytes are broken, or not of the type expected (also a ValueError)
-│   └── PayloadTooLarge         a value is larger than the configured limit
+│   ├── PayloadTooLarge         a value is larger than the configured limit
+│   └── DuplicateTask           there is a task already that stands for this call
 ├── NotRegistered               no task has this name (also a KeyError)
 ├── UnknownTask                 the store has no record of this id
 ├── UnknownSchedule             the store has no schedule of this name
@@ -80,6 +81,14 @@ class DecodeError(InvalidMessage, ValueError):
 
 class PayloadTooLarge(InvalidMessage, ValueError):
     """An encoded value is larger than the limit that the configuration sets."""
+
+
+class DuplicateTask(InvalidMessage):
+    """There is a task already that stands for this call; `id` is its id."""
+
+    def __init__(self, message: str = "", id: str = "") -> None:
+        super().__init__(message)
+        self.id = id
 
 
 class NotRegistered(CeleriacError, KeyError):

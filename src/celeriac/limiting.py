@@ -87,10 +87,6 @@ def limiter_of(task: Limited) -> Limiter | None:
     if task.fair and key is None:
         raise ConfigurationError(f"{task.name}: fair=True needs a key: between whom is it to be fair?")
     if rate is None and concurrency is None and not task.fair:
-        if key is not None:
-            raise ConfigurationError(
-                f"{task.name}: a key does nothing without rate_limit, concurrency or fair"
-            )
         return None
     names = task.arguments.names
     if isinstance(key, str) and key not in names:

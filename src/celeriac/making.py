@@ -13,6 +13,7 @@ from celeriac.jobs import executor_of
 from celeriac.limiting import limiter_of
 from celeriac.message import check_queue_name, check_task_name
 from celeriac.task import OPTIONS, AsyncTask, Task, TaskOptions
+from celeriac.uniqueness import uniqueness_of
 
 if TYPE_CHECKING:
     from typing_extensions import ParamSpec, TypeVar
@@ -109,7 +110,12 @@ def prepare(task: Task[Any, Any], app: Any, main: str) -> None:
     if app is not None:
         task._app = app  # type: ignore[misc]  # noqa: SLF001 - a task is bound here and nowhere else
     executor_of(task)
-    limiter_of(task)
+    limiter, uniqueness = limiter_of(task), uniqueness_of(task)
+    if task.key is not None and limiter is None and uniqueness is None:
+        raise ConfigurationError(
+            f"{task.name}: a key does nothing without rate_limit, concurrency, fair, unique, throttle or "
+            f"debounce"
+        )
 
 
 def _source(task: Task[Any, Any]) -> str:

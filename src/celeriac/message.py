@@ -121,6 +121,21 @@ class After(msgspec.Struct, frozen=True):
     countdown: float | None = None
 
 
+class Unique(msgspec.Struct, frozen=True):
+    """A name that only one task can have at a time; only `Broker.send_unique` looks at it.
+
+    Attributes:
+        until: "done": it is free again once its task has ended; "forgotten": once there is no record of it.
+        seconds: instead of that, for how long after the task was sent it is taken.
+        replace: whether a new task takes it from one that has not started, which is cancelled.
+    """
+
+    name: str
+    until: Literal["done", "forgotten"] = "done"
+    seconds: float | None = None
+    replace: bool = False
+
+
 class Message(msgspec.Struct, frozen=True):
     """A task as it is sent. Times are seconds since 1970 UTC.
 
@@ -132,6 +147,7 @@ class Message(msgspec.Struct, frozen=True):
         options: an `Options` as JSON; empty when all of them are default.
         after: what it waits for; None for nothing.
         limit: the lane in which it stands; None for none.
+        unique: the name that it wants to have; None for none. Not kept with the record.
     """
 
     id: str
@@ -146,6 +162,7 @@ class Message(msgspec.Struct, frozen=True):
     options: bytes = b""
     after: After | None = None
     limit: Limit | None = None
+    unique: Unique | None = None
 
 
 class FailureNote(msgspec.Struct, frozen=True):
@@ -156,6 +173,11 @@ class FailureNote(msgspec.Struct, frozen=True):
     call: msgspec.Raw
     error: msgspec.Raw
     retries: int = 0
+
+
+def bare(message: Message) -> Message:
+    """Return *message* without what only the sending looks at."""
+    return message if message.unique is None else msgspec.structs.replace(message, unique=None)
 
 
 def check_parents(message: Message, known: Container[str]) -> None:

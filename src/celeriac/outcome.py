@@ -173,6 +173,7 @@ def stored(error: BaseException) -> bytes:
 # Bodies that the stores write on their own account.
 EXPIRED: Final = stored(TaskExpired("it expired before it could start"))
 REVOKED: Final = stored(TaskRevokedError("it was revoked"))
+SUPERSEDED: Final = stored(TaskRevokedError("a newer call took its place"))
 PURGED: Final = stored(TaskRevokedError("its queue was purged"))
 PARENT_REVOKED: Final = stored(TaskRevokedError("a task that it waited for was revoked"))
 NOT_NEEDED: Final = stored(TaskRevokedError("it would have run if the task that it waited for had failed"))

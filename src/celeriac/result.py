@@ -13,6 +13,7 @@ from celeriac.clock import as_datetime
 from celeriac.context import current_run
 from celeriac.current import current_application
 from celeriac.errors import IncompleteStream, UnknownTask, WouldDeadlock
+from celeriac.explaining import Reason
 from celeriac.graphs import Graph
 from celeriac.message import Options, Record, decode_options, decode_payload
 from celeriac.outcome import decode_error
@@ -426,6 +427,10 @@ class AsyncResult(Generic[R]):
         """
         return self._home.reschedule(self.id, countdown=countdown, eta=eta)
 
+    def explain(self) -> Reason:
+        """Say why it has not run, or what it does instead: a word for programs and a sentence for people."""
+        return self._home.explain(self.id)
+
     def forget(self) -> bool:
         """Delete the record of a task that has ended; say whether it was deleted."""
         self._final = None
@@ -450,6 +455,10 @@ class EagerResult(AsyncResult[R]):
     def reschedule(self, *, countdown: float | None = None, eta: datetime | float | None = None) -> bool:  # noqa: ARG002 - it has ended
         """Return False: it has ended."""
         return False
+
+    def explain(self) -> Reason:
+        """Say that it has ended."""
+        return Reason("ended", f"It has ended: {self.state}, in the process that called it.")
 
     def forget(self) -> bool:
         """Return False: no store knows of it."""

@@ -11,7 +11,9 @@ import itertools
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypedDict, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, TypedDict, cast
+
+from msgspec.structs import replace
 
 from celeriac import codec
 from celeriac.arguments import Arguments
@@ -20,11 +22,13 @@ from celeriac.canvas.signature import Signature, chunks, xmap, xstarmap
 from celeriac.clock import as_timestamp
 from celeriac.context import Executor, Hook, Run, current_run
 from celeriac.current import current_application
-from celeriac.errors import ConfigurationError, Replaced, Retry
+from celeriac.errors import ConfigurationError, DuplicateTask, Replaced, Retry
+from celeriac.lanes import lane_of
 from celeriac.limiting import limiter_of
 from celeriac.message import (
     Message,
     Request,
+    Unique,
     check_id,
     encode_payload,
     new_ids,
@@ -32,6 +36,7 @@ from celeriac.message import (
 from celeriac.outcome import ErrorInfo
 from celeriac.result import AsyncResult, EagerResult
 from celeriac.retry import DEFAULT_DELAY, DEFAULT_MAX_RETRIES
+from celeriac.uniqueness import Uniqueness, uniqueness_of
 
 if TYPE_CHECKING:
     from typing_extensions import ParamSpec, TypeVar
@@ -75,6 +80,10 @@ class TaskOptions(TypedDict, total=False):
     concurrency: int | None
     key: str | Callable[..., Any] | None
     fair: bool
+    unique: bool | float | timedelta
+    on_conflict: Literal["return", "replace", "raise"]
+    throttle: float | timedelta | None
+    debounce: float | timedelta | None
     acks_late: bool
     reject_on_worker_lost: bool
     track_started: bool
@@ -107,6 +116,10 @@ class Task(Generic[P, R]):
         burst: how many of them at once after a pause (1). concurrency: how many may run at once.
         key: the name of an argument, or a function of the call: limits are for each key apart.
         fair: tasks of different keys take turns.
+        unique: while one like it (of the same key, or with the same arguments) has not ended, or for so many
+            seconds, a call does what `on_conflict` says: "return" that one, "replace" it, or "raise".
+        throttle: one call in so many seconds; others return it. debounce: a call waits so many seconds, and a
+            newer one takes its place.
         acks_late, reject_on_worker_lost, track_started: accepted for Celery's sake; always so.
     """
 
@@ -132,6 +145,10 @@ class Task(Generic[P, R]):
     concurrency: int | None = None
     key: Any = None
     fair: bool = False
+    unique: bool | float | timedelta = False
+    on_conflict: Literal["return", "replace", "raise"] = "return"
+    throttle: float | timedelta | None = None
+    debounce: float | timedelta | None = None
     acks_late: bool = True
     reject_on_worker_lost: bool = True
     track_started: bool = True
@@ -233,6 +250,7 @@ class Task(Generic[P, R]):
         link: Any = None,
         link_error: Any = None,
         after: Any = None,
+        idempotency_key: str | None = None,
     ) -> AsyncResult[R]:
         """Send a call with options.
 
@@ -247,6 +265,8 @@ class Task(Generic[P, R]):
             retry: False makes a store that is away an error at once.
             link, link_error: signatures, or lists of them, that are called once it has succeeded, or failed.
             after: results, or ids, of tasks that have to succeed before it; their results are not passed on.
+            idempotency_key: any text; calls of this task with the same one return the first one's result, for
+                as long as that is kept.
 
         Raises:
             As `delay`; ValueError for a priority outside 0 to 9.
@@ -256,11 +276,11 @@ class Task(Generic[P, R]):
             more |= {"countdown": countdown, "eta": eta, "expires": expires, "queue": queue}
             more |= {"priority": priority, "headers": headers, "time_limit": time_limit}
             more |= {"soft_time_limit": soft_time_limit, "max_retries": max_retries}
-            more |= {"ignore_result": ignore_result, "retry": retry}
+            more |= {"ignore_result": ignore_result, "retry": retry, "idempotency_key": idempotency_key}
             return cast("AsyncResult[R]", self.signature(args, kwargs, **more).apply_async())
         call = CallOptions(
             task_id, countdown, eta, expires, queue, priority, headers,
-            time_limit, soft_time_limit, max_retries, ignore_result, retry,
+            time_limit, soft_time_limit, max_retries, ignore_result, retry, idempotency_key,
         )  # fmt: skip
         return self._send(tuple(args or ()), dict(kwargs or {}), call)
 
@@ -358,6 +378,8 @@ class Task(Generic[P, R]):
         if self._habits(app).eager:
             propagate = app.conf.task_eager_propagates
             return [app.run_eagerly(self, message, propagate=propagate) for message in messages]
+        if messages and messages[0].unique is not None:
+            return self._unique_results(messages, app.publish_unique(messages, retry=retry))
         app.publish(messages, retry=retry)
         return self._results(messages)
 
@@ -367,8 +389,27 @@ class Task(Generic[P, R]):
             import asyncio
 
             return await asyncio.to_thread(self._dispatch, messages, retry=retry)
+        if messages and messages[0].unique is not None:
+            import asyncio
+
+            ids = await asyncio.to_thread(app.publish_unique, messages, retry=retry)
+            return self._unique_results(messages, ids)
         await app.apublish(messages, retry=retry)
         return self._results(messages)
+
+    def _unique_results(self, messages: list[Message], ids: list[str]) -> list[AsyncResult[R]]:
+        """Return the tasks that stand for *messages*.
+
+        Raises:
+            DuplicateTask: another one does, and `on_conflict` is "raise".
+        """
+        uniqueness = self._habits(self.app).uniqueness
+        if uniqueness is not None and uniqueness.conflict == "raise":
+            for message, holder in zip(messages, ids, strict=True):
+                if holder != message.id:
+                    raise DuplicateTask(f"task {holder} ({self.name}) stands for this call already", holder)
+        kind = self.arguments.result_type
+        return [AsyncResult(holder, self.app, kind=kind) for holder in ids]
 
     def _results(self, messages: list[Message]) -> list[AsyncResult[R]]:
         app, kind = self.app, self.arguments.result_type
@@ -419,13 +460,43 @@ class Task(Generic[P, R]):
                     None if limiter is None else limiter.limit_of(args, kwargs),
                 )
             )
+        if habits.uniqueness is not None or call.idempotency_key is not None:
+            return self._made_unique(messages, calls, call, habits.uniqueness)
         return messages
+
+    def _made_unique(
+        self,
+        messages: list[Message],
+        calls: list[tuple[tuple[Any, ...], dict[str, Any]]],
+        call: CallOptions,
+        uniqueness: Uniqueness | None,
+    ) -> list[Message]:
+        """Give each of *messages* the name that only one task can have."""
+        if call.idempotency_key is not None:
+            unique = Unique(lane_of(f"{self.name}!", call.idempotency_key), "forgotten")
+            return [replace(message, unique=unique) for message in messages]
+        if uniqueness is None:
+            return messages
+        wait = uniqueness.wait
+        made = zip(messages, calls, strict=True)
+        return [
+            replace(
+                message,
+                unique=uniqueness.unique_of(args, kwargs),
+                eta=message.created + wait if wait is not None and message.eta is None else message.eta,
+            )
+            for message, (args, kwargs) in made
+        ]
 
     def _habits(self, app: Any) -> Habits:
         """What every plain call of this task has in common; worked out again when the settings change."""
         cache, conf = self._cache, app.conf
         if cache is None or cache[0] is not conf or cache[1] != conf.version:
-            self._cache = cache = (conf, conf.version, habits_of(self, conf, limiter_of(self)))
+            self._cache = cache = (
+                conf,
+                conf.version,
+                habits_of(self, conf, limiter_of(self), uniqueness_of(self)),
+            )
         return cache[2]
 
     # --- inside a run -----------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from celeriac.broker import Broker
 from celeriac.clock import Clock
 from celeriac.errors import DecodeError
 from celeriac.errors import TimeoutError as WaitTimeout
+from celeriac.explaining import Reason
 from celeriac.hub import Hub
 from celeriac.message import Record
 from celeriac.outcome import ErrorInfo, decode_error
@@ -35,6 +36,9 @@ class Home(Protocol):
     @property
     def hub(self) -> Hub:
         """Who waits for everybody."""
+
+    def explain(self, id: str) -> Reason:
+        """Say why a task has not run."""
 
     def reschedule(
         self, id: str, *, countdown: float | None = None, eta: datetime | float | None = None

@@ -24,7 +24,7 @@ from celeriac.broker import (
 from celeriac.clock import ManualClock
 from celeriac.errors import UnknownTask
 from celeriac.lanes import Limit
-from celeriac.message import After, Delivery, Message, Record
+from celeriac.message import After, Delivery, Message, Record, Unique
 from celeriac.outcome import Settlement
 from celeriac.states import Verdict
 
@@ -133,6 +133,10 @@ class Resume(NamedTuple):
     queue: str
 
 
+class SendUnique(NamedTuple):
+    batch: Sequence[tuple[Sent, Unique]]
+
+
 class Change(NamedTuple):
     """Change a schedule, and send with it; with *right* as who saw its last change, else as somebody late."""
 
@@ -154,7 +158,7 @@ class Advance(NamedTuple):
 
 Operation = (
     Send | Enlist | Trip | Heartbeat | Retire | Tell | Cancel | Forget | Purge | Reschedule | Pause | Resume
-    | Change | Tend | Advance
+    | SendUnique | Change | Tend | Advance
 )  # fmt: skip
 
 
@@ -270,6 +274,15 @@ def _a_cancel(chance: random.Random) -> Cancel:
     return Cancel(_some(chance, IDS, 4), chance.random() < 0.5, _body(chance))
 
 
+def _a_unique(chance: random.Random) -> Unique:
+    return Unique(
+        name=chance.choice(("u:1", "u:1", "u:2")),
+        until=chance.choice(("done", "done", "forgotten")),
+        seconds=chance.choice((None, None, None, 4.5)),
+        replace=chance.random() < 0.3,
+    )
+
+
 def _a_change(chance: random.Random) -> Change:
     return Change(
         name=chance.choice(("daily", "daily ☀", "weekly")),
@@ -295,6 +308,7 @@ _MAKERS: dict[Callable[[random.Random], Operation], int] = {
     lambda chance: Pause(chance.choice(QUEUES)): 1,
     lambda chance: Resume(chance.choice(QUEUES)): 2,
     lambda chance: _a_change(chance): 3,
+    lambda chance: SendUnique([(_a_sent(chance), _a_unique(chance)) for _ in range(chance.randint(1, 3))]): 3,
     lambda chance: Tend(): 2,
     lambda chance: Advance(chance.choice((1, 1, 3, 6, 30))): 3,
 }
@@ -359,7 +373,16 @@ class Lockstep:
         self._both(lambda broker: broker.queues())
         self._both(lambda broker: broker.schedules())
         self._both(lambda broker: broker.next_schedules(2))
+        self._both(lambda broker: [self._explained(broker, each) for each in IDS[:8]])
         self._both(lambda broker: broker.workers(self.clock.now()))
+
+    def _explained(self, broker: Broker, id: str) -> Any:
+        """What a store knows of a task; places are not compared: lines may hold ids of others."""
+        found = broker.explain(id, self.clock.now())
+        if found is None:
+            return None
+        wakes = None if found.wakes is None else max(found.wakes, self.clock.now())
+        return msgspec.structs.astuple(msgspec.structs.replace(found, before=0, wakes=wakes))
 
     def _both(self, ask: Callable[[Broker], Any]) -> Any:
         expected, got = ask(self.model), ask(self.real)
@@ -386,6 +409,11 @@ class Lockstep:
                 return -1
 
         self._both(send)
+
+    def _sendunique(self, operation: SendUnique) -> None:
+        pairs = [(self._messages([sent])[0], unique) for sent, unique in operation.batch]
+        batch = [msgspec.structs.replace(message, unique=unique) for message, unique in pairs]
+        self._both(lambda broker: broker.send_unique(batch, self.clock.now()))
 
     def _enlist(self, operation: Enlist) -> None:
         info = WorkerInfo(

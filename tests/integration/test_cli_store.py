@@ -244,6 +244,7 @@ COMMANDS = (
     ("forget", "some-id"),
     ("purge", "--yes"),
     ("reschedule", "some-id", "--now"),
+    ("explain", "some-id"),
     ("pause", "mail"),
     ("resume", "mail"),
     ("schedules",),

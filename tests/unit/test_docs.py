@@ -309,6 +309,7 @@ def test_every_public_method_of_the_main_types_is_in_the_reference(kind):
     )
     inside = {
         "publish",
+        "publish_unique",
         "apublish",
         "prepared",
         "submitter",

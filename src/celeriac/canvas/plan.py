@@ -24,6 +24,7 @@ from celeriac.message import (
     new_ids,
 )
 from celeriac.result import AsyncResult
+from celeriac.uniqueness import uniqueness_of
 
 ACCUMULATE: Final = "celeriac.accumulate"
 DEEPEST: Final = 100
@@ -77,6 +78,7 @@ class Known(NamedTuple):
     envelope: Envelope
     task: Any  # None where it is known elsewhere only
     limiter: Limiter | None = None
+    is_unique: bool = False
 
 
 class Plan:
@@ -99,6 +101,7 @@ class Plan:
         if self._run is not None:
             self._root = self._run.load_options().root_id or self._run.id
         self.messages: list[Message] = []
+        self.unique: list[Signature] = []  # calls for which another task may stand
         after = sig.options.get("after") or ()
         self.laid = self._lay(sig, Source(None, self._ids_of(after)), {}, None, 0)
 
@@ -282,6 +285,8 @@ class Plan:
                 if given:
                     error.add_note(f"{given} of its arguments come from the task before it")
                 raise
+        if known.is_unique or call.idempotency_key is not None:
+            self.unique.append(sig)
         task_id = self._new_id() if call.task_id is None else check_id(call.task_id)
         if self._root is None:
             self._root = task_id
@@ -316,7 +321,8 @@ class Plan:
                 known = Known(self._app.foreign_envelope(sig.task), None)
             else:
                 task = self._app.find_task(sig.task)
-                known = Known(envelope_of(task, self._app.conf), task, limiter_of(task))
+                unique = uniqueness_of(task) is not None
+                known = Known(envelope_of(task, self._app.conf), task, limiter_of(task), unique)
             self._known[sig.task] = known
         return known
 
@@ -365,9 +371,34 @@ def send(sig: Signature) -> Any:
 
         return run(sig, propagate=app.conf.task_eager_propagates)
     plan = Plan(app, sig)
+    if plan.unique:
+        return _called_alone(plan, sig)
     for batch in _batches(plan.messages):
         app.publish(batch, retry=sig.options.get("retry"))
     return plan.laid.result
+
+
+def _called_alone(plan: Plan, sig: Signature) -> Any:
+    """Call a unique task as such; it can be no part of anything larger.
+
+    Raises:
+        InvalidMessage: it is one.
+    """
+    _refuse_unique(plan, alone=sig.shape is None and len(plan.messages) == 1)
+    task = sig.app.find_task(sig.task)
+    options = {
+        name: value for name, value in sig.options.items() if name not in ("link", "link_error", "after")
+    }
+    return task.apply_async(tuple(sig.args), sig.kwargs, **options)
+
+
+def _refuse_unique(plan: Plan, *, alone: bool = False) -> None:
+    if plan.unique and not alone:
+        raise InvalidMessage(
+            f"{plan.unique[0]!r:.80} is unique, so another task may stand for it: it can be no part of a "
+            f"chain, "
+            "group or chord, have no callbacks, and be sent by no schedule"
+        )
 
 
 async def asend(sig: Signature) -> Any:
@@ -378,6 +409,8 @@ async def asend(sig: Signature) -> Any:
     if app.conf.task_always_eager:
         return await asyncio.to_thread(send, sig)
     plan = Plan(app, sig)
+    if plan.unique:
+        return await asyncio.to_thread(_called_alone, plan, sig)
     for batch in _batches(plan.messages):
         await app.apublish(batch, retry=sig.options.get("retry"))
     return plan.laid.result
@@ -411,6 +444,7 @@ def in_place(app: Any, sig: Signature) -> Replaced:
     plan = Plan(app, sig)
     if isinstance(plan.laid.result, GroupResult):
         plan = Plan(app, chord(sig, Signature(ACCUMULATE), app=app))
+    _refuse_unique(plan)
     check_circles(plan.messages)
     end = plan.laid.ends[0]
     return Replaced(f"replaced by {end}", app.prepared(plan.messages), end)
@@ -419,6 +453,7 @@ def in_place(app: Any, sig: Signature) -> Replaced:
 def as_one(app: Any, sig: Signature) -> tuple[list[Message], str]:
     """Return the messages of *sig*, and the id of the one with whose end all of it has ended."""
     plan = Plan(app, sig)
+    _refuse_unique(plan)
     end = plan.as_one()
     check_circles(plan.messages)
     return plan.messages, end
@@ -431,6 +466,7 @@ def add_to_chord(app: Any, task_id: str, sig: Signature) -> Any:
         ConfigurationError: there is none, or it waits no more.
     """
     plan = Plan(app, sig)
+    _refuse_unique(plan)
     join = next((each for each in _dependants(app, task_id) if _is_join(each)), None)
     if join is None:
         raise ConfigurationError(f"task {task_id} is in no chord")

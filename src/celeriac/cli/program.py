@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "result": "result",
     "watch": "watch",
     "status": "status",
+    "explain": "explain",
     "revoke": "revoke",
     "reschedule": "reschedule",
     "forget": "forget",

@@ -17,6 +17,8 @@ from celeriac.broker import (
     DEFAULT_DEADLINE,
     DEFAULT_RETENTION,
     LINKS_AT_ONCE,
+    MOST_BEFORE,
+    SOME,
     TEND_LIMIT,
     Beat,
     Bell,
@@ -28,6 +30,7 @@ from celeriac.broker import (
     Report,
     Schedule,
     ScheduleChange,
+    Situation,
     Tended,
     WorkerInfo,
     check_changes,
@@ -35,7 +38,7 @@ from celeriac.broker import (
 from celeriac.brokers.memory.ears import MemoryBell, MemoryListener
 from celeriac.brokers.memory.lanes import Lane, Lanes, Place, place_of
 from celeriac.brokers.memory.records import Holder, Task
-from celeriac.message import After, Message, Record, check_parents
+from celeriac.message import After, Message, Record, Unique, bare, check_parents
 from celeriac.outcome import (
     EXPIRED,
     LEASE_LOST,
@@ -43,6 +46,7 @@ from celeriac.outcome import (
     PARENT_REVOKED,
     PURGED,
     REVOKED,
+    SUPERSEDED,
     Settlement,
     parent_failed,
 )
@@ -80,6 +84,7 @@ class MemoryBroker(Broker):
         self._paused: set[str] = set()
         self._schedules: dict[str, Schedule] = {}
         self._lanes = Lanes()
+        self._names: dict[str, tuple[str, float, Unique]] = {}  # unique ones: whose, since when
         self._roomier: list[Lane] = []  # lanes that may have got room in this step
         self._ended: deque[str] = deque()  # tasks whose dependants do not all know it yet
         self._workers: dict[str, Holder] = {}
@@ -119,6 +124,38 @@ class MemoryBroker(Broker):
         self._make_room(now)
         self._follow(now)
         return len(new)
+
+    def send_unique(self, messages: Sequence[Message], now: float) -> list[str]:
+        """Send what nobody stands for; see `Broker.send_unique`."""
+        with self._lock:
+            answers = [self._send_unique(message, now) for message in messages]
+            self._follow(now)
+            return answers
+
+    def _send_unique(self, message: Message, now: float) -> str:
+        unique = message.unique
+        if unique is None or message.id in self._tasks:
+            self._send([bare(message)], now)
+            return message.id
+        holder = self._holder_of(unique.name, now)
+        if holder is not None and not unique.replace:
+            return holder
+        old = self._tasks.get(holder or "")
+        if old is not None and old.state < State.RUNNING:
+            self._finish(old, State.CANCELLED, SUPERSEDED, now)
+        self._names[unique.name] = message.id, now, unique
+        self._send([bare(message)], now)
+        return message.id
+
+    def _holder_of(self, name: str, now: float) -> str | None:
+        if name not in self._names:
+            return None
+        holder, since, unique = self._names[name]
+        if unique.seconds is not None:
+            return holder if now < since + unique.seconds else None
+        task = self._tasks.get(holder)
+        taken = task is not None and (unique.until == "forgotten" or not task.state.final)
+        return holder if taken else None
 
     # --- waiting for others -------------------------------------------------------------------------
 
@@ -632,7 +669,16 @@ class MemoryBroker(Broker):
             for task in gone:
                 self._unlink(task)
                 del self._tasks[task.message.id]
+            self._drop_names({task.message.id for task in gone})
             return len(gone)
+
+    def _drop_names(self, ids: set[str]) -> None:
+        """Let go of the names that these had until they were forgotten."""
+        held = [
+            name for name, (id_, _, unique) in self._names.items() if unique.seconds is None and id_ in ids
+        ]
+        for name in held:
+            del self._names[name]
 
     def _unlink(self, task: Task) -> None:
         """Let nothing be told to *task*'s id, which another task may get."""
@@ -750,6 +796,55 @@ class MemoryBroker(Broker):
         with self._lock:
             task = self._tasks.get(id)
             return task.dependants[start : start + count] if task is not None else []
+
+    def explain(self, id: str, now: float) -> Situation | None:
+        """Return what decides whether a task may be claimed; see `Backend.explain`."""
+        with self._lock:
+            task = self._tasks.get(id)
+            if task is None:
+                return None
+            queue, name = task.message.queue, task.message.name
+            alive = [worker for worker in self._workers.values() if worker.lease_ends > now]
+            listening = [worker for worker in alive if queue in worker.info.queues]
+            knowing = [worker for worker in listening if name in worker.info.names]
+            limit = task.message.limit
+            lane = None if limit is None else self._lanes.of(task.message)
+            waits_for = [each for each in task.parents if each in task.open and task.state is State.WAITING]
+            return Situation(
+                task.record(),
+                paused=queue in self._paused,
+                parked=task.parked,
+                held=task.held,
+                listening=len(listening),
+                knowing=len(knowing),
+                free=sum(max(0, worker.info.slots - len(worker.running)) for worker in knowing),
+                before=self._before(task),
+                parents=tuple(waits_for[:SOME]),
+                open=len(waits_for),
+                running=0 if lane is None else lane.running,
+                holders=tuple(self._holders(task))[:SOME],
+                wakes=None if lane is None or lane.has_room(now) else lane.lacks_token(),
+            )
+
+    def _before(self, task: Task) -> int:
+        """Count the tasks of its queue that go before a queued one that stands where workers look."""
+        sent = task.message
+        line = self._ready[sent.queue, sent.priority]
+        if task.state is not State.QUEUED or task.parked or task.held:
+            return 0
+        higher = sum(len(self._ready[sent.queue, priority]) for priority in range(sent.priority + 1, 10))
+        return min(MOST_BEFORE, higher + line.index(sent.id))
+
+    def _holders(self, task: Task) -> list[str]:
+        """Return the ids of the running tasks of its lane."""
+        limit = task.message.limit
+        running = self._in(State.RUNNING) if limit is not None else ()
+        lanes = ((other.message.id, other.message.limit) for other in running)
+        return sorted(
+            found
+            for found, other in lanes
+            if other is not None and limit is not None and other.lane == limit.lane
+        )
 
     def queues(self) -> list[QueueInfo]:
         """Return the queues; see `Backend.queues`."""

@@ -38,6 +38,10 @@ class Lane(msgspec.Struct):
         self.refresh(now)
         return self.limit.has_room(self.tokens, self.running)
 
+    def lacks_token(self) -> float | None:
+        """Return when a token comes, if one is lacking."""
+        return self.limit.wakes(self.tokens, self.since, self.running)
+
     def wakes(self) -> float | None:
         """Return when somebody who waits may stand in a queue, if that is a matter of time."""
         waits = any(line and place not in self.first for place, line in self.lines.items())

@@ -18,6 +18,8 @@ from celeriac.broker import (
     DEFAULT_DEADLINE,
     DEFAULT_RETENTION,
     LINKS_AT_ONCE,
+    MOST_BEFORE,
+    SOME,
     TEND_LIMIT,
     Beat,
     Bell,
@@ -29,6 +31,7 @@ from celeriac.broker import (
     Report,
     Schedule,
     ScheduleChange,
+    Situation,
     Tended,
     WorkerInfo,
     check_changes,
@@ -54,7 +57,7 @@ from celeriac.errors import (
     UnknownTask,
 )
 from celeriac.message import Message, Record, check_parents
-from celeriac.outcome import EXPIRED, LEASE_LOST, PURGED, REVOKED, Settlement
+from celeriac.outcome import EXPIRED, LEASE_LOST, PURGED, REVOKED, SUPERSEDED, Settlement
 
 _log: Final = logging.getLogger("celeriac.redis")
 
@@ -192,6 +195,14 @@ class RedisBroker(Broker):
 
     def _send_graph(self, messages: Sequence[Message], now: float, patience: float) -> int:
         return int(self._graph("send_graph", messages, now, patience=patience))
+
+    def send_unique(self, messages: Sequence[Message], now: float) -> list[str]:
+        """Send what nobody stands for; see `Broker.send_unique`."""
+        if not messages:
+            return []
+        written = wire.uniques(self._skew.messages(messages))
+        answers = self._call("send_unique", now, SUPERSEDED, *written, patience=len(messages) * EACH)
+        return [answer.decode() for answer in answers]
 
     def replace(
         self, worker: str, task: str, fence: int, graph: Sequence[Message], end: str, now: float
@@ -390,6 +401,31 @@ class RedisBroker(Broker):
     def _list(self, key: str, start: int, count: int) -> list[str]:
         [entries] = self._ask([("LRANGE", key, start, start + count - 1)])
         return [entry.decode() for entry in self._sound(entries)]
+
+    def explain(self, id: str, now: float) -> Situation | None:
+        """Return what decides whether a task may be claimed; see `Backend.explain`."""
+        reply = self._call("explain", now, id, MOST_BEFORE, SOME)
+        record = self._record(id, reply[0]) if reply else None
+        if record is None:
+            return None
+        paused, where, *counts = reply[1:8]
+        listening, knowing, free, before, waits = counts
+        parents, running, holders, wakes = reply[8:]
+        return Situation(
+            record,
+            paused=paused == b"1",
+            parked=where == b"p",
+            held=where == b"h",
+            listening=listening,
+            knowing=knowing,
+            free=free,
+            before=before,
+            parents=tuple(parent.decode() for parent in parents),
+            open=waits,
+            running=running,
+            holders=tuple(holder.decode() for holder in holders),
+            wakes=self._skew.back(float(wakes)) if wakes else None,
+        )
 
     def queues(self) -> list[QueueInfo]:
         """Return the queues; see `Backend.queues`."""

@@ -18,6 +18,7 @@ Every key has an owner and an end:
 | `{ns}:paused` | set | queues from which nothing is claimed | when empty |
 | `{ns}:schedules` | sorted set | names of schedules, by due time; paused ones last | when empty |
 | `{ns}:c:<name>` | hash | a schedule | when it is removed |
+| `{ns}:x:<name>` | string | which task has a unique name, since when | with that task's record, or its time |
 | `{ns}:l:<lane>` | hash | a lane of limited tasks | when nobody uses it and it has all tokens |
 | `{ns}:m:<lane> <queue> <priority>` | list | ids of queued tasks that wait in their lane | when empty |
 | `{ns}:k:<queue>` | set | lanes and priorities at which tasks of this queue wait | when empty |
@@ -130,6 +131,10 @@ class Keys:
         """The workers that wait for work in *queue*."""
         return f"{self.root}h:{queue}"
 
+    def unique(self, name: str) -> str:
+        """Who has a unique name."""
+        return f"{self.root}x:{name}"
+
     def lane(self, lane: str) -> str:
         """A lane of limited tasks."""
         return f"{self.root}l:{lane}"
@@ -168,6 +173,7 @@ _KINDS: Final = {
     "paused": "set",
     "schedules": "zset",
     "wakes": "zset",
+    "x:": "string",
     "l:": "hash",
     "m:": "list",
     "k:": "set",

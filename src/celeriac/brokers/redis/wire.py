@@ -15,6 +15,7 @@ QUEUED, `p` is QUEUED but parked, `h` QUEUED but held in its lane, other states 
 | x | expires | j | last claim: fence, when | l | who listens |
 | p | payload | g | retries, crashes, crash limit | z | cancelled |
 | o | options | w | worker | L | lane, and how it is limited |
+| X | its unique name | | | | |
 
 Times are decimal text that gives the very same float back; scripts never write a time that they computed.
 """
@@ -110,6 +111,8 @@ def _fields(message: Message) -> list[Argument]:
         fields += ("g", f"0 0 {message.crash_limit}")
     if message.limit is not None:
         fields += ("L", str(message.limit))
+    if message.unique is not None:
+        fields += ("X", message.unique.name)
     if message.after is not None:
         fields += ("s", int(State.WAITING), "m", _waiting(message.after))
     return fields
@@ -131,6 +134,26 @@ def graph(messages: Sequence[Message], begin: int = 5) -> list[Argument]:
             older.update(dict.fromkeys(parent for parent in parents if parent not in ids))
             links += (message.id, len(parents), *parents)
     return [len(older), begin + 2 + len(older) + len(links), *older, *links, *grouped(messages)]
+
+
+def uniques(given: Iterable[Message]) -> list[Argument]:
+    """Write messages for `send_unique.lua`."""
+    written: list[Argument] = []
+    for message in given:
+        unique, sent = message.unique, grouped([message])
+        if unique is None:
+            written += (message.id, "", "", 0, 0)
+        else:
+            seconds = "" if unique.seconds is None else unique.seconds
+            written += (
+                message.id,
+                unique.name,
+                seconds,
+                int(unique.until == "forgotten"),
+                int(unique.replace),
+            )
+        written += (len(sent), *sent)
+    return written
 
 
 def changes(given: Iterable[ScheduleChange]) -> list[Argument]:

@@ -22,12 +22,13 @@ from celeriac.broker import (
     Report,
     Schedule,
     ScheduleChange,
+    Situation,
     Tended,
     WorkerInfo,
     check_changes,
 )
 from celeriac.brokers.sqlite import exchange as trips
-from celeriac.brokers.sqlite import moves, replacing, schedules, sending, tending, workers
+from celeriac.brokers.sqlite import explaining, moves, replacing, schedules, sending, tending, workers
 from celeriac.brokers.sqlite.address import parse
 from celeriac.brokers.sqlite.alive import Proofs, boot_id
 from celeriac.brokers.sqlite.bell import SqliteBell
@@ -91,6 +92,10 @@ class SqliteBroker(Broker):
             return self._store.write(sending.send, messages, now) if messages else 0
         except sending.Repeated:
             return self._store.write(sending.send, messages, now, careful=True)
+
+    def send_unique(self, messages: Sequence[Message], now: float) -> list[str]:
+        """Send what nobody stands for; see `Broker.send_unique`."""
+        return self._store.write(sending.send_unique, messages, now) if messages else []
 
     def exchange(
         self, worker: str, *, trip: int, finished: Sequence[Settlement] = (), want: int = 0, now: float
@@ -277,6 +282,10 @@ class SqliteBroker(Broker):
     def dependants(self, id: str, start: int = 0, count: int = LINKS_AT_ONCE) -> list[str]:
         """Return who waits for a task; see `Backend.dependants`."""
         return self._store.read(Transaction.column, "dependants", id, count, start)
+
+    def explain(self, id: str, now: float) -> Situation | None:
+        """Return what decides whether a task may be claimed; see `Backend.explain`."""
+        return self._store.read(explaining.explain, id, now)
 
     def queues(self) -> list[QueueInfo]:
         """Return the queues; see `Backend.queues`."""

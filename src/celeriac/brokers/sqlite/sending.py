@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from celeriac.brokers.sqlite.following import hear_of_parents, link
+from celeriac.brokers.sqlite.following import follow, hear_of_parents, link
 from celeriac.brokers.sqlite.lanes import lanes_of
+from celeriac.brokers.sqlite.moves import finish_waiting
 from celeriac.brokers.sqlite.transaction import Row, Transaction, as_json
 from celeriac.message import Message
+from celeriac.outcome import SUPERSEDED
 from celeriac.states import State
 
 
@@ -158,3 +160,35 @@ def _count(transaction: Transaction, ready: Sequence[Row], messages: Sequence[Me
         first = transaction.value("due_first")
         if first is None or soonest.eta < first:  # whoever sleeps until `first` must sleep shorter
             transaction.ready(soonest.queue)
+
+
+def send_unique(transaction: Transaction, messages: Sequence[Message], now: float) -> list[str]:
+    """Send what nobody stands for; see `Broker.send_unique`."""
+    answers = [_send_unique(transaction, message, now) for message in messages]
+    transaction.news = True
+    follow(transaction, now)
+    return answers
+
+
+def _send_unique(transaction: Transaction, message: Message, now: float) -> str:
+    unique = message.unique
+    if unique is not None and not transaction.column("send_known", as_json([message.id])):
+        row = transaction.one("unique", unique.name)
+        if row is not None and _is_taken(row, now):
+            holder, _, _, _, seq, state = row
+            if not unique.replace:
+                return str(holder)
+            if seq is not None and state < State.RUNNING:
+                finish_waiting(transaction, [seq], State.CANCELLED, SUPERSEDED, now)
+        until = int(unique.until == "forgotten")
+        transaction.run("unique_put", unique.name, message.id, now, unique.seconds, until)
+    send(transaction, [message], now, careful=True)
+    return message.id
+
+
+def _is_taken(row: Row, now: float) -> bool:
+    """Say whether a name is taken; the row is as `sql/unique.sql` gives it."""
+    _, since, seconds, until, seq, state = row
+    if seconds is not None:
+        return bool(now < since + seconds)
+    return seq is not None and bool(until or state < State.SUCCEEDED)

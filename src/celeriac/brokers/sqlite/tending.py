@@ -80,6 +80,7 @@ def forget(transaction: Transaction, ids: Collection[str]) -> int:
 
 def _delete(transaction: Transaction, doomed: list[int]) -> int:
     seqs = as_json(doomed)
+    transaction.run("unique_forget", seqs)
     transaction.run("forget_task", seqs)
     if transaction.run("forget_waits", seqs) or transaction.value("follow_linked"):
         transaction.run("forget_links", seqs)
@@ -150,6 +151,7 @@ def expire(transaction: Transaction, now: float, limit: int) -> int:
 
 def drop(transaction: Transaction, now: float, limit: int, retention: float) -> int:
     """Delete finished records whose retention is over; return how many."""
+    transaction.run("unique_old", now)
     return _delete(
         transaction, transaction.column("tend_old", now - retention + _SLACK, retention, now, limit)
     )

@@ -258,7 +258,7 @@ local function start(id, place, queue, priority)
   local got = try('HGETALL', key)
   if got.err then return false end
   local name, where, last, tally, expires, listeners, payload, options, checkpoint = nil, false
-  local needed, waits, lane
+  local needed, waits, lane, unique
   for at = 1, #got, 2 do
     local field, value = got[at], got[at + 1]
     if field == 'n' then name = value
@@ -274,6 +274,7 @@ local function start(id, place, queue, priority)
     elseif field == 'b' then needed = value
     elseif field == 'm' then waits = value
     elseif field == 'L' then lane = value
+    elseif field == 'X' then unique = value
     end
   end
   if where ~= place then return false end
@@ -299,7 +300,7 @@ local function start(id, place, queue, priority)
     call('HSET', key, 's', RUNNING, 'j', claim, 'w', worker)
     if expires then call('ZREM', EXPIRY, id) end
     if listeners then tell(id, listeners) end
-    hold(id, queue, fence, (needed and ' +' or '') .. ((listeners or tally or waits or lane) and ' !' or ''))
+    hold(id, queue, fence, (needed and ' +' or '') .. ((listeners or tally or waits or lane or unique) and ' !' or ''))
     answer(id, queue, priority, fence, name, payload, options, tally, checkpoint)
   end
   return true

@@ -162,6 +162,18 @@ create table paused (
     queue text not null primary key
 ) strict, without rowid;
 
+-- Names that only one task can have at a time: whose they are, since when and, if not until that has ended, for how long.
+-- `until` is 1 for as long as there is a record.
+create table uniques (
+    name text not null primary key,
+    id text not null,
+    since real not null,
+    seconds real,
+    until integer not null
+) strict, without rowid;
+create index uniques_id on uniques (id) where seconds is null;
+create index uniques_ends on uniques (since + seconds) where seconds is not null;
+
 -- What shall run on time. `entry` and `memory` are opaque; `token` is another one after each change.
 create table schedules (
     name text not null primary key,

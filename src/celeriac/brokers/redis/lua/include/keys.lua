@@ -22,6 +22,7 @@ local function names_key(worker) return ROOT .. 'n:' .. worker end
 local function bell_key(worker) return ROOT .. 'b:' .. worker end
 local function children_key(id) return ROOT .. 'f:' .. id end
 local function parents_key(id) return ROOT .. 'a:' .. id end
+local function unique_key(name) return ROOT .. 'x:' .. name end
 local function lane_key(name) return ROOT .. 'l:' .. name end
 local function held_key(lane, place) return ROOT .. 'm:' .. lane .. ' ' .. place end -- none has a space
 local function holding_key(queue) return ROOT .. 'k:' .. queue end

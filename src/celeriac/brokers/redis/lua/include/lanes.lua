@@ -198,7 +198,9 @@ end
 
 -- Let those go whose time has come.
 local function wake_lanes()
-  for _, name in ipairs(call('ZRANGEBYSCORE', WAKES, '-inf', NOW)) do
+  local names = call('ZRANGEBYSCORE', WAKES, '-inf', NOW)
+  table.sort(names, before)
+  for _, name in ipairs(names) do
     local lane = known_lane(name)
     if lane then
       lane.changed = true

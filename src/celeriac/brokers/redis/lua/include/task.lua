@@ -23,13 +23,13 @@ local function fence_of(field) return string.match(field or '', '^%d+') end
 -- Read a record; nil when there is none, or something else is stored under its key.
 local function look(id)
   local key = RECORD .. id
-  local got = try('HMGET', key, 'n', 's', 'q', 'j', 'w', 'x', 'l', 'g', 'z', 'b', 'm', 'L')
+  local got = try('HMGET', key, 'n', 's', 'q', 'j', 'w', 'x', 'l', 'g', 'z', 'b', 'm', 'L', 'X')
   if not (got[1] or got[2]) then return nil end
   local queue, priority = place_of(got[3])
   return {
     id = id, key = key, name = got[1] or '', state = got[2], queue = queue, priority = priority,
     fence = fence_of(got[4]), worker = got[5], expires = got[6], listeners = got[7], tally = got[8],
-    cancelled = got[9], needed = got[10], waits = got[11], lane = got[12],
+    cancelled = got[9], needed = got[10], waits = got[11], lane = got[12], unique = got[13],
   }
 end
 
@@ -127,8 +127,18 @@ local function conclude(id, key, state, body, tally, listeners, needed, waits)
   end
 end
 
+-- A name that a task had until it ended is kept no longer than its record.
+local function let_go_of_name(task)
+  local key = unique_key(task.unique)
+  local kept = call('GET', key)
+  if kept and string.match(kept, '^%S+') == task.id and string.match(kept, ' (%S+) %d$') == '-' then
+    call('PEXPIRE', key, RETENTION)
+  end
+end
+
 local function finish(task, state, body, taken)
   leave(task, taken)
+  if task.unique then let_go_of_name(task) end
   if task.state == SCHEDULED then call('HDEL', task.key, 'd') end
   conclude(task.id, task.key, state, body, task.tally, task.listeners, task.needed, task.waits)
 end

@@ -1,0 +1,50 @@
+"""explain: all that decides whether a task may be claimed, in one snapshot."""
+
+from __future__ import annotations
+
+from celeriac.broker import MOST_BEFORE, SOME, Situation
+from celeriac.brokers.sqlite.rows import record
+from celeriac.brokers.sqlite.transaction import Transaction, as_json
+from celeriac.lanes import Limit
+from celeriac.states import State
+
+
+def explain(transaction: Transaction, id: str, now: float) -> Situation | None:
+    """Look at one task; see `Backend.explain`."""
+    rows = transaction.all("get", as_json([id]))
+    found = transaction.one("explain", id)
+    if not rows or found is None:
+        return None
+    seq, queue, priority, name, lane, paused, parked, held = found
+    task = record(rows[0])
+    workers = transaction.all("explain_workers", name, now, queue)
+    open_parents = transaction.column("explain_parents", seq) if task.state is State.WAITING else []
+    running, wakes = _lane(transaction, lane, now)
+    stands = task.state is State.QUEUED and not parked and not held
+    return Situation(
+        task,
+        paused=bool(paused),
+        parked=bool(parked),
+        held=bool(held),
+        listening=len(workers),
+        knowing=sum(knows for knows, _, _ in workers),
+        free=sum(max(0, slots - runs) for knows, slots, runs in workers if knows),
+        before=transaction.value("explain_before", queue, priority, seq, MOST_BEFORE) if stands else 0,
+        parents=tuple(open_parents[:SOME]),
+        open=len(open_parents),
+        running=running,
+        holders=tuple(transaction.column("explain_holders", Limit.parse(lane).lane, SOME)) if lane else (),
+        wakes=wakes,
+    )
+
+
+def _lane(transaction: Transaction, text: str | None, now: float) -> tuple[int, float | None]:
+    """Return how many tasks of a lane run, and when it gets a token, if it lacks one."""
+    row = None if text is None else transaction.one("lane", Limit.parse(text).lane)
+    if text is None or row is None:
+        return 0, None
+    rate, burst, concurrency, tokens, since, running = row
+    limit = Limit(Limit.parse(text).lane, rate, burst, concurrency)
+    tokens = limit.tokens_at(tokens, since, now)
+    lacks = not limit.has_room(tokens, running)
+    return running, limit.wakes(tokens, max(since, now), running) if lacks else None
