@@ -35,6 +35,8 @@ MEASURES: Final = (
     "payloads",
     "scale",
     "canvas",
+    "limits",
+    "beat",
 )
 QUICK_STORES: Final = ("redis", "sqlite")
 

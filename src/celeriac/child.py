@@ -113,7 +113,7 @@ def _work(order: dict[str, Any], channel: Channel) -> int:
         tasks=sorted(name for name in app.tasks if not name.startswith("celeriac.")),
         **{
             name: getattr(options, name)
-            for name in ("processes", "slots", "threads", "queues", "lease", "grace", "beat")
+            for name in ("processes", "slots", "threads", "queues", "lease", "grace", "beat", "autoscale")
         },
         name=options.hostname,
         shown_url=app.broker.url,

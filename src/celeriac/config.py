@@ -93,6 +93,9 @@ class Config:
     # --- the worker ---
     worker_concurrency: Annotated[int | None, "tasks at once in each process; None: 16"]
     worker_processes: Annotated[int | None, "processes; None: one for each core"]
+    worker_autoscale: Annotated[
+        tuple[int, int] | None, "at most and at least so many processes, as the load asks for"
+    ]
     worker_threads: Annotated[int | None, "of the tasks at once, how many may be `def`; None: all"]
     worker_prefetch_multiplier: Annotated[int, "accepted; a worker never holds what it cannot start"]
     worker_max_tasks_per_child: Annotated[int | None, "a process is replaced after so many tasks"]
@@ -224,6 +227,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "worker_beat": True,
     "worker_concurrency": None,
     "worker_processes": None,
+    "worker_autoscale": None,
     "worker_threads": None,
     "worker_prefetch_multiplier": 1,
     "worker_max_tasks_per_child": None,
@@ -317,10 +321,16 @@ def _check_zone(name: str, value: str) -> None:
         raise ConfigurationError(f"the setting {name!r} must be the name of a zone, not {value!r}") from error
 
 
+def _check_autoscale(name: str, value: tuple[int, int] | None) -> None:
+    if value is not None and not 1 <= value[1] <= value[0]:
+        raise ConfigurationError(f"the setting {name!r} must be at most and at least so many, not {value!r}")
+
+
 _MORE_RULES: Final[dict[str, Callable[[str, Any], None]]] = {
     "task_default_priority": _check_priority,
     "task_default_queue": _check_queue,
     "timezone": _check_zone,
+    "worker_autoscale": _check_autoscale,
 }
 
 _WORDS: Final[dict[str, bool | None]] = {

@@ -70,8 +70,12 @@ def options_of(app: Any, **given: Any) -> WorkerOptions:
         "max_tasks": conf.worker_max_tasks_per_child,
         "max_memory_kib": conf.worker_max_memory_per_child,
         "beat": conf.worker_beat,
+        "autoscale": conf.worker_autoscale,
     }
     values |= {name: value for name, value in given.items() if value is not None}
+    if values["autoscale"] is not None and values["processes"]:  # an embedded worker has no processes
+        values["autoscale"] = tuple(values["autoscale"])
+        values["processes"] = values["autoscale"][1]
     values["queues"] = tuple(dict.fromkeys(check_queue_name(queue) for queue in queues))
     return WorkerOptions(**values)
 

@@ -53,6 +53,16 @@ def tick(self) -> None:
     mark(f"tick {self.request.schedule} {self.request.due!r} {self.request.id}")
 
 
+@app.task(concurrency=2)
+def in_two_places(name: str) -> str:
+    """Run until there is the file *name*, in one of two places."""
+    mark(f"place {name}")
+    time.sleep(0.02)
+    while not (MARKS / name).exists():
+        time.sleep(0.02)
+    return name
+
+
 @app.task(bind=True)
 def wait_for(self, name: str) -> str:
     """Run until the test makes the file *name*; each run leaves a mark."""

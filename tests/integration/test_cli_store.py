@@ -38,7 +38,8 @@ def test_status_in_json_has_one_object_per_thing(working):
 
     store, worker, queue = working.cli("status", "--json").objects
 
-    assert store.keys() == {"kind", "url", "namespace", "reachable", "workers", "queues"}
+    assert store.keys() == {"kind", "url", "namespace", "reachable", "workers", "queues", "slots", "needed"}
+    assert (store["slots"], store["needed"]) == (worker["slots"], 0)
     assert (store["kind"], store["reachable"], store["workers"], store["queues"]) == ("store", True, 1, 1)
     assert worker.keys() == {
         *("kind", "id", "name", "host", "pid", "queues", "slots", "running", "started", "seen"),

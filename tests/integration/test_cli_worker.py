@@ -19,6 +19,7 @@ from tests.waiting import wait_until
 
 MODULE = """
 import os
+import time
 from celeriac import Celeriac
 
 app = Celeriac("shop", broker={url!r}, namespace={namespace!r})
@@ -29,6 +30,11 @@ def add(x: int, y: int) -> int:
 
 @app.task(name="shop.pid")
 def pid() -> int:
+    return os.getpid()
+
+@app.task(name="shop.nap")
+def nap(seconds: float) -> int:
+    time.sleep(seconds)
     return os.getpid()
 
 @app.task(name="shop.alone", executor="process")
@@ -366,3 +372,24 @@ def test_a_worker_that_shall_not_wait_for_its_store_ends(tmp_path):
 
     assert answer.code == Exit.STORE
     assert "127.0.0.1:1" in answer.err
+
+
+def test_a_worker_starts_processes_while_there_is_work_for_them(shop, start):
+    with start("-A", "shop", "worker", "--autoscale", "3,1", "-c", "1", "-l", "info") as worker:
+        wait_until(lambda: shop.broker.workers(shop.clock.now()), 20, what="the first process")
+        assert len(shop.broker.workers(shop.clock.now())) == 1
+        results = [shop.send_task("shop.nap", (2.0,)) for _ in range(8)]
+
+        wait_until(lambda: len(shop.broker.workers(shop.clock.now())) == 3, 20, what="three processes")
+        pids = {result.get(30) for result in results}
+
+    assert len(pids) == 3
+    assert "scaling" in worker.log
+
+
+@pytest.mark.parametrize("bounds", ["0,0", "2,3", "many", "3,x", "-1"])
+def test_bounds_of_autoscale_that_make_no_sense_are_refused(bounds):
+    answer = invoke("-A", "shop", "worker", f"--autoscale={bounds}")
+
+    assert answer.code == Exit.USAGE
+    assert "is not MAX,MIN" in answer.err

@@ -470,7 +470,7 @@ def test_a_wait_that_is_over_names_the_task_and_its_state(memory_app):
     sent = work.delay()
 
     with pytest.raises(WaitTimeout, match=rf"task {sent.id} \(PENDING\) has not ended"):
-        sent.get(timeout=0.05)
+        sent.get(timeout=0.5)
 
 
 # --- another moment -------------------------------------------------------------------------------------

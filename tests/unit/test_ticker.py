@@ -9,7 +9,7 @@ from celeriac import Celeriac
 from celeriac.beat.ticker import AT_ONCE, Ticker
 from celeriac.broker import Schedule, ScheduleChange, WorkerInfo
 from celeriac.clock import ManualClock
-from celeriac.errors import BrokerUnavailable
+from celeriac.errors import BrokerUnavailable, PayloadTooLarge
 from celeriac.message import decode_options
 from celeriac.worker.keeper import PERIOD, Keeper
 
@@ -104,6 +104,38 @@ def test_what_nobody_understands_is_told_and_holds_nobody_up(app, clock, sent, c
     assert len(sent()["minutely"]) == 1
     assert [record.schedule for record in caplog.records] == ["strange"]
     assert ticker.pause() > 0
+
+
+def test_a_frequent_schedule_is_not_late_because_of_a_rare_one(app, clock):
+    app.schedules.add("often", 1, "tick")
+    app.schedules.add("rarely", "0 0 1 1 *", "tick")
+    ticker = Ticker(app.broker, clock)
+    clock.advance(1)
+
+    ticker.tick()
+
+    assert ticker.pause() == pytest.approx(1.0)
+
+
+def test_one_whose_messages_are_refused_is_put_off_and_holds_nobody_up(app, clock, sent, caplog):
+    app.schedules.add("huge", 60, "tick")
+    app.schedules.add("small", 60, "tick")
+    ticker, advance = Ticker(app.broker, clock), app.broker.advance
+
+    def picky(changes, now):
+        if any(change.name == "huge" and change.messages for change in changes):
+            raise PayloadTooLarge("too large for this store")
+        return advance(changes, now)
+
+    app.broker.advance = picky
+    clock.advance(60)
+
+    ticker.tick()
+
+    assert set(sent()) == {"small"}
+    assert app.schedules.get("huge").runs == 0
+    assert 0 < ticker.pause() <= 60
+    assert "too large for this store" in caplog.records[0].reason
 
 
 def test_jitter_starts_the_task_later_and_leaves_the_due_time(app, clock):

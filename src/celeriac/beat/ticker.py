@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from msgspec.structs import replace
@@ -68,15 +68,31 @@ class Ticker:
         now = self._now()
         coming = self._broker.next_schedules(AT_ONCE)
         due = [schedule for schedule in coming if schedule.due is not None and schedule.due <= now]
-        self._next = coming[len(due)].due if len(due) < len(coming) else (now if due else None)
         changes = [self._change(schedule, now) for schedule in due]
-        done = self._broker.advance(changes, now - self._broker.ahead) if changes else []
+        done = self._advance(changes, now) if changes else []
+        later = [each.due for each in (*coming[len(due) :], *(change.schedule for change in changes)) if each]
+        self._next = now if len(due) == AT_ONCE else min(filter(None, later), default=None)
         sent = 0
         for change, is_ours in zip(changes, done, strict=True):
             if is_ours and change.messages:
                 sent += 1
                 _log.info("due", extra={"schedule": change.name, "id": change.messages[0].id})
         return sent
+
+    def _advance(self, changes: Sequence[ScheduleChange], now: float) -> list[bool]:
+        """Make *changes*; one whose messages no store will take is put off, and holds nobody else up."""
+        try:
+            return self._broker.advance(changes, now - self._broker.ahead)
+        except OperationalError:
+            raise
+        except CeleriacError as error:
+            if len(changes) > 1:
+                return [done for change in changes for done in self._advance([change], now)]
+            [change] = changes
+            _log.error("schedule cannot be sent", extra={"schedule": change.name, "reason": str(error)})
+            [kept] = [kept for kept in self._broker.schedules() if kept.name == change.name]
+            later = _kept(kept, now, due=now + AFTER_FAILURE)
+            return [False for _ in self._broker.advance([later], now - self._broker.ahead)]
 
     def _change(self, schedule: Schedule, now: float) -> ScheduleChange:
         """Make the step that *schedule* needs now."""

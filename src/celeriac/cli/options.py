@@ -106,12 +106,12 @@ def command(name: str, **attributes: Any) -> Callable[[Callable[..., int]], clic
 # --- types ------------------------------------------------------------------------------------------
 
 if TYPE_CHECKING:
-    _Type = click.ParamType[Any]
+    ParamType = click.ParamType[Any]
 else:
-    _Type = click.ParamType  # no generic in older versions
+    ParamType = click.ParamType  # no generic in older versions
 
 
-class _Seconds(_Type):
+class _Seconds(ParamType):
     name = "seconds"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
@@ -124,7 +124,7 @@ class _Seconds(_Type):
         return seconds
 
 
-class _Moment(_Type):
+class _Moment(ParamType):
     name = "moment"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
@@ -138,7 +138,7 @@ class _Moment(_Type):
             )
 
 
-class _SecondsOrMoment(_Type):
+class _SecondsOrMoment(ParamType):
     name = "seconds|moment"
 
     def convert(
@@ -151,7 +151,7 @@ class _SecondsOrMoment(_Type):
         return SECONDS.convert(value, param, ctx)
 
 
-class _Json(_Type):
+class _Json(ParamType):
     def __init__(self, kind: type, name: str, example: str) -> None:
         self.kind, self.name, self.example = kind, name, example
 
@@ -167,7 +167,7 @@ class _Json(_Type):
         return found
 
 
-class _KeyValue(_Type):
+class _KeyValue(ParamType):
     name = "key=value"
 
     def convert(
@@ -181,7 +181,7 @@ class _KeyValue(_Type):
         return key, json_or_text(text)
 
 
-class _QueueNames(_Type):
+class _QueueNames(ParamType):
     name = "queue,…"
 
     def convert(

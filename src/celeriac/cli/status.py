@@ -12,6 +12,8 @@ from celeriac.cli.session import Session
 from celeriac.cli.views import of_queue, of_worker
 from celeriac.loading import guess
 from celeriac.message import check_queue_name
+from celeriac.worker.options import DEFAULT_SLOTS
+from celeriac.worker.scaling import load_of, processes_for
 
 
 @make_command("status")
@@ -56,6 +58,12 @@ def _unserved(
     return found
 
 
+def _needed(workers: Sequence[WorkerInfo], queues: Sequence[QueueInfo]) -> int:
+    """Return how many processes what waits and runs would keep busy, of as many slots as those here."""
+    slots = max((worker.slots for worker in workers), default=DEFAULT_SLOTS)
+    return processes_for(load_of(queues), slots)
+
+
 def _tell_json(
     session: Session, workers: Sequence[WorkerInfo], queues: Sequence[QueueInfo], now: float
 ) -> None:
@@ -67,6 +75,8 @@ def _tell_json(
             "namespace": options["namespace"],
             "reachable": True,
             "workers": len(workers),
+            "slots": sum(worker.slots for worker in workers),
+            "needed": _needed(workers, queues),
             "queues": len(queues),
         }
     )
@@ -78,7 +88,9 @@ def _tell_json(
 
 def _tell(session: Session, workers: Sequence[WorkerInfo], queues: Sequence[QueueInfo], now: float) -> None:
     session.out(f"store    {visible(session.where)}: reachable")
-    session.out(f"workers  {len(workers)}")
+    session.out(
+        f"workers  {len(workers)}, {count(_needed(workers, queues), 'process', 'processes')} could be busy"
+    )
     if workers:
         rows = [
             (w.name, ",".join(w.queues), w.slots, w.running, f"{span(now - w.seen)} ago", w.id)

@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from celeriac.cli.codes import Exit
-from celeriac.cli.options import QUEUE_NAMES, flattened
+from celeriac.cli.options import QUEUE_NAMES, ParamType, flattened
 from celeriac.cli.options import command as make_command
 from celeriac.cli.output import count, visible
 from celeriac.cli.problems import Problem
@@ -25,6 +25,7 @@ LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _OWN: Final = {
     "concurrency": "slots",
     "processes": "processes",
+    "autoscale": "autoscale",
     "threads": "threads",
     "max_tasks_per_child": "max_tasks",
     "max_memory_per_child": "max_memory_kib",
@@ -57,12 +58,39 @@ def _idle_options() -> list[click.Option]:
 _POSITIVE: Final = click.IntRange(min=1)
 
 
+class _Autoscale(ParamType):
+    name = "max,min"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        if isinstance(value, tuple):
+            return value
+        most, _, least = value.partition(",")
+        try:
+            bounds = int(most), int(least or 1)
+        except ValueError:
+            bounds = 0, 0
+        if not 1 <= bounds[1] <= bounds[0]:
+            self.fail(f"{value!r} is not MAX,MIN, such as 8,2", param, ctx)
+        return bounds
+
+
+AUTOSCALE: Final = _Autoscale()
+
+
 @make_command("worker", params=_idle_options())
 @click.option(
     "-Q", "--queues", type=QUEUE_NAMES, multiple=True, help="Queues to serve, the most important first: a,b."
 )
 @click.option("-c", "--concurrency", type=_POSITIVE, help="Tasks at once in each process (16).")
 @click.option("--processes", type=_POSITIVE, help="Processes (one for each core).")
+@click.option(
+    "--autoscale",
+    type=AUTOSCALE,
+    metavar="MAX,MIN",
+    help="As many processes as there is work for, within these bounds.",
+)
 @click.option("--threads", type=_POSITIVE, help="Of the tasks at once, how many may be `def` (all).")
 @click.option("-n", "--hostname", help="What people call this worker; %h stands for the host's name.")
 @click.option(

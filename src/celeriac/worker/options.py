@@ -28,6 +28,7 @@ class WorkerOptions(msgspec.Struct, frozen=True):
         max_tasks, max_memory_kib: a process is replaced past these; None for never.
         name: what people call it.
         beat: whether it sends for the schedules that are due.
+        autoscale: at most and at least how many processes; None for always as many as `processes` says.
     """
 
     queues: tuple[str, ...] = ("default",)
@@ -40,6 +41,7 @@ class WorkerOptions(msgspec.Struct, frozen=True):
     max_memory_kib: int | None = None
     name: str = ""
     beat: bool = True
+    autoscale: tuple[int, int] | None = None
 
     @property
     def hostname(self) -> str:

@@ -7,6 +7,7 @@ know. So nothing that a task does, short of killing it, keeps it from renewing l
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import select
 import signal
@@ -26,6 +27,8 @@ from celeriac.states import State, Verdict
 from celeriac.worker.channel import Channel
 from celeriac.worker.keeper import PERIOD, Keeper
 from celeriac.worker.log import log, set_up_logging
+from celeriac.worker.scaling import PERIOD as SCALE_PERIOD
+from celeriac.worker.scaling import Scaler
 
 OVERDUE: Final = 3.0  # seconds after a hard limit, or a stop request, at which a process is taken to hang
 QUICK_DEATH: Final = 3.0  # a process that lived for less is replaced after a pause
@@ -101,6 +104,8 @@ class Supervisor:
         self._broker: Broker | None = None
         self._keeper: Keeper | None = None
         self._next_keep = 0.0
+        self._scaler: Scaler | None = None
+        self._next_scale = 0.0
         self._hello: dict[str, Any] | None = None
         self._signals = 0
         self._handled = 0
@@ -142,6 +147,7 @@ class Supervisor:
         self._bury_children()
         self._start_due()
         self._keep()
+        self._scale()
         self._kill_hanging()
         self._kill_late()
 
@@ -233,6 +239,10 @@ class Supervisor:
         self._keeper = Keeper(
             self._broker, self._clock, workers=self._living, lease=hello["lease"], ticker=ticker
         )
+
+        if hello["autoscale"]:
+            most, least = hello["autoscale"]
+            self._scaler = Scaler(most, least, slots=hello["slots"], queues=hello["queues"])
 
     def _living(self) -> list[str]:
         return [child.worker for child in self._children if child.worker is not None]
@@ -368,6 +378,31 @@ class Supervisor:
         if not self._away:
             log.warning("store is away", extra={"reason": str(error)})
         self._away = True
+
+    def _scale(self) -> None:
+        """Start or stop processes, as the load asks for."""
+        now = time.monotonic()
+        if self._scaler is None or self._broker is None or self._stopping or now < self._next_scale:
+            return
+        self._next_scale = now + SCALE_PERIOD
+        staying = [child for child in self._children if not child.retiring]
+        count = len(staying) + len(self._starts)
+        try:
+            queues, workers = self._broker.queues(), self._broker.workers(self._clock.now())
+        except OperationalError as error:
+            self._store_is_away(error)
+            return
+        change = self._scaler.change(now, count, self._living(), queues, workers)
+        if change:
+            log.info("scaling", extra={"processes": count + change})
+        taken = {child.index for child in staying} | {index for _, index in self._starts}
+        free = (number for number in itertools.count() if number not in taken)
+        for index in itertools.islice(free, max(0, change)):
+            self._start(index)
+        if change < 0 and staying:
+            leaving = max(staying, key=lambda child: child.index)
+            leaving.retiring = True
+            leaving.channel.send("stop", hurry=False)
 
     def _kill_hanging(self) -> None:
         """Kill processes in which a hard limit is long over: something holds the interpreter."""
