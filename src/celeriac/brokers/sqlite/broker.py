@@ -152,6 +152,7 @@ class SqliteBroker(Broker):
         done = self._store.write(replacing.replace, worker, task, fence, graph, end, now)
         if done and (known := self._known.get(worker)) is not None:
             known.held.pop(task, None)
+            known.lanes.pop(task, None)
         return done
 
     def extend(self, join: str, messages: Sequence[Message], ends: Sequence[str], now: float) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -11,9 +12,10 @@ import msgspec
 from celeriac.broker import TEND_LIMIT, Exchanged
 from celeriac.brokers.sqlite import moves
 from celeriac.brokers.sqlite.following import follow
-from celeriac.brokers.sqlite.lanes import lanes_of, leave_all
+from celeriac.brokers.sqlite.lanes import lanes_of
 from celeriac.brokers.sqlite.lines import Lines
 from celeriac.brokers.sqlite.transaction import Transaction, as_json
+from celeriac.lanes import Limit
 from celeriac.message import Delivery
 from celeriac.outcome import EXPIRED, Settlement
 from celeriac.states import State, Verdict
@@ -26,12 +28,14 @@ class Known(msgspec.Struct, frozen=True):
 
     Attributes:
         held: the seq of each claimed task by its id. Only a short cut: what it does not know is looked up.
+        lanes: how those of them are limited that are.
     """
 
     id: str
     queues: tuple[str, ...]
     names: frozenset[str]
     held: dict[str, int] = {}
+    lanes: dict[str, str] = {}
 
 
 class Refused(Exception):
@@ -87,6 +91,8 @@ def exchange(
     else:
         if careful or stops or not _settle_quickly(transaction, worker, finished, now):
             refused = moves.settle(transaction, moves.held_by(transaction, worker.id), finished, now)
+            for settlement in finished if worker.lanes else ():
+                worker.lanes.pop(settlement.id, None)
             due = transaction.value("due_first")
         told = follow(transaction, now) if linked else 0
         if linked:
@@ -126,10 +132,9 @@ def _first_due(transaction: Transaction) -> float | None:
 
 def _again(transaction: Transaction, worker: Known, trip: int) -> list[Delivery]:
     rows = transaction.all("exchange_again", worker.id, trip)
-    if transaction.value("lanes_any"):  # which of them are limited would have to be asked
-        return [Delivery(*row[1:]) for row in rows]
     worker.held.update((row[1], row[0]) for row in rows)
-    return [Delivery(*row[1:]) for row in rows]
+    worker.lanes.update((row[1], row[-1]) for row in rows if row[-1] is not None)
+    return [Delivery(*row[1:-1]) for row in rows]
 
 
 # --- settle -----------------------------------------------------------------------------------------
@@ -156,8 +161,21 @@ def _settle_quickly(
         count += transaction.update("exchange_fail", (moves.FINAL[verdict], now), rows, (worker.id,))
     if count != len(finished):
         raise Refused
+    if worker.lanes:
+        _stop_limited(transaction, worker, finished, now)
     transaction.ended = ended
     return True
+
+
+def _stop_limited(
+    transaction: Transaction, worker: Known, finished: Sequence[Settlement], now: float
+) -> None:
+    """Give back the places that *finished* tasks held in their lanes."""
+    limited = [worker.lanes.pop(settlement.id, None) for settlement in finished]
+    for text in filter(None, limited):
+        lanes_of(transaction, now).stop(text)
+    if transaction.lanes is not None:
+        transaction.lanes.make_room()
 
 
 # --- claim ------------------------------------------------------------------------------------------
@@ -196,13 +214,17 @@ def _claim(
             for priority, last in {row[5]: row[-1] for row in rows}.items():
                 transaction.run("exchange_taken", queue, priority, last)
             good = _set_aside(transaction, worker, rows, now)
+            limited = any(row[-2] is not None for row in rows)
+            if limited:
+                good = _start_limited(transaction, worker, good, want - len(claims), now)
             if good:
                 seqs = as_json([row[0] for row in good])
                 transaction.run("exchange_claim", queue, now, worker.id, trip, len(claims), seqs)
-                worker.held.update([(row[2], row[0]) for row in good if row[-2] is None])
+                worker.held.update([(row[2], row[0]) for row in good])
+                worker.lanes.update([(row[2], row[-2]) for row in good if row[-2] is not None])
                 claims += [Delivery(*row[2:-2]) for row in good]
             transaction.ready(queue, -len(rows))
-            if len(found) < most and not any(row[-2] for row in rows):
+            if len(found) < most and not limited:
                 break
     return claims
 
@@ -213,24 +235,58 @@ def _up_to_lane(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     return rows if priority is None else [row for row in rows if row[5] >= priority]
 
 
+def _start_limited(
+    transaction: Transaction, worker: Known, rows: Sequence[tuple[Any, ...]], want: int, now: float
+) -> list[tuple[Any, ...]]:
+    """Return those of *rows* that may start, and the next ones of their lanes, in turn, up to *want*.
+
+    The next one of a lane joins the line at its tail. Where *rows* are all that stand in the line, that is
+    behind them, so that it can be taken without joining it first.
+    """
+    lanes, todo, started = lanes_of(transaction, now), deque(rows), []
+    is_tail = bool(rows) and not transaction.value("line_tail", rows[-1][4], rows[-1][5])
+    while todo:
+        row = todo.popleft()
+        if row[-2] is None:
+            started.append(row)
+            continue
+        place = Limit.parse(row[-2]).lane, row[4], row[5]
+        if row[1]:
+            moves.finish(transaction, [row[0]], State.CANCELLED, EXPIRED, now)
+            lanes.leave_line(place)
+            is_tail = False
+            continue
+        if not lanes.start(row):
+            continue
+        started.append(row)
+        following = lanes.take_next(place, 1 + (want - len(started)) // (1 + len(todo)))
+        if following is None:
+            continue
+        room = is_tail and row[5] == rows[-1][5] and len(started) + len(todo) < want
+        if room and following[3] in worker.names and not following[1]:
+            todo.append(following)
+        else:
+            is_tail = False  # others must not pass it
+            lanes.stand(following)
+    return started
+
+
 def _set_aside(
     transaction: Transaction, worker: Known, rows: list[tuple[Any, ...]], now: float
 ) -> list[tuple[Any, ...]]:
-    """Return the rows that may be claimed; cancel the expired, park those with unknown names."""
+    """Return the rows that may be claimed; cancel the expired, park those with unknown names.
+
+    Limited ones that have expired are returned too: the next ones of their lanes take their places in turn.
+    """
     names = worker.names
-    good = [row for row in rows if not row[1] and row[3] in names]
+    good = [row for row in rows if (row[3] in names if not row[1] else row[-2] is not None)]
     if len(good) < len(rows):
         lines = Lines(transaction, now)
-        expired = [row[0] for row in rows if row[1]]
-        leave_all(transaction, expired, now)
+        expired = [row[0] for row in rows if row[1] and row[-2] is None]
         moves.finish(transaction, expired, State.CANCELLED, EXPIRED, now)
         unknown = [row for row in rows if not row[1] and row[3] not in names]
         parked = [(row[4], row[3], lines.parked(row[3]), row[0]) for row in unknown]
         transaction.many("exchange_park", parked)
         for row in unknown:
             transaction.parked(row[4], row[3])
-    return [
-        row
-        for row in good
-        if row[-2] is None or lanes_of(transaction, now).start(row[0], row[-2], row[4], row[5])
-    ]
+    return good

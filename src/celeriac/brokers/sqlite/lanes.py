@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 
-from celeriac.brokers.sqlite.transaction import Transaction, as_json
+from celeriac.brokers.sqlite.transaction import Row, Transaction, as_json
 from celeriac.lanes import Limit
 
 Place = tuple[str, str, int]  # lane, queue, priority
+AT_ONCE: Final = 300  # how many of those that wait are read at once
+NOWHERE: Final = -(1 << 62)  # before all positions
 
 
 class _Lane(msgspec.Struct):
@@ -28,6 +32,9 @@ class _Waiting(msgspec.Struct):
     first: bool
     low: int | None
     high: int | None
+    was_first: bool = False
+    ahead: deque[Row] = msgspec.field(default_factory=deque)  # the next ones, as far as they were read
+    read: int | None = None  # the position of the last one that was read
 
 
 class Lanes:
@@ -39,6 +46,7 @@ class Lanes:
         self._lanes: dict[str, _Lane] = {}
         self._places: dict[Place, _Waiting] = {}
         self._roomier: dict[str, None] = {}
+        self._gone: list[tuple[int]] = []  # those that wait no more
 
     # --- what befalls a task ----------------------------------------------------------------------
 
@@ -66,9 +74,12 @@ class Lanes:
 
     def leave_held(self, seq: int, place: Place) -> bool:
         """Let a queued task out that waits behind; say whether it did."""
+        self._write_gone()
         if not self._transaction.run("lane_held", seq):
             return False
-        self._places.pop(place, None)
+        if (waiting := self._places.get(place)) is not None:
+            waiting.ahead = deque(row for row in waiting.ahead if row[0] != seq)
+            self._measure(place, waiting)
         if (lane := self._known(place[0])) is not None:
             lane.is_changed = True
         return True
@@ -76,19 +87,23 @@ class Lanes:
     def leave_line(self, place: Place) -> None:
         """Let a first one out."""
         if self._known(place[0]) is not None:
-            self._no_first(place)
+            self._waiting(place).first = False
             self.let_next(place)
 
-    def start(self, seq: int, text: str, queue: str, priority: int) -> bool:
-        """Take a token and a place for a first one; if there are none it waits, and the answer is False."""
+    def start(self, row: Row) -> bool:
+        """Take a token and a place for a first one, as `exchange_ready` gives it; else it waits again.
+
+        `take_next` or `let_next` has to follow.
+        """
+        seq, text, queue, priority = row[0], row[-2], row[4], row[5]
         limit = Limit.parse(text)
         lane, place = self._lane(limit), (limit.lane, queue, priority)
-        self._no_first(place)
+        waiting = self._waiting(place)
+        waiting.first = False
         if not self._has_room(lane):
-            self._hold(seq, place, self._waiting(place), head=True)
+            self._hold(seq, place, waiting, head=True, row=row)
             return False
         lane.tokens, lane.running, lane.is_changed = lane.tokens - 1, lane.running + 1, True
-        self.let_next(place)
         return True
 
     def stop(self, text: str) -> None:
@@ -96,21 +111,50 @@ class Lanes:
         limit = Limit.parse(text)
         lane = self._lane(limit)
         lane.running, lane.is_changed = lane.running - 1, True
-        self._roomier[limit.lane] = None
+        if lane.limit.concurrency is not None:  # else there was room before
+            self._roomier[limit.lane] = None
 
     # --- who is next ------------------------------------------------------------------------------
 
     def let_next(self, place: Place) -> None:
         """Let the next one stand where workers look, if there is room and nobody stands there."""
+        row = self.take_next(place, 1)
+        if row is not None:
+            self.stand(row)
+
+    def take_next(self, place: Place, want: int) -> Row | None:
+        """Take the next one out of its lane, to be the first one, if there is room and no other one is.
+
+        Args:
+            want: how many may be asked for one after another.
+        """
         waiting, lane = self._waiting(place), self._lanes[place[0]]
+        lane.is_changed = lane.is_changed or waiting.low is not None
         if waiting.first or waiting.low is None or not self._has_room(lane):
-            lane.is_changed = lane.is_changed or waiting.low is not None
-            return
-        seq, position = self._transaction.one("lane_next", *place) or (0, 0)
-        self._transaction.run("lane_held", seq)
-        waiting.low = None if position == waiting.high else position + 1
-        self._set_first(place, waiting)
-        _, queue, priority = place
+            return None
+        row = self._read(place, waiting, want)
+        if row is None:
+            waiting.low = waiting.high = None
+            return None
+        waiting.low = None if row[-1] == waiting.high else row[-1] + 1
+        if waiting.low is None:
+            waiting.high = None
+        self._gone.append((row[0],))
+        waiting.first = True
+        return row
+
+    def _read(self, place: Place, waiting: _Waiting, want: int) -> Row | None:
+        if not waiting.ahead:
+            last = NOWHERE if waiting.read is None else waiting.read
+            found = self._transaction.all("lane_ready", self._now, *place, last, max(1, min(want, AT_ONCE)))
+            waiting.ahead.extend(found)
+            if found:
+                waiting.read = found[-1][-1]
+        return waiting.ahead.popleft() if waiting.ahead else None
+
+    def stand(self, row: Row) -> None:
+        """Put one that was taken out of its lane where workers look, behind all others."""
+        seq, queue, priority = row[0], row[4], row[5]
         tail = (self._transaction.value("line_tail", queue, priority) or 0) + 1
         self._transaction.run("line_join", queue, priority, tail, seq)
         self._transaction.run("lane_stands", tail, seq)
@@ -118,6 +162,8 @@ class Lanes:
 
     def make_room(self) -> None:
         """Let the first ones of lanes that have got room stand where workers look."""
+        if self._roomier:
+            self._write_gone()
         roomier, self._roomier = self._roomier, {}
         for name in roomier:
             for queue, priority in sorted(self._transaction.all("lane_places", name)):
@@ -134,10 +180,15 @@ class Lanes:
     def close(self) -> None:
         """Let go who may, and write the lanes down."""
         self.make_room()
+        self._write_gone()
+        for place, waiting in self._places.items():
+            if waiting.first is not waiting.was_first:
+                self._transaction.run("lane_first" if waiting.first else "lane_gone", *place)
+                waiting.was_first = waiting.first
         for name, lane in self._lanes.items():
             if lane.is_changed:
                 limit = lane.limit
-                waits = any(
+                waits = limit.rate is not None and any(
                     not self._waiting((name, *place)).first
                     for place in self._transaction.all("lane_places", name)
                 )
@@ -146,6 +197,12 @@ class Lanes:
                     *(name, limit.rate, limit.burst, limit.concurrency),
                     *(lane.tokens, lane.since, lane.running, self._wakes(lane) if waits else None),
                 )
+                lane.is_changed = False
+
+    def _write_gone(self) -> None:
+        if self._gone:
+            self._transaction.run("lane_leave", as_json(seq for (seq,) in self._gone))
+            self._gone = []
 
     # --- parts --------------------------------------------------------------------------------------
 
@@ -171,7 +228,7 @@ class Lanes:
         waiting = self._places.get(place)
         if waiting is None:
             row = self._transaction.one("lane_place", *place, *place, *place) or (0, None, None)
-            waiting = self._places[place] = _Waiting(bool(row[0]), row[1], row[2])
+            waiting = self._places[place] = _Waiting(bool(row[0]), row[1], row[2], bool(row[0]))
         return waiting
 
     def _has_room(self, lane: _Lane) -> bool:
@@ -182,22 +239,27 @@ class Lanes:
 
     def _set_first(self, place: Place, waiting: _Waiting) -> None:
         waiting.first = True
-        self._transaction.run("lane_first", *place)
         self._lanes[place[0]].is_changed = True
 
-    def _no_first(self, place: Place) -> None:
-        if self._waiting(place).first:
-            self._waiting(place).first = False
-            self._transaction.run("lane_gone", *place)
+    def _measure(self, place: Place, waiting: _Waiting) -> None:
+        """Look again between which positions others wait."""
+        row = self._transaction.one("lane_place", *place, *place, *place) or (0, None, None)
+        waiting.low, waiting.high = row[1], row[2]
 
-    def _hold(self, seq: int, place: Place, waiting: _Waiting, *, head: bool) -> None:
+    def _hold(self, seq: int, place: Place, waiting: _Waiting, *, head: bool, row: Row | None = None) -> None:
         if waiting.low is None or waiting.high is None:
-            position = waiting.low = waiting.high = 0
+            position = waiting.low = waiting.high = 0 if waiting.read is None else waiting.read + 1
         elif head:
             position = waiting.low = waiting.low - 1
         else:
             position = waiting.high = waiting.high + 1
+        self._write_gone()  # it may be one of them
         self._transaction.run("lane_hold", seq, *place, position)
+        if row is not None and waiting.read is not None and position <= waiting.read:
+            waiting.ahead.appendleft((*row[:-1], position))
+        elif waiting.read is not None and position <= waiting.read:
+            waiting.ahead.clear()
+            waiting.read = None
         self._lanes[place[0]].is_changed = True
 
 
