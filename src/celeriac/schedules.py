@@ -28,7 +28,6 @@ from celeriac.beat.entry import (
     names_in,
     pattern_of,
 )
-from celeriac.beat.plan import delay_of
 from celeriac.beat.preview import Run, preview
 from celeriac.beat.rules import Rule, cron, crontab, every, rule_of, schedule
 from celeriac.broker import Schedule, ScheduleChange
@@ -224,7 +223,7 @@ class Schedules:
             entry, memory = decode_entry(old.entry, name), decode_memory(old.memory, name)
             ids = new_ids(len(names_in(entry.messages)), now)
             ours = self._app.clock.now()
-            messages = messages_of(entry, name, now, ours, delay_of(entry, lambda: 0.0), ids)
+            messages = messages_of(entry, name, now, ours, 0.0, ids)
             memory = ticker.remembered(replace(memory, runs=memory.runs + 1), entry, now, now, messages)
             ran[:] = [memory.end]
             new = replace(old, memory=encode(memory), token=new_ids(1, now)[0])

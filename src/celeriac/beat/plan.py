@@ -87,14 +87,6 @@ def _without_overlap(
     return waiting[:1], waiting[1] if len(waiting) > 1 else None
 
 
-def next_due(entry: Entry, now: float) -> float | None:
-    """Return when a schedule that begins at *now* is due first."""
-    return entry.rule.after(now)
-
-
-Chance = Callable[[], float]
-
-
-def delay_of(entry: Entry, chance: Chance) -> float:
-    """Return how many seconds later than due a run starts."""
+def delay_of(entry: Entry, chance: Callable[[], float]) -> float:
+    """Return how many seconds later than due a run starts; *chance* draws from 0 to 1."""
     return round(entry.max_jitter * chance(), 3) if entry.max_jitter else 0.0

@@ -14,7 +14,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from celeriac.beat.entry import Entry, Memory, decode_entry, decode_memory, encode, messages_of, names_in
-from celeriac.beat.plan import delay_of, next_due, step
+from celeriac.beat.plan import delay_of, step
 from celeriac.broker import Broker, Schedule, ScheduleChange
 from celeriac.clock import Clock
 from celeriac.errors import CeleriacError, OperationalError
@@ -184,7 +184,7 @@ def _app_of(schedule: Schedule) -> str:
 def put(name: str, old: Schedule | None, entry: bytes, now: float) -> ScheduleChange:
     """Make the step that adds a schedule, or gives *old* another entry: it begins anew, but stays paused."""
     memory = decode_memory(b"" if old is None else old.memory, name)
-    memory = replace(memory, next=next_due(decode_entry(entry, name), now), held=None)
+    memory = replace(memory, next=decode_entry(entry, name).rule.after(now), held=None)
     new = Schedule(
         name,
         entry,

@@ -46,7 +46,7 @@ class Lanes:
         self._lanes: dict[str, _Lane] = {}
         self._places: dict[Place, _Waiting] = {}
         self._roomier: dict[str, None] = {}
-        self._gone: list[tuple[int]] = []  # those that wait no more
+        self._gone: list[int] = []  # those that wait no more
 
     # --- what befalls a task ----------------------------------------------------------------------
 
@@ -93,7 +93,7 @@ class Lanes:
     def start(self, row: Row) -> bool:
         """Take a token and a place for a first one, as `exchange_ready` gives it; else it waits again.
 
-        `take_next` or `let_next` has to follow.
+        `take_next` has to follow where it starts.
         """
         seq, text, queue, priority = row[0], row[-2], row[4], row[5]
         limit = Limit.parse(text)
@@ -139,7 +139,7 @@ class Lanes:
         waiting.low = None if row[-1] == waiting.high else row[-1] + 1
         if waiting.low is None:
             waiting.high = None
-        self._gone.append((row[0],))
+        self._gone.append(row[0])
         waiting.first = True
         return row
 
@@ -201,7 +201,7 @@ class Lanes:
 
     def _write_gone(self) -> None:
         if self._gone:
-            self._transaction.run("lane_leave", as_json(seq for (seq,) in self._gone))
+            self._transaction.run("lane_leave", as_json(self._gone))
             self._gone = []
 
     # --- parts --------------------------------------------------------------------------------------

@@ -21,23 +21,20 @@ local function purge(id, state, taken)
   end
 end
 
-for _, holding in ipairs(call('SMEMBERS', holding_key(queue))) do
-  local lane, priority = string.match(holding, '^(%S+) (%d)$')
-  local key = held_key(lane, queue .. ' ' .. priority)
+-- Purge what stands in a list, from its head.
+local function purge_list(key, state)
   while purged < limit do
     local id = call('LPOP', key)
     if not id then break end
-    purge(id, HELD, true)
+    purge(id, state, true)
   end
 end
-for priority = 9, 0, -1 do
-  local line = line_key(queue, priority)
-  while purged < limit do
-    local id = call('LPOP', line)
-    if not id then break end
-    purge(id, false, true)
-  end
+
+for _, holding in ipairs(call('SMEMBERS', holding_key(queue))) do
+  local lane, priority = string.match(holding, '^(%S+) (%d)$')
+  purge_list(held_key(lane, queue .. ' ' .. priority), HELD)
 end
+for priority = 9, 0, -1 do purge_list(line_key(queue, priority), false) end
 if purged < limit and call('HEXISTS', COUNTS, 'p:' .. queue) == 1 then
   for _, name in ipairs(call('SMEMBERS', unknown_key(queue))) do
     for _, id in ipairs(call('LRANGE', parked_key(queue, name), 0, -1)) do
