@@ -27,7 +27,15 @@ from celeriac.explaining import Reason, reason_of
 from celeriac.groups import GroupResult
 from celeriac.hub import Hub
 from celeriac.jobs import TaskJob
-from celeriac.making import BoundDecorator, PlainDecorator, check_clash, make_task, prepare
+from celeriac.making import (
+    BatchDecorator,
+    BoundBatchDecorator,
+    BoundDecorator,
+    PlainDecorator,
+    check_clash,
+    make_task,
+    prepare,
+)
 from celeriac.message import (
     Message,
     check_id,
@@ -41,7 +49,7 @@ from celeriac.middleware import Middleware, Moments
 from celeriac.result import AsyncResult, EagerResult
 from celeriac.schedules import POLICIES, Schedules, name_of
 from celeriac.submitter import Submitter
-from celeriac.task import AsyncTask, Task, TaskOptions
+from celeriac.task import AsyncTask, BatchOptions, Task, TaskOptions
 from celeriac.updates import Update, aupdates, updates
 
 if TYPE_CHECKING:
@@ -123,6 +131,14 @@ class Celeriac:
     def task(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
     @overload
     def task(self, function: Callable[P, R], /) -> Task[P, R]: ...
+    @overload
+    def task(
+        self, *, bind: Literal[True], base: type[AnyTask] = ..., **options: Unpack[BatchOptions]
+    ) -> BoundBatchDecorator: ...
+    @overload
+    def task(
+        self, *, bind: Literal[False] = ..., base: type[AnyTask] = ..., **options: Unpack[BatchOptions]
+    ) -> BatchDecorator: ...
     @overload
     def task(
         self, *, bind: Literal[True], base: type[AnyTask] = ..., **options: Unpack[TaskOptions]

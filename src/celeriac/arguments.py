@@ -27,7 +27,7 @@ class Arguments:
 
     def __init__(self, function: Callable[..., Any], name: str, *, skip: int = 0) -> None:
         signature = inspect.signature(function)
-        hints = _hints_of(function)
+        hints = hints_of(function)
         self._name = name
         self.parameters = list(signature.parameters.values())[skip:]
         self.signature = signature.replace(parameters=self.parameters, return_annotation=Parameter.empty)
@@ -131,7 +131,7 @@ def _kind_of(parameter: Parameter, hints: dict[str, Any]) -> Any:
     return kind | None if parameter.default is None else kind  # `x: int = None` admits None
 
 
-def _hints_of(function: Callable[..., Any]) -> dict[str, Any]:
+def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
     """Evaluate the annotations that can be evaluated; the others count as not there."""
     target = inspect.unwrap(function)
     try:

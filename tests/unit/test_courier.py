@@ -56,6 +56,8 @@ class Hold:
         self.done: list[str] = []
         self.stale: list[Settlement] = []
         self.anew = 0
+        self.nudged = 0
+        self.batch_due: float | None = None
 
     def room(self) -> int:
         return self.free
@@ -66,7 +68,11 @@ class Hold:
     def start(self, deliveries: Sequence[Delivery]) -> None:
         self.started += deliveries
 
-    def nudge(self) -> None: ...
+    def nudge(self) -> None:
+        self.nudged += 1
+
+    def due(self) -> float | None:
+        return self.batch_due
 
     def take_back_stale(self, older_than: float) -> list[Settlement]:
         taken, self.stale = self.stale, []
@@ -291,6 +297,17 @@ def test_the_next_look_is_not_later_than_the_next_due_task(courier, broker, cloc
     courier._step()
 
     assert [trip for trip, _, _ in broker.trips] == [1, 2]
+
+
+def test_a_batch_is_nudged_when_it_is_due_and_not_before(courier, hold, clock):
+    hold.batch_due = clock.monotonic() + 0.3
+
+    courier._step()
+    assert hold.nudged == 0
+    clock.advance(0.3)
+    courier._step()
+
+    assert hold.nudged == 1
 
 
 def test_the_last_trip_is_made_before_the_courier_ends(broker, hold, clock):

@@ -53,7 +53,10 @@ class Cargo(Protocol):
         """Start these, or keep them in the backlog."""
 
     def nudge(self) -> None:
-        """Look whether a part of the backlog could start."""
+        """Look whether a part of the backlog could start, or a batch is due."""
+
+    def due(self) -> float | None:
+        """Return the monotonic moment at which it is to be nudged; None for never."""
 
     def take_back_stale(self, older_than: float) -> list[Settlement]:
         """Give back the backlog if its oldest part was claimed before that monotonic moment."""
@@ -185,6 +188,7 @@ class Courier(threading.Thread):
             self._do_duty()
             self._send_reports()
             self._complete()
+            self._nudge_in_time()
             if self._should_trip():
                 self._make_trip()
             self._pause = 0.0
@@ -208,6 +212,11 @@ class Courier(threading.Thread):
         if self._duty is not None and now >= self._next_duty:
             self._next_duty = now + DUTY_FAILED
             self._next_duty = now + self._duty()
+
+    def _nudge_in_time(self) -> None:
+        due = self._cargo.due()
+        if due is not None and due <= self._clock.monotonic():
+            self._cargo.nudge()
 
     def _send_reports(self) -> None:
         if not self._reports:
@@ -402,6 +411,8 @@ class Courier(threading.Thread):
         timeout = self._next_look - self._clock.monotonic()
         if self._duty is not None:
             timeout = min(timeout, self._next_duty - self._clock.monotonic())
+        if (due := self._cargo.due()) is not None:
+            timeout = min(timeout, due - self._clock.monotonic())
         if timeout <= 0:
             return
         self._asleep = True

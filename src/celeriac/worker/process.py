@@ -25,6 +25,7 @@ from celeriac.middleware import Moments
 from celeriac.outcome import Outcome, Revoked, Settlement, Stopped, decode_error
 from celeriac.states import Verdict
 from celeriac.version import __version__
+from celeriac.worker.batches import Batch, BatchPool, BatchRunner, Ends, Member, calls_of
 from celeriac.worker.courier import Courier
 from celeriac.worker.isolated import IsolatedPool, Loader
 from celeriac.worker.keeper import Keeper
@@ -128,10 +129,12 @@ class Worker:
         self._threads = ThreadPool(self._runner, self._done, self._thread_room)
         self._async = LoopPool(self._loop, self._runner, self._done, self._loop_room)
         self._isolated = IsolatedPool(self._runner, self._done, self._isolated_room, loader)
+        self._batches = self._make_batches()
         self._pools: dict[str, Pool] = {
             "thread": self._threads,
             "loop": self._async,
             "process": self._isolated,
+            "batch": self._batches,
         }
         self._courier = Courier(
             broker,
@@ -142,6 +145,12 @@ class Worker:
         )
         self.started = threading.Event()
         self.failure: BaseException | None = None
+
+    def _make_batches(self) -> BatchPool:
+        runner = BatchRunner(self._runner)
+        self._batch_threads = ThreadPool(runner, self._batch_done, self._batch_thread_room)
+        self._batch_loop = LoopPool(self._loop, runner, self._batch_done, self._batch_loop_room)
+        return BatchPool(self._batch_threads, self._batch_loop, self._clock, self._is_crowded)
 
     # --- life ---------------------------------------------------------------------------------------
 
@@ -240,8 +249,8 @@ class Worker:
         self._deregister()
         self._tell("on_worker_shutdown")
         self._limits.close()
-        self._threads.close()
-        self._isolated.close()
+        for pool in (self._threads, self._batch_threads, self._isolated):
+            pool.close()
         self._call_on_loop(self._loop.stop)
 
     def _deregister(self) -> None:
@@ -251,7 +260,7 @@ class Worker:
             log.warning("could not sign off", extra={"worker": self.id, "reason": str(error)})
 
     def _give_back_backlog(self) -> None:
-        for pool in (self._threads, self._isolated, self._async):
+        for pool in self._pools.values():
             for run in pool.take_back():
                 self._settle(run, self._runner.settle(run, Stopped()))
 
@@ -302,30 +311,49 @@ class Worker:
 
     def room(self) -> int:
         """Return how many more tasks could start now."""
-        if self._async.blocked:
+        if self._async.blocked or self._batches.blocked:
             return 0
         if self._choked:
             if self._thread_room() <= self._threads.active:
                 return 0
             self._choked = False
+        return self._free() + self._batches.appetite
+
+    def _free(self) -> int:
         return self.options.slots - self._active()
 
     def _active(self) -> int:
-        return self._threads.active + self._async.active + self._isolated.active
+        return self._threads.active + self._async.active + self._isolated.active + self._batches.active
 
     def _thread_room(self) -> int:
-        free = self.options.slots - self._async.active - self._isolated.active
-        return free if self.options.threads is None else min(free, self.options.threads)
+        free = self._free() + self._threads.active
+        most = self.options.threads
+        return free if most is None else min(free, most - self._batch_threads.active)
+
+    def _batch_thread_room(self) -> int:
+        free = self._free() + self._batch_threads.active
+        most = self.options.threads
+        return free if most is None else min(free, most - self._threads.active)
 
     def _loop_room(self) -> int:
-        return self.options.slots - self._threads.active - self._isolated.active
+        return self._free() + self._async.active
+
+    def _batch_loop_room(self) -> int:
+        return self._free() + self._batch_loop.active
 
     def _isolated_room(self) -> int:
-        return self.options.slots - self._threads.active - self._async.active
+        return self._free() + self._isolated.active
+
+    def _is_crowded(self) -> bool:
+        return self._free() <= 0 and self.backlog() > self._batches.backlog
 
     def backlog(self) -> int:
-        """Return how many claimed tasks have not started."""
-        return self._threads.backlog + self._async.backlog + self._isolated.backlog
+        """Return how many claimed tasks, or batches of them, could start but have not."""
+        return self._threads.backlog + self._async.backlog + self._isolated.backlog + self._batches.backlog
+
+    def due(self) -> float | None:
+        """Return the monotonic moment at which a batch is to be started though it is not full."""
+        return self._batches.due
 
     # --- what the courier brings ------------------------------------------------------------------------
 
@@ -335,15 +363,16 @@ class Worker:
         batches: defaultdict[str, list[Run]] = defaultdict(list)
         for delivery in deliveries:
             job = self._jobs[delivery.name]
-            run = Run(job, delivery, self, self.hostname, claimed, self._pools[job.executor])
+            kind, place = (Run, job.executor) if job.batching is None else (Member, "batch")
+            run = kind(job, delivery, self, self.hostname, claimed, self._pools[place])
             self._held[delivery.id] = run
-            batches[job.executor].append(run)
+            batches[place].append(run)
         if self._stopping.is_set():
             for run in [run for batch in batches.values() for run in batch]:
                 self._settle(run, self._runner.settle(run, Stopped()))
             return
-        for executor, batch in batches.items():
-            self._pools[executor].put(batch, short=self._courier.are_short(self._threads.active))
+        for place, batch in batches.items():
+            self._pools[place].put(batch, short=self._courier.are_short(self._threads.active))
 
     def nudge(self) -> None:
         """Look whether a part of the backlog could start."""
@@ -356,8 +385,8 @@ class Worker:
         for pool in self._pools.values():
             if (oldest := pool.oldest()) is not None and oldest < older_than:
                 taken += pool.take_back()
-                if pool is self._async:
-                    self._async.doubt()
+                if pool is self._async or pool is self._batches:
+                    pool.doubt()
                 else:
                     self._choked = True
         for run in taken:
@@ -368,7 +397,7 @@ class Worker:
         """End one task because somebody revoked it."""
         run = self._held.get(task_id)
         if run is not None and run.verdict is None:
-            if run.pool.discard(run):
+            if run.pool.discard(run) or run.pool is self._batches:  # of a batch that runs, only it ends
                 self._settle(run, self._runner.settle(run, Revoked()))
             else:
                 self._limits.revoke(run)
@@ -414,6 +443,11 @@ class Worker:
             return
         self._settle(run, settlement)
 
+    def _batch_done(self, batch: Batch, ends: Ends) -> None:
+        batch.settled = True
+        for run, settlement in ends:
+            self._done(run, settlement)
+
     def _settle(self, run: Run, settlement: Settlement) -> None:
         run.settled = True
         self._courier.settle(settlement)
@@ -446,14 +480,17 @@ class Worker:
     def _write_off(self, run: Run, outcome: Outcome) -> None:
         """Settle a run that does not react, without its code; its process is of no use any more."""
         log.error("task does not end", extra={"task": run.delivery.name, "id": run.id})
-        self._settle(run, self._runner.settle(run, outcome))
+        for call in calls_of(run):
+            if not call.settled:
+                self._settle(call, self._runner.settle(call, outcome))
         run.pool.abandon(run)
         if self._keeper is None:  # an embedded worker has no process that could be replaced
             self.retire(f"task {run.delivery.name} does not end")
 
     def _announce_limit(self, run: Run, deadline: float) -> None:
-        self._announced.add(run.id)
-        self._overseer.limited(run.id, run.delivery.fence, deadline)
+        for call in calls_of(run):
+            self._announced.add(call.id)
+            self._overseer.limited(call.id, call.delivery.fence, deadline)
 
     # --- reports and duties -------------------------------------------------------------------------------
 
