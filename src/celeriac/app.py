@@ -601,7 +601,8 @@ class Celeriac:
             A word for programs and a sentence for people; see `explaining.Reason`.
         """
         now = self.clock.now()
-        return reason_of(id, self.broker.explain(check_id(id), now), now)
+        situation = self.broker.explain(check_id(id), now)
+        return reason_of(id, situation, now, ageing=self.conf.worker_priority_ageing is not None)
 
     def updates(
         self,
@@ -633,11 +634,15 @@ class Celeriac:
     def embedded(
         self,
         *,
-        queues: Sequence[str] | None = None,
+        queues: Sequence[str] | Mapping[str, int] | None = None,
         concurrency: int | None = None,
         threads: int | None = None,
     ) -> Embedded:
         """Run a worker inside this process: `with app.embedded(): …`.
+
+        Args:
+            queues: those that it serves, the most important first; or their weights by name.
+            concurrency: tasks at once. threads: how many of them may be `def`.
 
         It has a thread of its own and stops when the block ends, or with the process. Without a
         supervisor its own courier renews the lease: a task that holds the interpreter for longer than

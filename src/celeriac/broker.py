@@ -434,7 +434,15 @@ class Broker(Backend):
 
     @abstractmethod
     def exchange(
-        self, worker: str, *, trip: int, finished: Sequence[Settlement] = (), want: int = 0, now: float
+        self,
+        worker: str,
+        *,
+        trip: int,
+        finished: Sequence[Settlement] = (),
+        want: int = 0,
+        now: float,
+        queues: Sequence[str] | None = None,
+        ageing: float | None = None,
     ) -> Exchanged:
         """Settle *finished* and claim up to *want* tasks, in one atomic step. The hot path.
 
@@ -447,7 +455,10 @@ class Broker(Backend):
         CRASHED cancel it instead, with `REVOKED` as its error.
 
         Claiming, after settling: first due tasks of all queues are promoted (at most 1,000), then
-        queues are taken in the worker's order, in each the highest priority first, FIFO within. An
+        queues are taken in the worker's order, in each the highest priority first, FIFO within. *queues*
+        are the worker's own in another order, for this trip. With *ageing*, in seconds, a task gains one
+        priority in each so many of them: of the first ones of all priorities that one goes whose
+        `created - priority * ageing` is least, and of equal ones the highest priority. An
         expired task is cancelled, not claimed. The first one of a lane takes a token and a place, and the
         next one of it joins the line at the tail if there is still room; without room it is held again. A
         task whose name the worker does not know is parked, not claimed, and one hungry worker that listens

@@ -387,6 +387,22 @@ def test_a_worker_starts_processes_while_there_is_work_for_them(shop, start):
     assert "scaling" in worker.log
 
 
+@pytest.mark.parametrize("weights", ["0", "a", "2,-1", "1.5", ""])
+def test_weights_that_make_no_sense_are_refused(weights):
+    answer = invoke("-A", "shop", "worker", "-Q", "a,b", f"--weights={weights}")
+
+    assert answer.code == Exit.USAGE
+    assert "6,3,1" in answer.err
+
+
+@pytest.mark.parametrize("queues", [(), ("-Q", "a"), ("-Q", "a,b,c")])
+def test_there_is_one_weight_for_each_queue(queues):
+    answer = invoke("-A", "shop", "worker", *queues, "--weights", "2,1")
+
+    assert answer.code == Exit.USAGE
+    assert "one for each of -Q" in answer.err
+
+
 @pytest.mark.parametrize("bounds", ["0,0", "2,3", "many", "3,x", "-1"])
 def test_bounds_of_autoscale_that_make_no_sense_are_refused(bounds):
     answer = invoke("-A", "shop", "worker", f"--autoscale={bounds}")

@@ -15,6 +15,7 @@ from celeriac.message import Delivery, Message, Record
 from celeriac.outcome import Settlement
 from celeriac.states import State, Verdict
 from celeriac.worker.courier import AHEAD, Courier
+from celeriac.worker.shares import Shares
 
 
 class ScriptedBroker(MemoryBroker):
@@ -24,10 +25,12 @@ class ScriptedBroker(MemoryBroker):
         super().__init__()
         self.answers: list[Exchanged | Exception] = []
         self.trips: list[tuple[int, tuple[str, ...], int]] = []
+        self.orders: list[tuple[Sequence[str] | None, float | None]] = []
         self.reports: list[list[Report]] = []
         self.reports_fail = 0
 
-    def exchange(self, worker, *, trip, finished=(), want=0, now):
+    def exchange(self, worker, *, trip, finished=(), want=0, now, queues=None, ageing=None):
+        self.orders.append((queues, ageing))
         self.trips.append((trip, tuple(settlement.id for settlement in finished), want))
         answer = self.answers.pop(0) if self.answers else Exchanged()
         if isinstance(answer, Exception):
@@ -120,8 +123,8 @@ def settlement(task_id: str) -> Settlement:
     return Settlement(task_id, 1, Verdict.SUCCEEDED)
 
 
-def delivery(task_id: str) -> Delivery:
-    return Delivery(task_id, "t", "default", 0, b"", b"", 1, 0, 0, 3, b"")
+def delivery(task_id: str, queue: str = "default") -> Delivery:
+    return Delivery(task_id, "t", queue, 0, b"", b"", 1, 0, 0, 3, b"")
 
 
 def test_a_trip_carries_what_has_finished_and_asks_for_the_free_slots(courier, broker, hold):
@@ -297,6 +300,28 @@ def test_the_next_look_is_not_later_than_the_next_due_task(courier, broker, cloc
     courier._step()
 
     assert [trip for trip, _, _ in broker.trips] == [1, 2]
+
+
+def test_queues_with_weights_are_looked_into_by_their_shares_and_a_repeated_trip_as_before(
+    broker, hold, clock
+):
+    shares = Shares({"high": 2, "low": 1})
+    courier = Courier(broker, hold, clock, worker="w0", shares=shares, ageing=60.0)
+    broker.answers = [
+        Exchanged([delivery("a", queue="high")] * 4),
+        BrokerUnavailable("away"),
+        Exchanged([delivery("b", queue="low")] * 4),
+    ]
+
+    for _ in range(3):
+        courier._step()
+    courier.close()
+
+    assert broker.orders == [
+        (("high", "low"), 60.0),
+        (("low", "high"), 60.0),
+        (("low", "high"), 60.0),
+    ]
 
 
 def test_a_batch_is_nudged_when_it_is_due_and_not_before(courier, hold, clock):

@@ -15,6 +15,7 @@ from celeriac.cli.options import command as make_command
 from celeriac.cli.output import count, visible
 from celeriac.cli.problems import Problem
 from celeriac.cli.session import Session
+from celeriac.config import MOST_WEIGHT
 from celeriac.errors import InvalidName
 from celeriac.message import check_id
 
@@ -79,9 +80,35 @@ class _Autoscale(ParamType):
 AUTOSCALE: Final = _Autoscale()
 
 
+class _Weights(ParamType):
+    name = "n,n"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            weights = tuple(int(part) for part in value.split(","))
+        except ValueError:
+            weights = ()
+        if not weights or not all(1 <= weight <= MOST_WEIGHT for weight in weights):
+            self.fail(f"{value!r} is not N,N with whole numbers from 1 up, such as 6,3,1", param, ctx)
+        return weights
+
+
+WEIGHTS: Final = _Weights()
+
+
 @make_command("worker", params=_idle_options())
 @click.option(
     "-Q", "--queues", type=QUEUE_NAMES, multiple=True, help="Queues to serve, the most important first: a,b."
+)
+@click.option(
+    "--weights",
+    type=WEIGHTS,
+    metavar="N,N",
+    help="Shares of the queues of -Q, in their order: 6,3,1. Without, the first one always goes first.",
 )
 @click.option("-c", "--concurrency", type=_POSITIVE, help="Tasks at once in each process (16).")
 @click.option("--processes", type=_POSITIVE, help="Processes (one for each core).")
@@ -114,6 +141,7 @@ def command(
     /,
     *,
     queues: tuple[tuple[str, ...], ...],
+    weights: tuple[int, ...] | None,
     hostname: str | None,
     loglevel: str,
     reload: bool,
@@ -131,6 +159,8 @@ def command(
     given = _given(context, options)
     if queues:
         given["queues"] = flattened(queues)
+    if weights is not None:
+        given["weights"] = _weighed(given.get("queues", ()), weights)
     if no_beat:
         given["beat"] = False
     if hostname:
@@ -167,6 +197,15 @@ def reference_of(session: Session, command: str) -> str:
         code=Exit.USAGE,
         attempt=("-A", found, "beat") if command == "beat" else ("-A", found, "worker"),
     )
+
+
+def _weighed(queues: Sequence[str], weights: Sequence[int]) -> dict[str, int]:
+    if len(queues) != len(weights):
+        raise click.BadParameter(
+            f"{count(len(weights), 'weight')} for {count(len(queues), 'queue')}: name one for each of -Q",
+            param_hint="'--weights'",
+        )
+    return dict(zip(queues, weights, strict=True))
 
 
 def _name(hostname: str) -> str:

@@ -27,6 +27,7 @@ from celeriac.outcome import Settlement, stored
 from celeriac.states import Verdict
 from celeriac.worker import inputs
 from celeriac.worker.log import log
+from celeriac.worker.shares import Shares
 
 POLL: Final = 2.0  # seconds after which an idle courier looks, though no bell rang
 BUSY_POLL: Final = 1.0  # the same while tasks run: for stop requests whose bell was lost
@@ -78,6 +79,8 @@ class Courier(threading.Thread):
         worker: the id under which it is enlisted.
         duty: called between trips, and again after as many seconds as it returns: renewing leases where
             nobody else does.
+        shares: in which order it looks into its queues; None for always the same.
+        ageing: seconds in which a task that waits gains one priority; None for never.
     """
 
     def __init__(
@@ -88,6 +91,8 @@ class Courier(threading.Thread):
         *,
         worker: str,
         duty: Callable[[], float] | None = None,
+        shares: Shares | None = None,
+        ageing: float | None = None,
     ) -> None:
         super().__init__(name="celeriac-courier", daemon=True)
         self._broker = broker
@@ -95,6 +100,9 @@ class Courier(threading.Thread):
         self._clock = clock
         self._worker = worker
         self._duty = duty
+        self._shares = shares
+        self._order: tuple[str, ...] | None = None  # of the queues, for the trip that is on the way
+        self._ageing = ageing
         self._finished: deque[Settlement] = deque()
         self._replaced: deque[Settlement] = deque()  # those whose place others take: not by a trip
         self._carried: list[Settlement] = []
@@ -251,7 +259,13 @@ class Courier(threading.Thread):
             self._pack()
             self._send_reports()  # what belongs to those that were just packed has to come before them
         answer = self._broker.exchange(
-            self._worker, trip=self._trip, finished=self._carried, want=self._want, now=self._clock.now()
+            self._worker,
+            trip=self._trip,
+            finished=self._carried,
+            want=self._want,
+            now=self._clock.now(),
+            queues=self._order,
+            ageing=self._ageing,
         )
         if self._pause:
             log.warning("store is back", extra={"worker": self._worker})
@@ -293,6 +307,7 @@ class Courier(threading.Thread):
         self._measure(max(0, len(batch) - len(taken)), now)  # what goes back was not done
         self._carried = batch
         self._want = 0 if taken else self._wanted()
+        self._order = None if self._shares is None else self._shares.order()
         self._trip += 1
         self._on_the_way = True
 
@@ -318,6 +333,8 @@ class Courier(threading.Thread):
         if self._carried:
             self._cargo.settled(self._carried)
             self._carried = []
+        if self._shares is not None and self._order is not None:
+            self._shares.count(self._order, [claim.queue for claim in answer.claims], self._want)
         if answer.claims:
             self._start(answer.claims)
         for task_id in answer.stops:

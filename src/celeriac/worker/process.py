@@ -34,6 +34,7 @@ from celeriac.worker.log import log
 from celeriac.worker.options import WorkerOptions, new_worker_id, resident_kib
 from celeriac.worker.pools import LoopPool, Pool, ThreadPool
 from celeriac.worker.runner import Runner
+from celeriac.worker.shares import Shares
 
 _PHRASES: Final = {
     Verdict.CANCELLED: "task revoked",
@@ -142,6 +143,8 @@ class Worker:
             clock,
             worker=self.id,
             duty=self._duty,
+            shares=Shares(options.weights) if options.weights else None,
+            ageing=options.ageing,
         )
         self.started = threading.Event()
         self.failure: BaseException | None = None

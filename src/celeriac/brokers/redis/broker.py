@@ -244,11 +244,21 @@ class RedisBroker(Broker):
         self._call("enlist", now, *what, *sorted(worker.names))
 
     def exchange(
-        self, worker: str, *, trip: int, finished: Sequence[Settlement] = (), want: int = 0, now: float
+        self,
+        worker: str,
+        *,
+        trip: int,
+        finished: Sequence[Settlement] = (),
+        want: int = 0,
+        now: float,
+        queues: Sequence[str] | None = None,
+        ageing: float | None = None,
     ) -> Exchanged:
         """Settle and claim in one step; see `Broker.exchange`."""
         settled = wire.settlements(self._skew.settlements(finished))
-        reply = self._call("exchange", now, worker, trip, want, EXPIRED, REVOKED, wire.BROKEN, *settled)
+        rules = " ".join(queues or ()), "" if ageing is None else repr(float(ageing))
+        given = worker, trip, want, EXPIRED, REVOKED, wire.BROKEN, *rules
+        reply = self._call("exchange", now, *given, *settled)
         answer = wire.exchanged(reply)
         if self._skew.seconds and answer.due is not None:
             return msgspec.structs.replace(answer, due=self._skew.back(answer.due))

@@ -98,25 +98,36 @@ class SqliteBroker(Broker):
         return self._store.write(sending.send_unique, messages, now) if messages else []
 
     def exchange(
-        self, worker: str, *, trip: int, finished: Sequence[Settlement] = (), want: int = 0, now: float
+        self,
+        worker: str,
+        *,
+        trip: int,
+        finished: Sequence[Settlement] = (),
+        want: int = 0,
+        now: float,
+        queues: Sequence[str] | None = None,
+        ageing: float | None = None,
     ) -> Exchanged:
         """Settle and claim in one step; see `Broker.exchange`."""
         known = self._known.get(worker) or self._ask(worker)
-        answer = self._trip(known, trip, finished, want, now) if known else Exchanged(lost=True)
+        rules = trips.Rules(want, tuple(queues) if queues else None, ageing)
+        answer = self._trip(known, trip, finished, rules, now) if known else Exchanged(lost=True)
         if answer.lost:
             self._forget(worker)
         return answer
 
     def _trip(
-        self, known: trips.Known, trip: int, finished: Sequence[Settlement], want: int, now: float
+        self, known: trips.Known, trip: int, finished: Sequence[Settlement], rules: trips.Rules, now: float
     ) -> Exchanged:
-        if not finished and (idle := self._idle(known.id, trip, want, now)) is not None:
+        if not finished and (idle := self._idle(known.id, trip, rules.want, now)) is not None:
             return idle
         make = self._store.write_after_others
         try:
-            return make(trips.exchange, known, trip=trip, finished=finished, want=want, now=now)
+            return make(trips.exchange, known, trip=trip, finished=finished, rules=rules, now=now)
         except trips.Refused:
-            return make(trips.exchange, known, trip=trip, finished=finished, want=want, now=now, careful=True)
+            return make(
+                trips.exchange, known, trip=trip, finished=finished, rules=rules, now=now, careful=True
+            )
 
     def _idle(self, worker: str, trip: int, want: int, now: float) -> Exchanged | None:
         """Answer a trip that has nothing to do, without writing; None if it has something."""
