@@ -336,8 +336,8 @@ class Backend(ABC):
         """Return the workers whose lease has not run out, by id (`names` may be left empty)."""
 
     @abstractmethod
-    def schedules(self) -> list[Schedule]:
-        """Return all schedules, by name."""
+    def schedules(self, names: Sequence[str] | None = None) -> list[Schedule]:
+        """Return all schedules, or those of *names* that there are, by name."""
 
     @abstractmethod
     def next_schedules(self, count: int) -> list[Schedule]:

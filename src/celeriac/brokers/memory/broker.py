@@ -882,10 +882,11 @@ class MemoryBroker(Broker):
             alive = [worker for _, worker in sorted(self._workers.items()) if worker.lease_ends > now]
             return [msgspec.structs.replace(worker.info, running=len(worker.running)) for worker in alive]
 
-    def schedules(self) -> list[Schedule]:
-        """Return all schedules; see `Backend.schedules`."""
+    def schedules(self, names: Sequence[str] | None = None) -> list[Schedule]:
+        """Return schedules; see `Backend.schedules`."""
         with self._lock:
-            return [self._schedules[name] for name in sorted(self._schedules)]
+            wanted = self._schedules.keys() if names is None else self._schedules.keys() & names
+            return [self._schedules[name] for name in sorted(wanted)]
 
     def next_schedules(self, count: int) -> list[Schedule]:
         """Return the first schedules that are due; see `Backend.next_schedules`."""

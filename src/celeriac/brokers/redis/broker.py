@@ -462,9 +462,12 @@ class RedisBroker(Broker):
         times = {"started": float(started), "seen": float(seen)}
         return self._skew.worker(msgspec.structs.replace(info, running=running, **times))
 
-    def schedules(self) -> list[Schedule]:
-        """Return all schedules; see `Backend.schedules`."""
-        return sorted(map(wire.schedule, self._call("schedules", 0.0, "")), key=lambda one: one.name)
+    def schedules(self, names: Sequence[str] | None = None) -> list[Schedule]:
+        """Return schedules; see `Backend.schedules`."""
+        if names is not None and not names:
+            return []
+        found = map(wire.schedule, self._call("schedules", 0.0, "", *dict.fromkeys(names or ())))
+        return sorted(found, key=lambda one: one.name)
 
     def next_schedules(self, count: int) -> list[Schedule]:
         """Return the first schedules that are due; see `Backend.next_schedules`."""

@@ -317,9 +317,9 @@ class SqliteBroker(Broker):
         """Return the workers; see `Backend.workers`."""
         return [_worker(row) for row in self._store.read(Transaction.all, "workers", now)]
 
-    def schedules(self) -> list[Schedule]:
-        """Return all schedules; see `Backend.schedules`."""
-        return self._store.read(schedules.schedules)
+    def schedules(self, names: Sequence[str] | None = None) -> list[Schedule]:
+        """Return schedules; see `Backend.schedules`."""
+        return self._store.read(schedules.schedules, names)
 
     def next_schedules(self, count: int) -> list[Schedule]:
         """Return the first schedules that are due; see `Backend.next_schedules`."""
