@@ -8,6 +8,7 @@ import logging
 import os
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, Unpack, cast, overload
 from zoneinfo import ZoneInfo
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from typing_extensions import ParamSpec, TypeVar
 
     from celeriac.embedded import Embedded
+    from celeriac.testing.stage import Stage
 
     P = ParamSpec("P")
     R = TypeVar("R")
@@ -114,6 +116,7 @@ class Celeriac:
         self._pid = 0
         self._broker: Broker | None = None
         self._cut_off = ""
+        self._is_lent = False
         self._impatient: Broker | None = None
         self._hub: Hub | None = None
         self._submitter: Submitter | None = None
@@ -355,8 +358,27 @@ class Celeriac:
         """Refuse every use of the store, in a process that cannot reach the one that is meant."""
         self._cut_off = reason
 
+    @contextmanager
+    def lent(self, broker: Broker, clock: Clock, hub: Hub) -> Iterator[None]:
+        """Use another store, another clock and another hub for a while; for tests, see `test`."""
+        with self._lock:
+            if self._is_lent:
+                raise ConfigurationError(f"{self!r} is in another test already")
+            mine = self._broker, self._impatient, self._hub, self._submitter, self.clock, self._pid
+            self._broker = self._impatient = broker
+            self._hub, self._submitter, self.clock, self._pid = hub, None, clock, os.getpid()
+            self._is_lent = True
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._broker, self._impatient, self._hub, self._submitter, self.clock, self._pid = mine
+                self._is_lent = False
+
     def close(self) -> None:
         """Let go of threads, connections and files; the next use opens them again."""
+        if self._is_lent:  # what it would open instead is the real store
+            return
         with self._lock:
             hub, brokers = self._hub, (self._broker, self._impatient)
             self._hub = self._submitter = self._broker = self._impatient = None
@@ -628,6 +650,19 @@ class Celeriac:
     ) -> AsyncIterator[Update | None]:
         """Do what `updates` does, without blocking the event loop."""
         return aupdates(self, [str(task_id) for task_id in ids], timeout=timeout, tick=tick)
+
+    # --- tests -------------------------------------------------------------------------------------------
+
+    def test(self, *, at: datetime | str | float | None = None, queues: Sequence[str] | None = None) -> Stage:
+        """Run tasks within a test: `with app.test() as t: …`; see `celeriac.testing.Stage`.
+
+        Args:
+            at: the first time: a datetime, ISO text, or seconds since 1970; None takes the present.
+            queues: those that its worker serves; None for all.
+        """
+        from celeriac.testing.stage import Stage
+
+        return Stage(self, at=at, queues=queues)
 
     # --- a worker in this process -------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from inspect import Parameter
 from typing import Any, Final
 
 from celeriac import codec
-from celeriac.errors import DecodeError, InvalidArguments
+from celeriac.errors import ConfigurationError, DecodeError, InvalidArguments
 
 _POSITIONAL: Final = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -23,10 +23,13 @@ class Arguments:
         function: what will be called.
         name: the task's name, for errors.
         skip: how many leading parameters the caller does not give (`self`).
+
+    Raises:
+        ConfigurationError: Python does not know the function's parameters.
     """
 
     def __init__(self, function: Callable[..., Any], name: str, *, skip: int = 0) -> None:
-        signature = inspect.signature(function)
+        signature = _signature_of(function, name)
         hints = hints_of(function)
         self._name = name
         self.parameters = list(signature.parameters.values())[skip:]
@@ -121,6 +124,15 @@ class Arguments:
             return codec.convert(value, kind, what=f"the argument {name!r} of {self._name}")
         except DecodeError as error:
             raise InvalidArguments(str(error)) from None  # it says all; its chain is our own code
+
+
+def _signature_of(function: Callable[..., Any], name: str) -> inspect.Signature:
+    try:
+        return inspect.signature(function)
+    except ValueError:  # some functions written in C have none
+        raise ConfigurationError(
+            f"{name}: Python does not know the parameters of {function!r:.80}; write a def around it"
+        ) from None
 
 
 def _kind_of(parameter: Parameter, hints: dict[str, Any]) -> Any:

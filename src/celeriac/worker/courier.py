@@ -184,17 +184,24 @@ class Courier(threading.Thread):
         """Make trips until told to end."""
         try:
             while not (self._ending and self.idle):
-                if not self._step() and self._ending:
+                if not self.step() and self._ending:
                     break
                 self._rest()
         finally:
             self.close()
 
-    def _step(self) -> bool:
-        """Do what there is to do now; say whether the store could be reached."""
+    def look(self) -> None:
+        """Look for work at the next step, whatever the store has told of it."""
+        self._next_look = 0.0
+
+    def step(self) -> bool:
+        """Do what there is to do now; say whether the store could be reached.
+
+        What the thread does again and again; a test that is its own thread does it by itself.
+        """
         try:
             self._do_duty()
-            self._send_reports()
+            self.send_reports()
             self._complete()
             self._nudge_in_time()
             if self._should_trip():
@@ -226,7 +233,8 @@ class Courier(threading.Thread):
         if due is not None and due <= self._clock.monotonic():
             self._cargo.nudge()
 
-    def _send_reports(self) -> None:
+    def send_reports(self) -> None:
+        """Carry what was reported, now; in the thread."""
         if not self._reports:
             return
         with self._reports_sent:
@@ -257,7 +265,7 @@ class Courier(threading.Thread):
         if not self._on_the_way:
             self._replace()
             self._pack()
-            self._send_reports()  # what belongs to those that were just packed has to come before them
+            self.send_reports()  # what belongs to those that were just packed has to come before them
         answer = self._broker.exchange(
             self._worker,
             trip=self._trip,
@@ -278,7 +286,7 @@ class Courier(threading.Thread):
         """Carry, one by one, what other tasks take the place of."""
         while self._replaced:
             asked = self._replaced[0]
-            self._send_reports()
+            self.send_reports()
             now = self._clock.now()
             try:
                 done = self._broker.replace(self._worker, asked.id, asked.fence, asked.graph, asked.end, now)

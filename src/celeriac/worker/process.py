@@ -25,14 +25,14 @@ from celeriac.middleware import Moments
 from celeriac.outcome import Outcome, Revoked, Settlement, Stopped, decode_error
 from celeriac.states import Verdict
 from celeriac.version import __version__
-from celeriac.worker.batches import Batch, BatchPool, BatchRunner, Ends, Member, calls_of
+from celeriac.worker.batches import Batch, Ends, Member, calls_of
 from celeriac.worker.courier import Courier
-from celeriac.worker.isolated import IsolatedPool, Loader
+from celeriac.worker.isolated import Loader
 from celeriac.worker.keeper import Keeper
 from celeriac.worker.limits import LAST_CHANCE, Limits
 from celeriac.worker.log import log
 from celeriac.worker.options import WorkerOptions, new_worker_id, resident_kib
-from celeriac.worker.pools import LoopPool, Pool, ThreadPool
+from celeriac.worker.rooms import Rooms
 from celeriac.worker.runner import Runner
 from celeriac.worker.shares import Shares
 
@@ -82,6 +82,7 @@ class Worker:
         loader: makes the same table in a fresh process, for `executor="process"`.
         overseer: who renews its lease; without one the courier does.
         first: whether it is the worker's first process, which tells `on_worker_init`.
+        rooms: makes the pools.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class Worker:
         loader: Loader,
         overseer: Overseer | None = None,
         first: bool = True,
+        rooms: Callable[..., Rooms] = Rooms,
     ) -> None:
         self.options = options
         self.hostname = options.hostname
@@ -119,7 +121,6 @@ class Worker:
         self._hurry = threading.Event()
         self._stopper: threading.Thread | None = None
         self._guard = threading.RLock()  # a signal handler may stop it in the middle of a stop
-        self._choked = False
         self._announced: set[str] = set()
         self._tells_successes = True  # in the log; looked up once in a while, not for each task
         self._ended_tasks = 0
@@ -127,16 +128,15 @@ class Worker:
         self._loop = _new_loop()
         self._limits = Limits(clock, self._write_off, self._announce_limit)
         self._runner = Runner(moments, clock, limited=self._limits.watch)
-        self._threads = ThreadPool(self._runner, self._done, self._thread_room)
-        self._async = LoopPool(self._loop, self._runner, self._done, self._loop_room)
-        self._isolated = IsolatedPool(self._runner, self._done, self._isolated_room, loader)
-        self._batches = self._make_batches()
-        self._pools: dict[str, Pool] = {
-            "thread": self._threads,
-            "loop": self._async,
-            "process": self._isolated,
-            "batch": self._batches,
-        }
+        self._rooms = rooms(
+            self._runner,
+            self._done,
+            self._batch_done,
+            options=options,
+            clock=clock,
+            loop=self._loop,
+            loader=loader,
+        )
         self._courier = Courier(
             broker,
             self,
@@ -148,12 +148,6 @@ class Worker:
         )
         self.started = threading.Event()
         self.failure: BaseException | None = None
-
-    def _make_batches(self) -> BatchPool:
-        runner = BatchRunner(self._runner)
-        self._batch_threads = ThreadPool(runner, self._batch_done, self._batch_thread_room)
-        self._batch_loop = LoopPool(self._loop, runner, self._batch_done, self._batch_loop_room)
-        return BatchPool(self._batch_threads, self._batch_loop, self._clock, self._is_crowded)
 
     # --- life ---------------------------------------------------------------------------------------
 
@@ -189,12 +183,16 @@ class Worker:
                 return
 
     def _begin(self) -> None:
+        self._prepare()
+        self._courier.start()
+
+    def _prepare(self) -> None:
+        """Do what comes before the first trip."""
         if self._first:
             self._tell("on_worker_init")
         self._tell("on_process_init")
         self._enlist()
         self._tell("on_worker_ready")
-        self._courier.start()
 
     def _enlist(self) -> None:
         options = self.options
@@ -252,8 +250,7 @@ class Worker:
         self._deregister()
         self._tell("on_worker_shutdown")
         self._limits.close()
-        for pool in (self._threads, self._batch_threads, self._isolated):
-            pool.close()
+        self._rooms.close()
         self._call_on_loop(self._loop.stop)
 
     def _deregister(self) -> None:
@@ -263,9 +260,8 @@ class Worker:
             log.warning("could not sign off", extra={"worker": self.id, "reason": str(error)})
 
     def _give_back_backlog(self) -> None:
-        for pool in self._pools.values():
-            for run in pool.take_back():
-                self._settle(run, self._runner.settle(run, Stopped()))
+        for run in self._rooms.take_back():
+            self._settle(run, self._runner.settle(run, Stopped()))
 
     def _wait_until_empty(self, seconds: float) -> None:
         with self._emptied:
@@ -310,55 +306,15 @@ class Worker:
             except Exception as error:  # noqa: BLE001 - user code
                 log.error("hook failed", extra={"hook": moment}, exc_info=error)
 
-    # --- room -----------------------------------------------------------------------------------------
+    # --- what the courier brings ------------------------------------------------------------------------
 
     def room(self) -> int:
         """Return how many more tasks could start now."""
-        if self._async.blocked or self._batches.blocked:
-            return 0
-        if self._choked:
-            if self._thread_room() <= self._threads.active:
-                return 0
-            self._choked = False
-        return self._free() + self._batches.appetite
-
-    def _free(self) -> int:
-        return self.options.slots - self._active()
-
-    def _active(self) -> int:
-        return self._threads.active + self._async.active + self._isolated.active + self._batches.active
-
-    def _thread_room(self) -> int:
-        free = self._free() + self._threads.active
-        most = self.options.threads
-        return free if most is None else min(free, most - self._batch_threads.active)
-
-    def _batch_thread_room(self) -> int:
-        free = self._free() + self._batch_threads.active
-        most = self.options.threads
-        return free if most is None else min(free, most - self._threads.active)
-
-    def _loop_room(self) -> int:
-        return self._free() + self._async.active
-
-    def _batch_loop_room(self) -> int:
-        return self._free() + self._batch_loop.active
-
-    def _isolated_room(self) -> int:
-        return self._free() + self._isolated.active
-
-    def _is_crowded(self) -> bool:
-        return self._free() <= 0 and self.backlog() > self._batches.backlog
+        return self._rooms.room()
 
     def backlog(self) -> int:
         """Return how many claimed tasks, or batches of them, could start but have not."""
-        return self._threads.backlog + self._async.backlog + self._isolated.backlog + self._batches.backlog
-
-    def due(self) -> float | None:
-        """Return the monotonic moment at which a batch is to be started though it is not full."""
-        return self._batches.due
-
-    # --- what the courier brings ------------------------------------------------------------------------
+        return self._rooms.backlog()
 
     def start(self, deliveries: Sequence[Delivery]) -> None:
         """Start these, or keep them until there is room."""
@@ -367,31 +323,26 @@ class Worker:
         for delivery in deliveries:
             job = self._jobs[delivery.name]
             kind, place = (Run, job.executor) if job.batching is None else (Member, "batch")
-            run = kind(job, delivery, self, self.hostname, claimed, self._pools[place])
+            run = kind(job, delivery, self, self.hostname, claimed, self._rooms[place])
             self._held[delivery.id] = run
             batches[place].append(run)
         if self._stopping.is_set():
             for run in [run for batch in batches.values() for run in batch]:
                 self._settle(run, self._runner.settle(run, Stopped()))
             return
-        for place, batch in batches.items():
-            self._pools[place].put(batch, short=self._courier.are_short(self._threads.active))
+        self._rooms.put(batches, short=self._courier.are_short(self._rooms.active_threads))
 
     def nudge(self) -> None:
-        """Look whether a part of the backlog could start."""
-        for pool in self._pools.values():
-            pool.nudge()
+        """Look whether a part of the backlog could start, or a batch is due."""
+        self._rooms.nudge()
+
+    def due(self) -> float | None:
+        """Return the monotonic moment at which a batch is to be started though it is not full."""
+        return self._rooms.due()
 
     def take_back_stale(self, older_than: float) -> list[Settlement]:
-        """Give back each pool's backlog whose oldest run was claimed before *older_than*."""
-        taken = []
-        for pool in self._pools.values():
-            if (oldest := pool.oldest()) is not None and oldest < older_than:
-                taken += pool.take_back()
-                if pool is self._async or pool is self._batches:
-                    pool.doubt()
-                else:
-                    self._choked = True
+        """Give back what was claimed before *older_than* and could not start."""
+        taken = self._rooms.take_back_stale(older_than)
         for run in taken:
             run.settled = True
         return [self._runner.settle(run, Stopped()) for run in taken]
@@ -400,7 +351,7 @@ class Worker:
         """End one task because somebody revoked it."""
         run = self._held.get(task_id)
         if run is not None and run.verdict is None:
-            if run.pool.discard(run) or run.pool is self._batches:  # of a batch that runs, only it ends
+            if run.pool.discard(run) or run.pool is self._rooms.batches:  # of a batch that runs, only it ends
                 self._settle(run, self._runner.settle(run, Revoked()))
             else:
                 self._limits.revoke(run)
@@ -426,8 +377,7 @@ class Worker:
         runs = list(self._held.values())
         self._held.clear()
         self._announced.clear()
-        for pool in self._pools.values():
-            pool.take_back()
+        self._rooms.take_back()
         for run in runs:
             run.void = True
             run.verdict = run.verdict or Stopped()
@@ -518,7 +468,7 @@ class Worker:
         Returns:
             After how many seconds to do it again.
         """
-        self._async.sweep()
+        self._rooms.sweep()
         self._tells_successes = log.isEnabledFor(logging.INFO)
         if self._keeper is not None:
             self._keeper.keep()

@@ -407,10 +407,11 @@ class MemoryBroker(Broker):
                 claims=[task.delivery() for task in held],
                 refused=refused,
                 stops=list(holder.stops),
-                due=self._next_due(),
+                due=self.next_due(),
             )
 
-    def _next_due(self) -> float | None:
+    def next_due(self) -> float | None:
+        """Return when the first scheduled task is due, or a lane gets a token; None for never."""
         moments = [task.due for task in self._in(State.SCHEDULED)]
         moments += [lane.wakes() for lane in self._lanes.all()]
         return min((moment for moment in moments if moment is not None), default=None)
