@@ -27,6 +27,7 @@ DEFAULT_RETENTION: Final = 86_400.0
 DEFAULT_DEADLINE: Final = 2.0
 TEND_LIMIT: Final = 1_000
 LINKS_AT_ONCE: Final = 1_000
+PENDING_AT_ONCE: Final = 500
 
 
 # --- what goes in and what comes back -------------------------------------------------------------
@@ -189,6 +190,18 @@ class Situation(msgspec.Struct, frozen=True):
     wakes: float | None = None
 
 
+class Pending(msgspec.Struct, frozen=True):
+    """Some of the tasks that have not started, or shall start again; the answer to `Backend.pending`.
+
+    Attributes:
+        records: perhaps none, also where there are more behind.
+        after: what to ask for next; "" at the end.
+    """
+
+    records: Sequence[Record] = ()
+    after: str = ""
+
+
 MOST_BEFORE: Final = 10_000
 SOME: Final = 10
 
@@ -325,6 +338,15 @@ class Backend(ABC):
         """Return all that decides whether a task may be claimed; None when there is no such task.
 
         What is said of workers counts those whose lease has not run out.
+        """
+
+    @abstractmethod
+    def pending(self, after: str = "", count: int = PENDING_AT_ONCE) -> Pending:
+        """Return the records of some *count* tasks that are queued, scheduled, or wait for others.
+
+        In no order. A walk from "" over all `after`s meets each task that is pending all the while, perhaps
+        more than once, and perhaps some that are so for a part of it. Each page takes a bounded time, however
+        many tasks of whatever kind there are. A record whose bytes are broken is FAILED, as in `get`.
         """
 
     @abstractmethod

@@ -344,6 +344,16 @@ def seen(answer: Any) -> Any:
             return answer
 
 
+def _pending(broker: Broker) -> list[str]:
+    """The ids of all that has not started."""
+    ids, after = set(), ""
+    while True:
+        page = broker.pending(after, 10_000)
+        ids |= {record.id for record in page.records}
+        if not (after := page.after):
+            return sorted(ids)
+
+
 def _in_any_order(name: str, value: Any) -> Any:
     return sorted(value) if name in ("stops", "lost") and isinstance(value, list) else value
 
@@ -381,6 +391,7 @@ class Lockstep:
         some = [kept.name for kept in everything[::2]] + ["no such"]
         self._both(lambda broker: broker.schedules(some))
         self._both(lambda broker: broker.next_schedules(2))
+        self._both(_pending)
         self._both(lambda broker: [self._explained(broker, each) for each in IDS[:8]])
         self._both(lambda broker: broker.workers(self.clock.now()))
 

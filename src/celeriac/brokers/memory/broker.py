@@ -18,6 +18,7 @@ from celeriac.broker import (
     DEFAULT_RETENTION,
     LINKS_AT_ONCE,
     MOST_BEFORE,
+    PENDING_AT_ONCE,
     SOME,
     TEND_LIMIT,
     Beat,
@@ -26,6 +27,7 @@ from celeriac.broker import (
     Cancelled,
     Exchanged,
     Listener,
+    Pending,
     QueueInfo,
     Report,
     Schedule,
@@ -863,6 +865,14 @@ class MemoryBroker(Broker):
             for found, other in lanes
             if other is not None and limit is not None and other.lane == limit.lane
         )
+
+    def pending(self, after: str = "", count: int = PENDING_AT_ONCE) -> Pending:
+        """Return some tasks that have not started; see `Backend.pending`."""
+        with self._lock:
+            waiting = [task for task in self._tasks.values() if task.state < State.RUNNING]
+            behind = sorted(task.message.id for task in waiting if task.message.id > after)
+            records = [self._tasks[each].record() for each in behind[:count]]
+        return Pending(records, behind[count - 1] if len(behind) > count else "")
 
     def queues(self) -> list[QueueInfo]:
         """Return the queues; see `Backend.queues`."""

@@ -19,6 +19,7 @@ from celeriac.broker import (
     DEFAULT_RETENTION,
     LINKS_AT_ONCE,
     MOST_BEFORE,
+    PENDING_AT_ONCE,
     SOME,
     TEND_LIMIT,
     Beat,
@@ -27,6 +28,7 @@ from celeriac.broker import (
     Cancelled,
     Exchanged,
     Listener,
+    Pending,
     QueueInfo,
     Report,
     Schedule,
@@ -436,6 +438,12 @@ class RedisBroker(Broker):
             holders=tuple(holder.decode() for holder in holders),
             wakes=self._skew.back(float(wakes)) if wakes else None,
         )
+
+    def pending(self, after: str = "", count: int = PENDING_AT_ONCE) -> Pending:
+        """Return some tasks that have not started; see `Backend.pending`."""
+        cursor, *found = self._call("pending", 0.0, after or "0", count)
+        records = (self._record(task_id.decode(), flat) for task_id, flat in found)
+        return Pending([each for each in records if each], "" if cursor == b"0" else cursor.decode())
 
     def queues(self) -> list[QueueInfo]:
         """Return the queues; see `Backend.queues`."""

@@ -22,6 +22,7 @@ NAMES: Final = (
     "forget",
     "heartbeat",
     "pause",
+    "pending",
     "purge",
     "replace",
     "report",

@@ -11,6 +11,7 @@ from celeriac.broker import (
     DEFAULT_DEADLINE,
     DEFAULT_RETENTION,
     LINKS_AT_ONCE,
+    PENDING_AT_ONCE,
     TEND_LIMIT,
     Beat,
     Bell,
@@ -18,6 +19,7 @@ from celeriac.broker import (
     Cancelled,
     Exchanged,
     Listener,
+    Pending,
     QueueInfo,
     Report,
     Schedule,
@@ -298,6 +300,10 @@ class SqliteBroker(Broker):
     def explain(self, id: str, now: float) -> Situation | None:
         """Return what decides whether a task may be claimed; see `Backend.explain`."""
         return self._store.read(explaining.explain, id, now)
+
+    def pending(self, after: str = "", count: int = PENDING_AT_ONCE) -> Pending:
+        """Return some tasks that have not started; see `Backend.pending`."""
+        return self._store.read(explaining.pending, after, count)
 
     def queues(self) -> list[QueueInfo]:
         """Return the queues; see `Backend.queues`."""
