@@ -236,12 +236,16 @@ class Celeriac:
         Raises:
             Exception: whatever a module raises when it is imported. A package without the module is skipped.
         """
-        for name in (*self.conf.imports, *self.conf.include):
+        for name in self.task_modules():
             importlib.import_module(name)
+
+    def task_modules(self) -> Iterator[str]:
+        """Give the names of those modules, one by one: what is imported may name more."""
+        yield from (*self.conf.imports, *self.conf.include)
         for packages, related in self._autodiscover:
             for package in packages():
                 if module := related_module(package, related):
-                    importlib.import_module(module)
+                    yield module
 
     # --- configuration ----------------------------------------------------------------------------------
 

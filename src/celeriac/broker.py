@@ -19,6 +19,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from celeriac.errors import OperationalError
+from celeriac.findings import Examination, Finding, Severity, ok
 from celeriac.message import Delivery, Message, Record, check_parents
 from celeriac.outcome import LEASE_LOST, REVOKED, Settlement
 
@@ -407,6 +409,18 @@ class Broker(Backend):
     @abstractmethod
     def close(self) -> None:
         """Let go of connections and files; a later verb opens again."""
+
+    def examine(self, now: float) -> Examination:  # noqa: ARG002 - for those that know more
+        """Look at the place where the store is, for `celeriac doctor`; create and change nothing.
+
+        Takes a few deadlines at most, and raises no `OperationalError`: a store that is away is a finding.
+        """
+        try:
+            self.ping()
+        except OperationalError as error:
+            away = Finding("store", Severity.ERROR, f"The store cannot be used: {error}.")
+            return Examination((away,), usable=False)
+        return Examination((ok("store", "The store answers."),))
 
     @abstractmethod
     def send(self, messages: Sequence[Message], now: float) -> int:

@@ -39,9 +39,10 @@ from celeriac.broker import (
     check_changes,
 )
 from celeriac.brokers.alive import Directory, Proofs, boot_id, temporary
-from celeriac.brokers.redis import wire
+from celeriac.brokers.redis import rights, wire
 from celeriac.brokers.redis.bell import RedisBell
 from celeriac.brokers.redis.connection import Client, Command
+from celeriac.brokers.redis.examine import MINIMUM_VERSION, examine
 from celeriac.brokers.redis.faults import fault_of
 from celeriac.brokers.redis.foreign import foreign_keys
 from celeriac.brokers.redis.keys import SCHEMA_VERSION, Keys
@@ -58,12 +59,12 @@ from celeriac.errors import (
     StoreReadOnly,
     UnknownTask,
 )
+from celeriac.findings import Examination
 from celeriac.message import Message, Record, check_parents
 from celeriac.outcome import EXPIRED, LEASE_LOST, PURGED, REVOKED, SUPERSEDED, Settlement
 
 _log: Final = logging.getLogger("celeriac.redis")
 
-MINIMUM_VERSION: Final = (6, 2)
 LONGEST_RETENTION: Final = 100 * 365 * 86_400.0
 BATCH: Final = 1_000
 MOST_ARGUMENTS: Final = 1_000_000  # of one command; the server takes 1,048,576
@@ -101,7 +102,7 @@ class RedisBroker(Broker):
         deadline: float = DEFAULT_DEADLINE,
         clock: str = "server",
     ) -> None:
-        address = parse(url)
+        address = self._address = parse(url)
         self.url = hidden(url)
         self._keys = Keys(address.options.get("namespace", namespace))
         self._retention = max(1, int(min(retention, LONGEST_RETENTION) * 1000))
@@ -146,6 +147,18 @@ class RedisBroker(Broker):
     def ping(self) -> None:
         """Return if the server answers."""
         self._client.ask_all([("PING",)])
+
+    def examine(self, now: float) -> Examination:  # noqa: ARG002
+        """Look at the server; see `Broker.examine`."""
+        corrected = self._skew.enabled
+        return examine(
+            self._client, self._keys, self._address, corrected=corrected, ask_rights=self._missing_rights
+        )
+
+    def _missing_rights(self) -> tuple[str, ...] | None:
+        """Ask what this user may not run; without opening, which would write."""
+        given: Command = (*self._shared, 0.0, self._retention, 0, *rights.calls(self._keys))
+        return rights.missing(self._client.call(script("rights"), lambda _: given))
 
     def _call(
         self,

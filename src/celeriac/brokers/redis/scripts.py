@@ -29,6 +29,7 @@ NAMES: Final = (
     "reschedule",
     "resume",
     "retire",
+    "rights",
     "ring",
     "schedules",
     "send",

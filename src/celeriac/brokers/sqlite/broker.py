@@ -34,11 +34,14 @@ from celeriac.brokers.sqlite import explaining, moves, replacing, schedules, sen
 from celeriac.brokers.sqlite.address import parse
 from celeriac.brokers.sqlite.alive import Proofs, boot_id
 from celeriac.brokers.sqlite.bell import SqliteBell
+from celeriac.brokers.sqlite.examine import examine
 from celeriac.brokers.sqlite.following import follow
 from celeriac.brokers.sqlite.listener import SqliteListener
 from celeriac.brokers.sqlite.rows import record
 from celeriac.brokers.sqlite.store import Store
 from celeriac.brokers.sqlite.transaction import Transaction, as_json, from_json
+from celeriac.errors import OperationalError
+from celeriac.findings import Examination, Finding, Severity
 from celeriac.message import Message, Record
 from celeriac.outcome import LEASE_LOST, REVOKED, Settlement
 from celeriac.states import State
@@ -67,7 +70,7 @@ class SqliteBroker(Broker):
         deadline: float = DEFAULT_DEADLINE,
     ) -> None:
         self.url = url
-        self._retention = retention
+        self._retention, self._deadline = retention, deadline
         self._store = Store(parse(url), deadline)
         self._proofs = Proofs(self._store.place)
         self._known: dict[str, trips.Known] = {}
@@ -81,6 +84,17 @@ class SqliteBroker(Broker):
         """Let go of the file; see `Broker.close`."""
         self._proofs.drop_all()
         self._store.close()
+
+    def examine(self, now: float) -> Examination:  # noqa: ARG002
+        """Look at the file; see `Broker.examine`."""
+        found = examine(self._store.path, self._deadline)
+        if found.usable:
+            try:
+                self._store.write(Transaction.column, "paused")
+            except OperationalError as error:
+                busy = Finding("store", Severity.ERROR, f"The store takes no writes: {error}.")
+                return Examination((*found.findings, busy))
+        return found
 
     def ping(self) -> None:
         """Return if the file answers; see `Backend.ping`."""
