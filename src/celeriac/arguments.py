@@ -116,6 +116,17 @@ class Arguments:
         ]
         return tuple(converted), {key: self._value(key, value, self._named) for key, value in kwargs.items()}
 
+    def convert_later(self, args: list[Any], kwargs: dict[str, Any]) -> None:
+        """Do as `convert`, for a call before whose arguments one more will be put when it starts.
+
+        Raises:
+            InvalidArguments: as `convert`; of the first argument only that there is room for it is known.
+        """
+        self.check((None, *args), kwargs)
+        names = [*self._places[1 : len(args) + 1], *("*" for _ in args)]
+        for name, value in (*zip(names, args, strict=False), *kwargs.items()):
+            self._value(name, value, self._named if name in kwargs else self._rest)
+
     def _value(self, name: str, value: Any, fallback: Any = Any) -> Any:
         kind = self._kinds.get(name, fallback)
         if kind is Any:

@@ -28,7 +28,7 @@ def examine(app: Celeriac) -> Iterator[Finding]:
     if names:
         yield ok(
             "app.modules",
-            f"All modules of {app.main} can be imported, with {len(names)} {'task' if len(names) == 1 else 'tasks'}.",
+            f"All modules of {app.main} can be imported; it has {len(names)} task{'s' * (len(names) != 1)}.",
         )
     else:
         text = f"The application {app.main} has no task."

@@ -24,7 +24,7 @@ NO_ROOM: Final = 64 * MIB  # the write-ahead log alone may need that
 LONG_LOG: Final = 128 * MIB  # twice the length at which writers shorten it
 MUCH_AIR: Final = 256 * MIB
 CHECK_FOR: Final = 5.0  # seconds
-_STEPS: Final = 50_000  # of SQLite's machine between two looks at the clock
+STEPS: Final = 50_000  # of SQLite's machine between two looks at the clock
 
 _VOLATILE: Final = {
     "tmpfs": "in memory (tmpfs): the tasks are lost when the machine restarts",
@@ -189,7 +189,7 @@ def _journal(connection: sqlite3.Connection, path: Path) -> Finding:
 def _check(connection: sqlite3.Connection, path: Path) -> Finding:
     """Let SQLite look for damage, for a few seconds at most."""
     until = SystemClock.monotonic() + CHECK_FOR
-    connection.set_progress_handler(lambda: SystemClock.monotonic() > until, _STEPS)
+    connection.set_progress_handler(lambda: SystemClock.monotonic() > until, STEPS)
     try:
         found = [row[0] for row in connection.execute("pragma quick_check(3)")]
     except sqlite3.OperationalError as error:
