@@ -14,7 +14,7 @@ import click
 
 from celeriac.cli.codes import Exit
 from celeriac.cli.options import command as make_command
-from celeriac.cli.output import visible
+from celeriac.cli.output import count, visible
 from celeriac.cli.session import Session
 from celeriac.doctor import application
 from celeriac.doctor.visit import visit
@@ -101,8 +101,8 @@ def _line(session: Session, attempt: tuple[str, ...]) -> str:
 
 def _summary(found: Sequence[Finding]) -> str:
     counts = Counter(finding.severity for finding in found)
-    parts = [f"{counts[each]:,} {each.word}" for each in sorted(Severity, reverse=True) if counts[each]]
-    return ", ".join(parts)
+    bad = [count(counts[each], each.word) for each in sorted(Severity, reverse=True)[:-1] if counts[each]]
+    return ", ".join([*bad, f"{counts[Severity.OK]} ok"])
 
 
 def _code(found: Sequence[Finding], strict: bool) -> int:

@@ -30,7 +30,7 @@ def examine(app: Celeriac) -> Iterator[Finding]:
         yield Finding("names.unknown", Severity.WARNING, text, remedy, ("check", "--pending"))
     if not unknown:
         seen = "all" if all_seen else "a sample"
-        yield ok("names", f"Workers know the names of what waits ({len(samples)} names, {seen} looked at).")
+        yield ok("names", f"Workers know the names of what waits (names: {len(samples)}, {seen} looked at).")
 
 
 def _samples(app: Celeriac) -> tuple[dict[tuple[str, str], str], bool]:

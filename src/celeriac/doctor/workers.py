@@ -47,7 +47,7 @@ def _dead(dead: Sequence[WorkerInfo], now: float) -> Finding:
     last, held = max(worker.seen for worker in dead), sum(worker.running for worker in dead)
     text = (
         f"{_some(dead)} {_is(dead)} dead, last seen {now - last:,.0f} s ago, and nobody has given "
-        f"the {held} tasks back that ran there."
+        f"the {held} {'task' if held == 1 else 'tasks'} back that ran there."
     )
     remedy = "Start a worker, or beat: it does so at once."
     return Finding("workers.dead", Severity.WARNING, text, remedy, ("worker",))
