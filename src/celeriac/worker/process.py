@@ -137,6 +137,8 @@ class Worker:
             loop=self._loop,
             loader=loader,
         )
+        if options.loop_patience:
+            self._rooms.watch_loop(options.loop_patience)
         self._courier = Courier(
             broker,
             self,
