@@ -7,7 +7,7 @@ JOBS ?= 2
 export PY JOBS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-matrix check format bench bench-peers clean FORCE
+.PHONY: help demo test test-matrix check format soak bench bench-peers clean FORCE
 
 help: ## show this list
 	@echo 'make TARGET [PY=python3.13]'
@@ -33,6 +33,10 @@ check: .venv/dev.stamp ## check format, lint, types and the direction of imports
 format: .venv/dev.stamp ## format the code and repair what the linter can
 	$(PYTHON) -m ruff format .
 	$(PYTHON) -m ruff check --fix .
+
+soak: .venv/dev.stamp ## kill and let run for hours, and ask for every task after [ARGS='kills --kills 100 --sent 10000']
+	@$(PYTHON) -m tools.provide
+	$(PYTHON) -m soak $(ARGS)
 
 bench: .venv/dev.stamp ## measure what it costs, beside floors and goals [ARGS='--quick'] [ARGS='drain --stores redis']
 	$(PYTHON) -m benchmarks $(ARGS)
