@@ -24,7 +24,7 @@ def main() -> int:
     bad = 0
     for name in options.stores:
         for what in options.what:
-            with _site(name, ticks=what == "kills") as site:
+            with _site(name, (kills if what == "kills" else steady).ENVIRONMENT) as site:
                 verdict = _run(what, site, options)
             print(msgspec.json.format(msgspec.json.encode(verdict)).decode())
             print(f"{what} on {name}: {'good' if verdict.good else 'BAD'}", flush=True)
@@ -58,12 +58,12 @@ def _options() -> argparse.Namespace:
 
 
 @contextlib.contextmanager
-def _site(name: str, *, ticks: bool) -> Iterator[Site]:
+def _site(name: str, environment: dict[str, str]) -> Iterator[Site]:
     with tempfile.TemporaryDirectory(prefix="celeriac-soak-", ignore_cleanup_errors=True) as place:
         folder = Path(place)
         with contextlib.ExitStack() as stack:
             url = f"sqlite:///{folder}/soak.db" if name == "sqlite" else stack.enter_context(_redis(folder))
-            site = Site(url, folder, **({"SOAK_TICKS": "1"} if ticks else {}))
+            site = Site(url, folder, **environment)
             stack.callback(site.close)
             yield site
 

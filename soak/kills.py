@@ -18,6 +18,7 @@ from soak.processes import Member, Site
 
 AT_ONCE: Final = 1_000
 SAMPLE: Final = 100
+ENVIRONMENT: Final = {"SOAK_TICKS": "1"}
 QUIET: Final = 240.0  # seconds that all which was sent has to end, once nothing is killed any more
 KINDS: Final = ("child", "child", "child", "supervisor", "group", "group", "producer", "beat")
 

@@ -18,7 +18,7 @@ BACKLOG: Final = 20_000  # tasks that wait, at most
 BATCH: Final = 1_000
 PERIOD: Final = 5.0  # seconds between two looks
 PROBE: Final = 0.2  # seconds between two tasks that are waited for
-RETENTION: Final = "60"  # seconds for which results are kept, so that the store gets steady soon
+ENVIRONMENT: Final = {"CELERIAC_RESULT_EXPIRES": "60"}  # so that the store gets steady soon
 FLAT: Final = 0.05  # of what it was at first, for what must not grow
 
 
@@ -73,7 +73,6 @@ def run(
     tell: Callable[[str], None] = lambda _: None,
 ) -> Verdict:
     """Send for *minutes*, and until *tasks* have been done; look once in *period*; return what came out."""
-    site.app.conf.result_expires = float(RETENTION)
     worker = site.worker("--processes", "2", "-Q", "work")
     quick = site.worker("--processes", "1", "-Q", "probes")
     supervisors = [worker.process.pid, quick.process.pid]

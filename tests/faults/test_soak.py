@@ -10,7 +10,7 @@ pytestmark = pytest.mark.serial
 
 @pytest.fixture
 def site(store_url, tmp_path, monkeypatch):
-    for name in ("CELERIAC_BROKER_URL", "SOAK_FOLDER", "SOAK_TICKS"):
+    for name in ("CELERIAC_BROKER_URL", "SOAK_FOLDER", *kills.ENVIRONMENT, *steady.ENVIRONMENT):
         monkeypatch.setenv(name, "")  # so that what the site sets is taken back
     made = []
 
@@ -24,7 +24,7 @@ def site(store_url, tmp_path, monkeypatch):
 
 
 def test_nothing_is_lost_stuck_changed_or_done_twice_whatever_is_killed(site):
-    verdict = kills.run(site(SOAK_TICKS="1"), kills=8, tasks=500, seed=2026)
+    verdict = kills.run(site(**kills.ENVIRONMENT), kills=8, tasks=500, seed=2026)
 
     assert verdict.good, verdict
     assert sum(verdict.kills.values()) >= 8
@@ -32,7 +32,7 @@ def test_nothing_is_lost_stuck_changed_or_done_twice_whatever_is_killed(site):
 
 
 def test_what_a_steady_run_tells_is_measured(site):
-    verdict = steady.run(site(), minutes=0.05, tasks=2_000, period=0.3)
+    verdict = steady.run(site(**steady.ENVIRONMENT), minutes=0.05, tasks=2_000, period=0.3)
 
     assert verdict.tasks >= 2_000
     assert min(verdict.worker) > 1 << 20
