@@ -312,6 +312,7 @@ class Celeriac:
         return {
             "namespace": conf.namespace or self.main,
             "retention": conf.result_expires,
+            "dead_retention": conf.dead_letter_expires,
             "deadline": conf.broker_connection_timeout,
         }
 

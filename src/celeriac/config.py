@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from celeriac.broker import DEFAULT_DEADLINE, DEFAULT_LEASE, DEFAULT_RETENTION
+from celeriac.broker import DEFAULT_DEAD_RETENTION, DEFAULT_DEADLINE, DEFAULT_LEASE, DEFAULT_RETENTION
 from celeriac.errors import ConfigurationError, InvalidName
 from celeriac.message import DEFAULT_CRASH_LIMIT, check_queue_name
 
@@ -48,6 +48,7 @@ class Config:
     ]
     broker_connection_retry_on_startup: Annotated[bool, "a worker waits for a store that is away at start"]
     result_expires: Annotated[Seconds, "seconds for which finished tasks are kept (or a timedelta)"]
+    dead_letter_expires: Annotated[Seconds, "the same for failed ones, which can be requeued"]
 
     # --- the application ---
     imports: Annotated[tuple[str, ...], "modules that a worker imports at start"]
@@ -210,6 +211,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "broker_connection_timeout": DEFAULT_DEADLINE,
     "broker_connection_retry_on_startup": True,
     "result_expires": DEFAULT_RETENTION,
+    "dead_letter_expires": DEFAULT_DEAD_RETENTION,
     "imports": (),
     "include": (),
     "timezone": "UTC",
@@ -255,6 +257,7 @@ DEFAULTS: Final[dict[str, Any]] = {
 _AT_LEAST: Final[dict[str, float]] = {
     "broker_connection_timeout": 0.05,
     "result_expires": 0.001,
+    "dead_letter_expires": 0.001,
     "task_default_priority": 0,
     "task_time_limit": 0.001,
     "task_soft_time_limit": 0.001,

@@ -7,7 +7,7 @@ import re
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
-from celeriac.broker import DEFAULT_DEADLINE, DEFAULT_RETENTION, Broker
+from celeriac.broker import DEFAULT_DEAD_RETENTION, DEFAULT_DEADLINE, DEFAULT_RETENTION, Broker
 from celeriac.errors import ConfigurationError
 
 _CLASSES: Final = {
@@ -29,13 +29,14 @@ def connect(
     *,
     namespace: str = "celeriac",
     retention: float = DEFAULT_RETENTION,
+    dead_retention: float = DEFAULT_DEAD_RETENTION,
     deadline: float = DEFAULT_DEADLINE,
 ) -> Broker:
     """Make the store behind *url*; nothing is opened yet.
 
     Args:
         namespace: keeps applications apart that share a Redis (a SQLite file is one application's own).
-        retention: seconds for which finished records are kept.
+        retention: seconds for which finished records are kept. dead_retention: those of failed tasks.
         deadline: seconds after which a verb gives up on a store that is away or busy.
 
     Raises:
@@ -50,7 +51,9 @@ def connect(
         )
     module, name = _CLASSES[scheme]
     kind: type[Broker] = getattr(importlib.import_module(module), name)
-    return kind(url, namespace=namespace, retention=retention, deadline=deadline)  # type: ignore[call-arg]
+    return kind(  # type: ignore[call-arg]
+        url, namespace=namespace, retention=retention, dead_retention=dead_retention, deadline=deadline
+    )
 
 
 def masked(url: str) -> str:

@@ -51,7 +51,7 @@ class Stage:
         self.app = app
         start = SystemClock.now() if at is None else self._timestamp(at)
         self.clock = ManualClock(start)
-        self.broker = StageBroker(app.conf.result_expires)
+        self.broker = StageBroker(app.conf.result_expires, app.conf.dead_letter_expires)
         self._queues = None if queues is None else tuple(queues)
         self._faults = Faults()
         self._hub = StageHub(self.broker, self.clock.monotonic, self.run_until_idle, self._stuck)
