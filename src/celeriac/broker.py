@@ -605,9 +605,9 @@ class Broker(Backend):
         while those that waited for it do not all know that it has failed.
 
         Retries and crashes are counted from 0; it never expires, is cancelled no more, and waits for nobody;
-        its error and checkpoint stay. It has its unique name again, until it ends if that was free. What it was
-        given by others it is given again, as long as their records are there. Those that failed because of it
-        stay as they are. May be repeated.
+        its error and checkpoint stay. It has its unique name again, until it ends if that was free. What it
+        was given by others it is given again, as long as their records are there. Those that failed because
+        of it stay as they are. May be repeated.
         """
 
     @abstractmethod
@@ -652,8 +652,8 @@ class Broker(Backend):
     def tend(self, now: float, limit: int = TEND_LIMIT) -> Tended:
         """Do what time asks for, at most *limit* of each kind: promote due tasks, retire workers whose
         lease has run out, cancel the expired, tell dependants what has become of their parents, drop finished
-        records older than the retention (as `forget` would). FAILED ones have a retention of their own, and so
-        have those whose results a failed one was given that has run.
+        records older than the retention (as `forget` would). FAILED ones have a retention of their own, and
+        so have those whose results a failed one was given that has run.
 
         Any number of processes may tend at once.
         """

@@ -214,7 +214,7 @@ def given_broken_chain(broker, clock, worker):
 
 def test_those_that_failed_because_of_it_stay_as_they_are(broker, clock, enlist):
     worker = enlist()
-    first, second, third = given_broken_chain(broker, clock, worker)
+    _, second, third = given_broken_chain(broker, clock, worker)
 
     assert requeue(broker, clock, second) == [True]
     worker.settles(succeeded(worker.claim()[0]))
@@ -270,9 +270,7 @@ def test_who_was_released_by_its_failure_is_not_released_twice(broker, clock, en
     assert worker.settles(succeeded(held))
 
 
-def test_one_that_was_replaced_after_the_failure_hears_of_what_it_was_replaced_by_only(
-    broker, clock, enlist
-):
+def test_one_that_was_replaced_after_the_failure_hears_of_what_it_was_replaced_by_only(broker, clock, enlist):
     worker = enlist()
     parent = a_message()
     errback = a_message(after=After((parent.id,), on="failure"))
@@ -352,7 +350,7 @@ def test_not_while_another_task_has_its_unique_name(broker, clock, enlist):
     worker = enlist()
     first, _ = unique(broker, clock)
     worker.settles(failed(worker.claim()[0]))
-    second, _ = unique(broker, clock)
+    unique(broker, clock)
 
     assert requeue(broker, clock, first) == [False]
 

@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "explain": "explain",
     "doctor": "doctor",
     "check": "check",
+    "dead": "dead",
     "revoke": "revoke",
     "reschedule": "reschedule",
     "forget": "forget",

@@ -32,8 +32,8 @@ from celeriac.broker import (
     WorkerInfo,
     check_changes,
 )
-from celeriac.brokers.sqlite import exchange as trips
 from celeriac.brokers.sqlite import dead, explaining, moves, replacing, schedules, sending, tending, workers
+from celeriac.brokers.sqlite import exchange as trips
 from celeriac.brokers.sqlite.address import parse
 from celeriac.brokers.sqlite.alive import Proofs, boot_id
 from celeriac.brokers.sqlite.bell import SqliteBell
