@@ -24,6 +24,7 @@ from celeriac.states import State
 __all__ = ["Acted", "DeadLetter", "DeadTask"]
 
 SOME_IDS: Final = 1_000  # of those with which something was done
+ROUNDED: Final = 0.6e-6  # seconds by which a datetime may differ from the moment that it was made of
 
 
 class DeadTask(msgspec.Struct, frozen=True):
@@ -300,7 +301,10 @@ class DeadLetter:
                 return
 
     def _moment(self, moment: datetime | float | None) -> float | None:
-        return None if moment is None else as_timestamp(self._app.aware(moment))
+        if moment is None:
+            return None
+        seconds = as_timestamp(self._app.aware(moment))
+        return seconds - ROUNDED if isinstance(moment, datetime) else seconds
 
 
 def _ids_of(given: str | DeadTask | Iterable[str | DeadTask]) -> Iterable[str]:

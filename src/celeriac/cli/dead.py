@@ -24,6 +24,10 @@ WHAT: Final = ("list", "show", "requeue", "drop")
 LIMIT: Final = 100
 MOST_GROUPS: Final = 1_000  # that are told apart
 DONE: Final = {"requeue": "requeued", "drop": "dropped"}
+WHY_NOT: Final = {
+    "requeue": "never run because another one failed, replaced by others, or their unique name is taken",
+    "drop": "tasks that have not ended may need their results",
+}
 
 
 @make_command("dead")
@@ -356,5 +360,4 @@ def _tell_acted(session: Session, asked: Asked, acted: Acted) -> None:
     would = "would be " if asked.dry_run else ""
     session.out(f"{count(acted.done, 'task')} {would}{DONE[asked.what]}")
     if acted.left:
-        why = "they have not run, or may not yet" if asked.what == "requeue" else "others need their results"
-        session.note(f"{count(acted.left, 'task')} left as they are: {why}")
+        session.note(f"{count(acted.left, 'task')} cannot be {DONE[asked.what]}: {WHY_NOT[asked.what]}")

@@ -820,20 +820,23 @@ class MemoryBroker(Broker):
         def old(task: Task) -> bool:
             if not task.state.final or task.finished is None or self._is_needed(task):
                 return False
-            dead = task.state is State.FAILED or self._was_given_to_failed(task)
+            dead = task.state is State.FAILED or self._may_be_needed_again(task)
             return task.finished + (self._dead_retention if dead else self._retention) <= now
 
         return self.forget(
             [task.message.id for task in itertools.islice(filter(old, self._tasks.values()), limit)]
         )
 
-    def _was_given_to_failed(self, task: Task) -> bool:
-        """Say whether a failed task, which may be requeued, was given *task*'s result, or a join's."""
+    def _may_be_needed_again(self, task: Task) -> bool:
+        """Say whether a task that has failed, or was requeued, was given *task*'s result, or a join's."""
         for dependant in map(self._tasks.get, task.dependants):
             if dependant is None:
                 continue
             join = dependant.message.after is not None and dependant.message.after.join
-            if self._has_failed_itself(dependant) or (join and self._was_given_to_failed(dependant)):
+            is_requeued = dependant.message.after is None and not dependant.state.final
+            if self._has_failed_itself(dependant) or is_requeued:
+                return True
+            if join and self._may_be_needed_again(dependant):
                 return True
         return False
 

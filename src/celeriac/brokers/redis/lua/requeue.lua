@@ -27,6 +27,23 @@ local function takes_name_back(task)
   return not holder or holder == task.id
 end
 
+-- Keep what a task is given as long as from its first failure on, MOST records at most; what others need is kept anyway.
+local MOST = 1000
+
+local function keep_inputs(id, left)
+  for _, parent in ipairs(call('LRANGE', parents_key(id), 0, left - 1)) do
+    local key = RECORD .. parent
+    local got = try('HMGET', key, 'b', 's', 'm')
+    left = left - 1
+    if not got.err and is_final(got[2]) and tonumber(got[1]) == 0 then
+      call('PEXPIRE', key, DEAD_RETENTION)
+      call('PEXPIRE', parents_key(parent), DEAD_RETENTION)
+      if got[3] and string.sub(got[3], 1, 1) == 'j' and left > 0 then left = keep_inputs(parent, left) end
+    end
+  end
+  return left
+end
+
 local function requeue(task)
   if not has_failed_itself(task) or untold[task.id] then return 0 end
   if task.unique and not takes_name_back(task) then return 0 end
@@ -37,6 +54,8 @@ local function requeue(task)
   call('HSET', task.key, 'g', string.format('0 0 %d', crash_limit))
   call('PERSIST', task.key)
   call('PERSIST', children_key(task.id))
+  call('PEXPIRE', parents_key(task.id), DEAD_RETENTION)
+  keep_inputs(task.id, MOST)
   task.expires = nil
   enqueue(task)
   return 1

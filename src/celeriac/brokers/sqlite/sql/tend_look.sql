@@ -30,7 +30,7 @@ select * from (
             select 1 from tasks
             where kept = 1 and state >= 4 and finished <= (select dead_old from given) and not exists (
                 select 1 from links cross join tasks as child on child.seq = links.child
-                where links.parent = tasks.seq and (child.state = 5 or child.kept = 1)
+                where links.parent = tasks.seq and (child.state < 4 or child.state = 5 or child.kept = 1)
             )
         ),
         exists (select 1 from news where seq > (select coalesce(max(seq), 0) from news_marks))
