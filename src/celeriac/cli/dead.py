@@ -228,21 +228,26 @@ def _tell_groups(session: Session, groups: Sequence[Group], now: float) -> None:
 
 
 def _show(session: Session, ids: Sequence[str]) -> int:
-    code = Exit.OK
-    for number, task_id in enumerate(ids):
-        dead = session.app.dead.get(task_id)
-        if dead is None:
-            [record] = session.app.broker.get([task_id])
-            code = Exit.UNKNOWN if record is None else max(code, Exit.STATE) if code != Exit.UNKNOWN else code
-            state = "there is no such task" if record is None else f"it has not failed: {record.outside}"
-            session.note(f"{task_id}: {state}")
-        elif session.json:
-            session.emit({**of_dead(dead), **_details(dead)})
-        else:
-            if number:
-                session.out("")
-            _tell_one(session, dead)
-    return code
+    codes = [_show_one(session, task_id, is_first=number == 0) for number, task_id in enumerate(ids)]
+    return next((code for code in (Exit.UNKNOWN, Exit.STATE) if code in codes), Exit.OK)
+
+
+def _show_one(session: Session, task_id: str, *, is_first: bool) -> Exit:
+    dead = session.app.dead.get(task_id)
+    if dead is None:
+        [record] = session.app.broker.get([task_id])
+        if record is None:
+            session.note(f"{task_id}: there is no such task")
+            return Exit.UNKNOWN
+        session.note(f"{task_id}: it has not failed: {record.outside}")
+        return Exit.STATE
+    if session.json:
+        session.emit({**of_dead(dead), **_details(dead)})
+        return Exit.OK
+    if not is_first:
+        session.out("")
+    _tell_one(session, dead)
+    return Exit.OK
 
 
 def _tell_one(session: Session, dead: DeadTask) -> None:
@@ -304,13 +309,7 @@ def of_dead(dead: DeadTask) -> dict[str, Any]:
 
 def _act_on_ids(session: Session, asked: Asked) -> int:
     given, app = check_ids(asked.ids), session.app
-    known = {
-        task_id: record
-        for start in range(0, len(given), 1_000)
-        for task_id, record in zip(
-            given[start : start + 1_000], app.broker.get(given[start : start + 1_000]), strict=True
-        )
-    }
+    known = dict(zip(given, app.broker.get(given), strict=True))
     act = app.dead.requeue if asked.what == "requeue" else app.dead.drop
     answers = {}
     for task_id in given:

@@ -44,14 +44,18 @@ local function keep_inputs(id, left)
   return left
 end
 
+local is_done = {}
+
 local function requeue(task)
+  -- Said again because the first answer was lost: what we then queued counts as queued.
+  if task and AGAIN and not is_done[task.id] and call('HGET', task.key, 'R') == NOW then return 1 end
   if not has_failed_itself(task) or untold[task.id] then return 0 end
   if task.unique and not takes_name_back(task) then return 0 end
   local _, _, crash_limit = tally_of(task.tally)
   -- A first write that frees lets the rest pass in a full store.
   strike_dead(task.id, call('HGET', task.key, 'e'))
   call('HDEL', task.key, 'e', 'x', 'z', 'm', 'k')
-  call('HSET', task.key, 'g', string.format('0 0 %d', crash_limit))
+  call('HSET', task.key, 'g', string.format('0 0 %d', crash_limit), 'R', NOW)
   call('PERSIST', task.key)
   call('PERSIST', children_key(task.id))
   call('PEXPIRE', parents_key(task.id), DEAD_RETENTION)
@@ -62,6 +66,9 @@ local function requeue(task)
 end
 
 local answers = {}
-for at = 5, #ARGV do answers[#answers + 1] = requeue(look(ARGV[at])) end
+for at = 5, #ARGV do
+  answers[#answers + 1] = requeue(look(ARGV[at]))
+  is_done[ARGV[at]] = true
+end
 write_all()
 return answers
