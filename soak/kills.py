@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import threading
 import time
@@ -15,6 +16,7 @@ import msgspec
 from celeriac.message import Record
 from celeriac.states import State
 from soak.processes import Member, Site
+from soak.shop import EVERY
 
 AT_ONCE: Final = 1_000
 SAMPLE: Final = 100
@@ -33,6 +35,7 @@ class Verdict(msgspec.Struct):
         lost: tasks that were sent, and have not succeeded. stuck: tasks that have not ended.
         changed: tasks that had ended, and were something else later.
         twice: due times of the schedule for which more than one task was sent. missed: those with none.
+        fired: for how many the schedule says that it has sent. gaps: where some are missing.
         tracebacks: in the logs of all processes.
     """
 
@@ -51,6 +54,8 @@ class Verdict(msgspec.Struct):
     due_times: int = 0
     twice: int = 0
     missed: int = 0
+    fired: int = 0
+    gaps: list[tuple[float, float]] = []
     tracebacks: int = 0
 
     @property
@@ -182,8 +187,10 @@ def _judge_runs(site: Site, verdict: Verdict) -> None:
         verdict.again += max(0, runs[record.id] - 1 - record.retries - record.crashes)
     due_times = sorted(ticks)
     verdict.due_times, verdict.twice = len(due_times), sum(len(ids) > 1 for ids in ticks.values())
-    if due_times:
-        verdict.missed = round((due_times[-1] - due_times[0]) / 0.2) + 1 - len(due_times)
+    verdict.fired = site.app.schedules.get("ticks").runs
+    steps = itertools.pairwise(due_times)
+    verdict.gaps = [(one, round(other - one, 3)) for one, other in steps if other - one > 1.5 * EVERY]
+    verdict.missed = sum(round(gap / EVERY) - 1 for _, gap in verdict.gaps)
 
 
 def _unfinished(site: Site) -> int:

@@ -13,6 +13,7 @@ from celeriac.schedules import every
 
 FOLDER = Path(os.environ.get("SOAK_FOLDER", "."))
 SHORT = 0.003  # seconds that a task takes, so that kills find some running
+EVERY = 0.2  # seconds between two ticks
 NEVER = 1_000_000  # a task may cost so many workers: what is asked is whether it comes through
 
 app = Celeriac("soak", task_crash_limit=NEVER, task_default_queue="work")
@@ -72,4 +73,4 @@ def noop(number: int) -> int:
 
 
 if os.environ.get("SOAK_TICKS"):
-    app.add_periodic_task(every(0.2), tick.s(), name="ticks", missed="all", grace=3_600.0)
+    app.add_periodic_task(every(EVERY), tick.s(), name="ticks", missed="all", grace=3_600.0)
