@@ -1,0 +1,305 @@
+"""Worker processes, their supervisors, and beats: the product's own classes, turned by hand in one thread."""
+
+import asyncio
+import contextlib
+import heapq
+from collections.abc import Callable
+from typing import Any
+
+from celeriac.beat.ticker import Ticker
+from celeriac.context import Run
+from celeriac.errors import CeleriacError, OperationalError, WorkerLostError
+from celeriac.outcome import stored
+from celeriac.worker.courier import Courier
+from celeriac.worker.keeper import PERIOD, Keeper
+from celeriac.worker.limits import Limits
+from celeriac.worker.options import WorkerOptions
+from celeriac.worker.pools import LoopPool
+from celeriac.worker.process import Worker
+from celeriac.worker.runner import Runner
+from tests.simulation import shop
+from tests.simulation.world import Actor, World
+
+DIED = stored(WorkerLostError("the process that ran it died"))
+AWAY_PAUSE = 1.0
+
+
+class SteppedCourier(Courier):
+    """A courier that never sleeps: it says until when it would."""
+
+    wakes = 0.0
+
+    def turn(self) -> None:
+        """Go once around the loop of `Courier.run`."""
+        self.wakes = self._clock.monotonic()
+        self._step()
+        self._rest()
+
+    def settle(self, settlement: Any) -> None:
+        super().settle(settlement)
+        self.wakes = 0.0
+
+    def wake(self) -> None:
+        self.wakes = 0.0
+
+    def _sleep(self, timeout: float, *, bell: bool) -> None:
+        self.wakes = self._clock.monotonic() + max(0.0, timeout)
+
+
+class SteppedLimits(Limits):
+    """Limits without a thread."""
+
+    def _at(self, moment: float, run: Run, then: Callable[[Run], None]) -> None:
+        heapq.heappush(self._due, (moment, next(self._order), run, then))
+
+    @property
+    def wakes(self) -> float | None:
+        return self._due[0][0] if self._due else None
+
+    def turn(self) -> None:
+        _, _, run, then = heapq.heappop(self._due)
+        then(run)
+
+
+class _Selector:
+    """There is nothing to wait on."""
+
+    def select(self, timeout: float | None) -> list[Any]:
+        return []
+
+
+class SteppedLoop(asyncio.BaseEventLoop):
+    """An event loop on simulated time, turned by hand."""
+
+    def __init__(self, clock: Any) -> None:
+        super().__init__()
+        self._simulated, self._selector = clock, _Selector()
+        self._clock_resolution = 1e-6  # of a float that counts seconds since 1970
+
+    def time(self) -> float:
+        return self._simulated.monotonic()
+
+    def _process_events(self, event_list: Any) -> None: ...
+
+    def _write_to_self(self) -> None: ...
+
+    @property
+    def wakes(self) -> float | None:
+        if self._ready:
+            return 0.0
+        return self._scheduled[0]._when if self._scheduled else None
+
+    def turn(self) -> None:
+        """Run what is ready, once."""
+        self.stop()
+        self.run_forever()
+
+
+class SteppedWorker(Worker):
+    """The worker of one process, without threads."""
+
+    def __init__(self, world: World, options: WorkerOptions, overseer: Any) -> None:
+        super().__init__(
+            world.door, shop.JOBS, moments=shop.app.moments, clock=world.clock, options=options,
+            loader=lambda: (shop.JOBS, shop.app.moments), overseer=overseer,
+        )  # fmt: skip
+        self._loop.close()
+        self._courier.close()
+        self._loop = SteppedLoop(world.clock)
+        self._limits = SteppedLimits(world.clock, self._write_off, self._announce_limit)
+        draw = lambda: world.chance.random()  # noqa: E731 - each step has a chance of its own
+        self._runner = Runner(self._moments, world.clock, chance=draw, limited=self._limits.watch)
+        self._async = LoopPool(self._loop, self._runner, self._done, self._loop_room)
+        self._pools["loop"] = self._async
+        self._courier = SteppedCourier(world.door, self, world.clock, worker=self.id, duty=self._duty)
+
+    def _wait_until_empty(self, seconds: float) -> None:
+        """Let those that were interrupted react; they need no time for that."""
+        for _ in range(50):
+            if not self._held or self._loop.wakes != 0.0:
+                return
+            self._loop.turn()
+
+
+class Process(Actor):
+    """A worker process: its courier, its loop and its limits take turns."""
+
+    def __init__(self, world: World, name: str, options: WorkerOptions, overseer: Any = None) -> None:
+        super().__init__(world, name)
+        self.options, self._overseer = options, overseer
+        self.worker: SteppedWorker | None = None
+        self.stops_by: float | None = None
+        self._ending = False
+        self.wakes = world.time
+
+    def move(self) -> None:
+        if self.worker is None:
+            self._begin()
+            return
+        turn = self.world.chance.choice(self._due())
+        turn()
+        self.wakes = self._next()
+
+    def _begin(self) -> None:
+        """Start, as `Worker.run` does; a process that does not find its store ends."""
+        self.worker = SteppedWorker(self.world, self.options, self._overseer)
+        try:
+            if self.options.beat:
+                shop.app.schedules.declare()
+            self.worker._enlist()
+        except CeleriacError:
+            self.world.kill(self)
+        self.wakes = self.world.time
+
+    # --- turns ----------------------------------------------------------------------------------------
+
+    def _turns(self) -> list[tuple[float | None, Callable[[], None]]]:
+        worker = self.worker
+        turns = [(part.wakes, part.turn) for part in (worker._courier, worker._loop, worker._limits)]
+        return [*turns, (self._stop_wakes(), self._go_on_stopping)]
+
+    def _due(self) -> list[Callable[[], None]]:
+        now = self.world.time
+        due = [turn for wakes, turn in self._turns() if wakes is not None and wakes <= now]
+        return due or [self.worker._courier.turn]
+
+    def _next(self) -> float:
+        return min(wakes for wakes, _ in self._turns() if wakes is not None)
+
+    # --- stopping -------------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Begin to stop in good order, as at SIGTERM."""
+        worker = self.worker
+        if worker is None or self.stops_by is not None:
+            return
+        self.stops_by = self.world.time + self.options.grace
+        worker._courier.stop_claiming()
+        worker._stopping.set()
+        worker._give_back_backlog()
+
+    def _stop_wakes(self) -> float | None:
+        if self.stops_by is None:
+            return None
+        worker = self.worker
+        done = worker._courier.idle if self._ending else not worker._held
+        return 0.0 if done else None if self._ending else self.stops_by
+
+    def _go_on_stopping(self) -> None:
+        """Do the next part of `Worker._stop`."""
+        worker = self.worker
+        if not self._ending:
+            worker._give_back_running()
+            worker._courier.end()
+            self._ending = True
+            return
+        worker._deregister()
+        self.world.say(f"{self.name} has stopped")
+        self.die()
+
+    def die(self) -> None:
+        super().die()
+        if self.worker is not None:
+            self.worker._courier.close()
+            self._discard_loop()
+
+    def _discard_loop(self) -> None:
+        """Drop what a dead process had on its loop: nobody runs it, and nobody complains."""
+        loop = self.worker._loop
+        for task in asyncio.all_tasks(loop):
+            task._log_destroy_pending = False
+            with contextlib.suppress(ValueError):  # the one that brought its process down
+                task.get_coro().close()
+        loop._ready.clear()
+        loop._scheduled.clear()
+        if not loop.is_running():
+            loop.close()
+
+
+class Supervisor(Actor):
+    """Starts worker processes, notices their deaths at once, renews their leases."""
+
+    def __init__(self, world: World, name: str, options: WorkerOptions) -> None:
+        super().__init__(world, name)
+        self.options = options
+        self.children: list[tuple[Process, list[str]]] = []
+        self._unburied: list[list[str]] = []
+        self._started = 0
+        self._keeper = Keeper(
+            world.door, world.clock, workers=self._living, lease=options.lease, ticker=Ticker(world.door, world.clock)
+        )
+
+    def _living(self) -> list[str]:
+        return [ids[-1] for _, ids in self.children if ids]
+
+    def move(self) -> None:
+        self.wakes = self.world.time + PERIOD
+        self._bury()
+        while len(self.children) < self.options.processes:
+            self._start()
+        try:
+            while self._unburied:
+                self.world.door.retire(self._unburied[0], self.world.clock.now(), DIED)
+                self._unburied.pop(0)
+            self._keeper.keep()
+            self.wakes = self.world.time + self._keeper.pause()
+        except OperationalError:
+            self.wakes = self.world.time + PERIOD
+
+    def _start(self) -> None:
+        self._started += 1
+        ids: list[str] = []
+        overseer = _Overseer(self, ids)
+        name = f"{self.name}.{self._started}"
+        child = Process(self.world, name, self.options, overseer)
+        self.world.add(child)
+        self.children.append((child, ids))
+
+    def _bury(self) -> None:
+        self._unburied += [ids for child, ids in self.children if not child.alive and ids]
+        self.children = [(child, ids) for child, ids in self.children if child.alive]
+
+    def die(self) -> None:
+        """The whole host goes."""
+        super().die()
+        for child, _ in self.children:
+            self.world.kill(child)
+
+
+class _Overseer:
+    """What a child tells its supervisor."""
+
+    def __init__(self, supervisor: Supervisor, ids: list[str]) -> None:
+        self._supervisor, self._ids = supervisor, ids
+
+    def enlisted(self, worker: str) -> None:
+        self._ids.append(worker)
+
+    def limited(self, task_id: str, fence: int, deadline: float) -> None: ...
+
+    def ended(self, ids: Any) -> None: ...
+
+    def retiring(self, reason: str) -> None:
+        """Another child takes its place once it has ended."""
+
+
+class BeatActor(Actor):
+    """Beat as a process of its own."""
+
+    def __init__(self, world: World, name: str) -> None:
+        super().__init__(world, name)
+        self._declared = False
+        self._keeper = Keeper(
+            world.door, world.clock, workers=lambda: (), lease=10.0, ticker=Ticker(world.door, world.clock)
+        )
+
+    def move(self) -> None:
+        self.wakes = self.world.time + AWAY_PAUSE
+        try:
+            if not self._declared:
+                shop.app.schedules.declare()
+                self._declared = True
+            self._keeper.keep()
+            self.wakes = self.world.time + self._keeper.pause()
+        except OperationalError:
+            return
