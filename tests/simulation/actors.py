@@ -1,7 +1,6 @@
 """Those who send, those who interfere, those who look on, and fate."""
 
 from celeriac import chain, chord, group
-from celeriac.broker import Broker
 from celeriac.errors import CeleriacError
 from celeriac.worker.options import WorkerOptions
 from tests.simulation import shop
@@ -16,7 +15,7 @@ class Producer(Actor):
 
     def move(self) -> None:
         chance = self.world.chance
-        self.wakes = None if self.world.calm else self.world.time + chance.choice((0.01, 0.3, 1.0, 3.0))
+        self.wakes = None if self.world.calm else self.world.time + chance.choice((0.01, 1.0, 3.0, 8.0))
         if self.world.calm:
             return
         recipe = chance.choices([*_RECIPES], [*_RECIPES.values()])[0]
@@ -27,7 +26,7 @@ class Producer(Actor):
             self.world.say(f"{self.name} could not send: {error}")
 
     def seconds(self) -> float:
-        return self.world.chance.choice((0.0, 0.01, 0.2, 1.0, 4.0))
+        return self.world.chance.choice((0.02, 0.02, 0.2, 1.0, 4.0))
 
     def value(self) -> int:
         return self.world.chance.randrange(100)
@@ -111,17 +110,10 @@ class Meddler(Actor):
         world = self.world
         self.wakes = None if world.calm else world.time + world.chance.choice((0.5, 1.0, 4.0))
         try:
-            if world.calm:
-                self._leave()
-            else:
+            if not world.calm:
                 self._meddle()
         except CeleriacError as error:
             world.say(f"{self.name} got no answer: {error}")
-
-    def _leave(self) -> None:
-        """Undo what would keep tasks waiting for ever."""
-        for queue in shop.QUEUES:
-            shop.app.resume(queue)
 
     def _meddle(self) -> None:
         known = sorted(self.world.history.tasks)
@@ -182,6 +174,7 @@ class Fate(Actor):
         super().__init__(world, "fate")
         self.wakes = world.time + 1.0
         self._hosts = 0
+        self._has_made_peace = False
 
     def move(self) -> None:
         world = self.world
@@ -190,6 +183,16 @@ class Fate(Actor):
             self._strike()
         if world.calm or world.chance.random() < 0.3:
             self.replenish()
+        if world.calm and not self._has_made_peace:
+            self._make_peace()
+
+    def _make_peace(self) -> None:
+        """Undo what would keep tasks waiting for ever, and let nothing new come."""
+        self._has_made_peace = True
+        for queue in shop.QUEUES:
+            shop.app.resume(queue)
+        for schedule in shop.app.schedules:
+            shop.app.schedules.pause(schedule.name)
 
     def _strike(self) -> None:
         chance = self.world.chance
@@ -211,8 +214,12 @@ class Fate(Actor):
                 self.world.say(f"the clock of {victim.name} is wrong by {victim.skew}")
 
     def replenish(self) -> None:
-        """Have a supervised host, an embedded worker and a beat."""
+        """Have two producers, a supervised host, an embedded worker, a beat, and somebody who meddles."""
         kinds = [type(actor) for actor in self.world.actors if getattr(actor, "_overseer", None) is None]
+        if kinds.count(Producer) < 2:
+            self.world.add(Producer(self.world, self._name("web")))
+        if Meddler not in kinds:
+            self.world.add(Meddler(self.world, self._name("console")))
         if Supervisor not in kinds:
             self.world.add(Supervisor(self.world, self._name("host"), an_option(processes=2)))
         if Process not in kinds:
@@ -249,10 +256,5 @@ def populate(world: World) -> None:
     """Let everybody in."""
     fate = Fate(world)
     world.add(fate)
-    fate.replenish()
-    for name in ("web1", "web2"):
-        world.add(Producer(world, name))
-    world.add(Meddler(world, "console"))
-
-
-__all__ = ["Broker", "populate"]
+    for _ in range(2):
+        fate.replenish()

@@ -62,7 +62,8 @@ class History:
     """What has happened so far.
 
     Attributes:
-        tasks: all that were ever accepted. open: those that were not seen to be final.
+        tasks: all that were ever accepted. open: those that were not seen to be final. touched: those
+            of which a call spoke lately.
         latest: the latest moment that any request named: the store knows no later one.
         fired: each schedule and due time for which tasks were sent. out_of_turn: how often else they were.
     """
@@ -72,6 +73,7 @@ class History:
         self.broken: list[str] = []
         self.tasks: dict[str, Known] = {}
         self.open: set[str] = set()
+        self.touched: set[str] = set()
         self.latest = 0.0
         self.workers: dict[str, WorkerInfo] = {}
         self.seen: dict[str, float] = {}
@@ -144,7 +146,7 @@ class History:
     def _fire(self, change: ScheduleChange) -> None:
         name, due = change.name, change.schedule.due
         if due == self.due.get(name):  # somebody has it run out of turn
-            self.out_of_turn[name] += 1
+            self.out_of_turn[name] += bool(change.messages)
             return
         self.due[name] = due
         for moment in {decode_options(message.options).due for message in change.messages}:
@@ -167,6 +169,7 @@ class History:
     def _accept(self, message: Message, now: float) -> None:
         self.tasks[message.id] = Known(message, not_before=message.eta or 0.0)
         self.open.add(message.id)
+        self.touched.add(message.id)
         limit = message.limit
         if limit is not None:
             lane = self.lanes.setdefault(limit.lane, Bucket(limit, limit.burst, now))
@@ -212,6 +215,7 @@ class History:
 
     def _let_go(self, known: Known, how: str, now: float) -> None:
         known.ended[known.claims] = how
+        self.touched.add(known.message.id)
         known.holder = None
         if known.message.limit is not None:
             self.lanes[known.message.limit.lane].running -= 1
@@ -231,12 +235,13 @@ class History:
         self.must(sent.queue not in self.paused, f"{worker} got {sent.id} from a paused queue")
         self.must(known.not_before <= self.latest, f"{worker} got {sent.id} before it was due")
         self.must(sent.expires is None or now < sent.expires, f"{worker} got {sent.id} after it expired")
+        self.touched.add(claim.id)
         counts = (claim.retries, claim.crashes)
         self.must(counts == (known.retries, known.crashes), f"{sent.id} was delivered with counts {counts}")
         self._check_parents(sent)
         known.claims, known.holder = claim.fence, (worker, claim.fence)
         if sent.limit is not None:
-            self._take_place(sent)
+            self._take_place(sent, now)
 
     def _check_parents(self, sent: Message) -> None:
         after = sent.after
@@ -247,10 +252,12 @@ class History:
             done = record is None or record.state is wanted
             self.must(done, f"{sent.id} was claimed before {parent}, for which it waits, had {wanted.name}")
 
-    def _take_place(self, sent: Message) -> None:
+    def _take_place(self, sent: Message, now: float) -> None:
+        """Take a token, of those that there can be at most: other requests may have named later moments."""
         lane = self.lanes[sent.limit.lane]
         limit = lane.limit
-        lane.tokens, lane.since = limit.tokens_at(lane.tokens, lane.since, self.latest), self.latest
+        lane.tokens = limit.tokens_at(lane.tokens, lane.since, self.latest)
+        lane.since = max(lane.since, now)
         lane.running += 1
         most = limit.concurrency
         self.must(most is None or lane.running <= most, f"{lane.running} of {limit.lane} run, {most} may")
@@ -320,6 +327,7 @@ class History:
         self._passes(now)
         for task_id, came_to in zip(ids, answer, strict=True):
             known = self.tasks.get(task_id)
+            self.touched.add(task_id)
             self.must((known is None) == (came_to == "unknown"), f"cancel of {task_id} came to {came_to}")
             if known is not None:
                 runs = known.holder is not None

@@ -14,23 +14,43 @@ from celeriac.outcome import EXPIRED, NOT_NEEDED, PARENT_REVOKED, PURGED, SUPERS
 from celeriac.states import State, Verdict
 from tests.simulation.history import Known
 
+OFTEN = 8  # steps
+SELDOM = 64
+_COUNTED = (State.QUEUED, State.SCHEDULED, State.RUNNING, State.WAITING)
+
 
 class Invariants:
     """Looks at the store, and compares it with what has happened."""
 
     def __init__(self, world: Any) -> None:
         self._world = world
+        self._checks = 0
 
-    def check(self, *, all_of_it: bool = False) -> None:
-        """Check what is under way; with *all_of_it* also what has ended.
+    def check(self) -> None:
+        """Check the tasks that were touched lately, now and then all that are under way, seldom all of them.
 
         Raises:
             Broken: something does not hold; the error says what.
         """
-        history, truth = self._world.history, self._world.store.truth
-        ids = sorted(history.open)
-        counts: Counter[tuple[str, str]] = Counter()
-        for task_id, record in zip(ids, truth.get(ids), strict=True):
+        history = self._world.history
+        self._checks += 1
+        if self._checks % (SELDOM if self._world.calm else OFTEN) == 0:
+            self._check_open()
+        elif history.touched:
+            self._check_tasks(sorted(history.open & history.touched))
+        history.touched.clear()
+        if self._checks % SELDOM == 0:
+            self._check_ended()
+        self._raise()
+
+    def _check_open(self) -> None:
+        open_ones = self._check_tasks(sorted(self._world.history.open))
+        self._check_counts(Counter((each.message.queue, each.state) for each in open_ones))
+
+    def _check_tasks(self, ids: list[str]) -> list[Record]:
+        """Check some tasks; return the records of those that have not ended."""
+        history, unfinished = self._world.history, []
+        for task_id, record in zip(ids, self._world.store.truth.get(ids), strict=True):
             known = history.tasks[task_id]
             if record is None:
                 history.wrong(f"{task_id} is lost: the store has no record of it")
@@ -40,11 +60,8 @@ class Invariants:
             if record.state.final:
                 self._end(known, record)
             else:
-                counts[record.message.queue, record.state.name.lower()] += 1
-        self._check_counts(counts)
-        if all_of_it:
-            self._check_ended()
-        self._raise()
+                unfinished.append(record)
+        return unfinished
 
     def _raise(self) -> None:
         if self._world.history.broken:
@@ -53,24 +70,25 @@ class Invariants:
             raise Broken(self._world.history.broken[0])
 
     def _check_record(self, known: Known, record: Record) -> None:
-        must, name = self._world.history.must, f"{record.id} ({record.message.name})"
-        if record.state is State.RUNNING:
-            holder = (record.worker, record.fence)
-            must(known.holder == holder, f"{name} is held by {holder} and not by {known.holder}")
-        else:
-            must(known.holder is None, f"{name} is {record.state.name}, but {known.holder} holds it")
+        wrong, name = self._world.history.wrong, record.message.name
+        holder = (record.worker, record.fence) if record.state is State.RUNNING else None
+        if known.holder != holder:
+            wrong(f"{record.id} ({name}) is {record.state.name}, held by {holder} and not by {known.holder}")
         counted = (record.fence, record.retries, record.crashes)
         expected = (known.claims, known.retries, known.crashes)
-        must(counted == expected, f"{name}: claims, retries and crashes are {counted}, not {expected}")
+        if counted != expected:
+            wrong(f"{record.id} ({name}): claims, retries, crashes are {counted}, not {expected}")
 
-    def _check_counts(self, counts: Counter[tuple[str, str]]) -> None:
-        said: Counter[tuple[str, str]] = Counter()
+    def _check_counts(self, counts: Counter[tuple[str, State]]) -> None:
+        history = self._world.history
+        said: Counter[tuple[str, State]] = Counter()
         for queue in self._world.store.truth.queues():
-            for state in ("queued", "scheduled", "running", "waiting"):
-                said[queue.name, state] += getattr(queue, state)
-            paused = queue.name in self._world.history.paused
-            self._world.history.must(queue.paused == paused, f"{queue.name}: paused is {queue.paused}")
-        self._world.history.must(said == counts, f"the queues hold {+counts}, and the store says {+said}")
+            for state in _COUNTED:
+                said[queue.name, state] += getattr(queue, state.name.lower())
+            paused = queue.name in history.paused
+            history.must(queue.paused == paused, f"{queue.name}: paused is {queue.paused}")
+        if said != counts:
+            history.wrong(f"the queues hold {+counts}, and the store says {+said}")
 
     # --- ends -----------------------------------------------------------------------------------------
 
@@ -149,6 +167,7 @@ class Invariants:
             Broken: it has not.
         """
         history = self._world.history
+        self._check_open()
         for task_id in sorted(history.open):
             now = self._world.time
             reason = reason_of(task_id, self._world.store.truth.explain(task_id, now), now)

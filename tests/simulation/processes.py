@@ -22,6 +22,7 @@ from tests.simulation.world import Actor, World
 
 DIED = stored(WorkerLostError("the process that ran it died"))
 AWAY_PAUSE = 1.0
+SHORTEST = 0.02  # seconds for which a courier rests while work waits for room: sooner it would only look again
 
 
 class SteppedCourier(Courier):
@@ -43,7 +44,7 @@ class SteppedCourier(Courier):
         self.wakes = 0.0
 
     def _sleep(self, timeout: float, *, bell: bool) -> None:
-        self.wakes = self._clock.monotonic() + max(0.0, timeout)
+        self.wakes = self._clock.monotonic() + max(0.0 if bell else SHORTEST, timeout)
 
 
 class SteppedLimits(Limits):
@@ -197,23 +198,18 @@ class Process(Actor):
         self.world.say(f"{self.name} has stopped")
         self.die()
 
-    def die(self) -> None:
-        super().die()
-        if self.worker is not None:
-            self.worker._courier.close()
-            self._discard_loop()
-
-    def _discard_loop(self) -> None:
+    def leave(self) -> None:
         """Drop what a dead process had on its loop: nobody runs it, and nobody complains."""
+        if self.worker is None:
+            return
         loop = self.worker._loop
+        self.worker._async.take_back()  # the end of one would start the next
         for task in asyncio.all_tasks(loop):
             task._log_destroy_pending = False
-            with contextlib.suppress(ValueError):  # the one that brought its process down
+            with contextlib.suppress(RuntimeError):  # its code went on in spite of that
                 task.get_coro().close()
-        loop._ready.clear()
-        loop._scheduled.clear()
-        if not loop.is_running():
-            loop.close()
+        loop.close()
+        self.worker._courier.close()
 
 
 class Supervisor(Actor):
