@@ -215,7 +215,7 @@ class Fate(Actor):
 
     def replenish(self) -> None:
         """Have two producers, a supervised host, an embedded worker, a beat, and somebody who meddles."""
-        kinds = [type(actor) for actor in self.world.actors if getattr(actor, "_overseer", None) is None]
+        kinds = [type(actor) for actor in self.world.actors if getattr(actor, "overseer", None) is None]
         if kinds.count(Producer) < 2:
             self.world.add(Producer(self.world, self._name("web")))
         if Meddler not in kinds:
@@ -223,9 +223,15 @@ class Fate(Actor):
         if Supervisor not in kinds:
             self.world.add(Supervisor(self.world, self._name("host"), an_option(processes=2)))
         if Process not in kinds:
-            self.world.add(Process(self.world, self._name("embedded"), an_option(processes=0)))
+            options, unknown = an_option(processes=0), self._old_code()
+            self.world.add(Process(self.world, self._name("embedded"), options, unknown=unknown))
         if BeatActor not in kinds:
             self.world.add(BeatActor(self.world, self._name("beat")))
+
+    def _old_code(self) -> frozenset[str]:
+        """Return the names that are not known where older code still runs."""
+        names = sorted(shop.JOBS)
+        return frozenset(self.world.chance.sample(names, self.world.chance.choice((0, 0, 3, 8))))
 
     def _name(self, kind: str) -> str:
         self._hosts += 1

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from celeriac.broker import Beat, Exchanged, ScheduleChange, Tended, WorkerInfo
+from celeriac.broker import Beat, Exchanged, Report, ScheduleChange, Tended, WorkerInfo
 from celeriac.lanes import ENOUGH, Limit
 from celeriac.message import Delivery, Message, decode_options
 from celeriac.outcome import REVOKED, Settlement
@@ -292,6 +292,16 @@ class History:
             self.must((worker in answer.lost) != known, f"the heartbeat of {worker} was misunderstood")
             if known:
                 self.seen[worker] = now
+
+    def report(self, answer: Sequence[str], worker: str, reports: Sequence[Report], now: float) -> None:
+        self._passes(now)
+        held = {each.id for each in reports if self._holds(worker, each)}
+        refused = [each.id for each in reports if each.id not in held]
+        self.must(sorted(answer) == sorted(refused), f"{worker}: reports {answer} refused, not {refused}")
+
+    def _holds(self, worker: str, report: Report) -> bool:
+        known = self.tasks.get(report.id)
+        return known is not None and known.holder == (worker, report.fence)
 
     def retire(self, answer: int, workers: Sequence[str], now: float, error: bytes = b"") -> None:
         self._passes(now)

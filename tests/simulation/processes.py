@@ -99,9 +99,11 @@ class SteppedLoop(asyncio.BaseEventLoop):
 class SteppedWorker(Worker):
     """The worker of one process, without threads."""
 
-    def __init__(self, world: World, options: WorkerOptions, overseer: Any) -> None:
+    def __init__(self, process: "Process", jobs: dict[str, Any]) -> None:
+        world, options, overseer = process.world, process.options, process.overseer
+        self._process = process
         super().__init__(
-            world.door, shop.JOBS, moments=shop.app.moments, clock=world.clock, options=options,
+            world.door, jobs, moments=shop.app.moments, clock=world.clock, options=options,
             loader=lambda: (shop.JOBS, shop.app.moments), overseer=overseer,
         )  # fmt: skip
         self._loop.close()
@@ -114,6 +116,9 @@ class SteppedWorker(Worker):
         self._pools["loop"] = self._async
         self._courier = SteppedCourier(world.door, self, world.clock, worker=self.id, duty=self._duty)
 
+    def stop(self, *, hurry: bool = False) -> None:
+        self._process.stop()
+
     def _wait_until_empty(self, seconds: float) -> None:
         """Let those that were interrupted react; they need no time for that."""
         for _ in range(50):
@@ -123,11 +128,18 @@ class SteppedWorker(Worker):
 
 
 class Process(Actor):
-    """A worker process: its courier, its loop and its limits take turns."""
+    """A worker process: its courier, its loop and its limits take turns.
 
-    def __init__(self, world: World, name: str, options: WorkerOptions, overseer: Any = None) -> None:
+    Args:
+        unknown: the names of tasks that its code does not have.
+    """
+
+    def __init__(
+        self, world: World, name: str, options: WorkerOptions, *, overseer: Any = None,
+        unknown: frozenset[str] = frozenset(),
+    ) -> None:  # fmt: skip
         super().__init__(world, name)
-        self.options, self._overseer = options, overseer
+        self.options, self.overseer, self._unknown = options, overseer, unknown
         self.worker: SteppedWorker | None = None
         self.stops_by: float | None = None
         self._ending = False
@@ -143,7 +155,8 @@ class Process(Actor):
 
     def _begin(self) -> None:
         """Start, as `Worker.run` does; a process that does not find its store ends."""
-        self.worker = SteppedWorker(self.world, self.options, self._overseer)
+        jobs = {name: job for name, job in shop.JOBS.items() if name not in self._unknown}
+        self.worker = SteppedWorker(self, jobs)
         try:
             if self.options.beat:
                 shop.app.schedules.declare()
@@ -247,7 +260,7 @@ class Supervisor(Actor):
         ids: list[str] = []
         overseer = _Overseer(self, ids)
         name = f"{self.name}.{self._started}"
-        child = Process(self.world, name, self.options, overseer)
+        child = Process(self.world, name, self.options, overseer=overseer)
         self.world.add(child)
         self.children.append((child, ids))
 
