@@ -1,9 +1,10 @@
 """Those who send, those who interfere, those who look on, and fate."""
 
 from celeriac import chain, chord, group
-from celeriac.errors import CeleriacError
+from celeriac.errors import BrokerUnavailable, CeleriacError
 from celeriac.worker.options import WorkerOptions
 from tests.simulation import shop
+from tests.simulation.onlooker import Onlooker
 from tests.simulation.processes import BeatActor, Process, Supervisor
 from tests.simulation.world import Actor, World
 
@@ -24,6 +25,17 @@ class Producer(Actor):
             recipe(self)
         except CeleriacError as error:
             self.world.say(f"{self.name} could not send: {error}")
+
+    def _again_and_again(self) -> None:
+        """Send one call until the store says that it has it."""
+        task_id, given = f"again-{self.world.number()}", (self.value(), self.seconds())
+        while True:
+            try:
+                shop.work.apply_async(given, task_id=task_id)
+            except BrokerUnavailable:
+                if not self.world.time < self.world.away_until:
+                    continue
+            return
 
     def seconds(self) -> float:
         return self.world.chance.choice((0.02, 0.02, 0.2, 1.0, 4.0))
@@ -57,7 +69,7 @@ class Producer(Actor):
         chord(header, shop.total.s(expected=values)).apply_async()
 
     def _deep(self) -> None:
-        inner = group(shop.work.s(self.value(), self.seconds()), chain(shop.work.s(1), shop.add.s(2)))
+        inner = group(shop.work.si(self.value(), self.seconds()), chain(shop.work.si(1), shop.add.s(2)))
         chain(shop.add.s(1, 1), inner, shop.total.s()).apply_async()
 
     def _lanes(self) -> None:
@@ -71,10 +83,7 @@ class Producer(Actor):
     def _unique(self) -> None:
         name = self.world.chance.choice("xy")
         task = self.world.chance.choice((shop.only, shop.newest))
-        task.delay(name, self.seconds())
-
-    def _retried_newest(self) -> None:
-        shop.newest.delay("x", self.seconds(), 1)
+        task.delay(name, self.seconds(), self.world.chance.choice((0, 0, 1)))
 
     def _throttled(self) -> None:
         self.world.chance.choice((shop.seldom, shop.settled)).delay("z")
@@ -98,7 +107,7 @@ class Producer(Actor):
 _RECIPES = {
     Producer._plain: 4, Producer._many: 2, Producer._later: 2, Producer._expiring: 1, Producer._chain: 2,
     Producer._chord: 3, Producer._deep: 1, Producer._lanes: 3, Producer._rates: 2, Producer._unique: 3,
-    Producer._retried_newest: 1, Producer._throttled: 1, Producer._slow: 1, Producer._long: 2,
+    Producer._again_and_again: 3, Producer._throttled: 1, Producer._slow: 1, Producer._long: 2,
     Producer._replaced: 2, Producer._parent: 1, Producer._crasher: 1,
 }  # fmt: skip
 
@@ -200,7 +209,7 @@ class Fate(Actor):
         if not processes:
             return
         victim = chance.choice(processes)
-        match chance.choices(("kill", "sleep", "stop", "clock"), (3, 3, 2, 1))[0]:
+        match chance.choices(("kill", "sleep", "stop", "clock", "outage"), (6, 6, 4, 2, 1))[0]:
             case "kill":
                 self.world.kill(victim)
             case "sleep":
@@ -212,12 +221,17 @@ class Fate(Actor):
             case "clock":
                 victim.skew = chance.choice((-2.0, -0.3, 0.3, 2.0))
                 self.world.say(f"the clock of {victim.name} is wrong by {victim.skew}")
+            case "outage":
+                self.world.away_until = self.world.time + chance.choice((0.5, 5.0, 20.0))
+                self.world.say(f"the store is away until {self.world.away_until}")
 
     def replenish(self) -> None:
-        """Have two producers, a supervised host, an embedded worker, a beat, and somebody who meddles."""
+        """Have two producers, a supervised host, an embedded worker, a beat, and those who look on or meddle."""
         kinds = [type(actor) for actor in self.world.actors if getattr(actor, "overseer", None) is None]
         if kinds.count(Producer) < 2:
             self.world.add(Producer(self.world, self._name("web")))
+        if Onlooker not in kinds:
+            self.world.add(Onlooker(self.world, self._name("page")))
         if Meddler not in kinds:
             self.world.add(Meddler(self.world, self._name("console")))
         if Supervisor not in kinds:

@@ -9,8 +9,8 @@ from typing import Any
 from celeriac.broker import Broker
 from celeriac.errors import BrokerUnavailable
 
-FAULTS = ("refused", "slow", "lost reply", "slow reply", "late", "dies before", "dies after")
-_ODDS = (3, 3, 4, 2, 1, 1, 1)
+FAULTS = ("refused", "slow", "lost reply", "slow reply", "late", "twice", "dies before", "dies after")
+_ODDS = (3, 3, 4, 2, 1, 1, 1, 1)
 _FAULTY = 0.06  # of the calls in a step with faults
 
 # Those whose late copy, after the caller has gone on, the contract speaks of, or that change nothing twice.
@@ -63,6 +63,8 @@ class Door:
 
     def _call(self, verb: str, *args: Any, **options: Any) -> Any:
         world, caller = self._world, self._living()
+        if world.time < world.away_until and not world.calm:
+            raise BrokerUnavailable("away")
         fault = self._fault()
         if fault is not None:
             world.say(f"{caller.name}: {verb} {fault}")
@@ -83,7 +85,9 @@ class Door:
         if fault == "dies after":
             world.kill(caller)
             raise Killed
-        if fault == "lost reply":
+        if fault == "twice" and verb in _MAY_BE_LATE:
+            world.post(caller, act)
+        if fault in ("lost reply", "twice"):
             raise BrokerUnavailable("the reply was lost")
         return answer
 

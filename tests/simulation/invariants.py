@@ -112,6 +112,8 @@ class Invariants:
         return self._stood_for(known, State.SUCCEEDED)
 
     def _why_failed(self, known: Known, record: Record) -> bool:
+        if b"UnknownTask" in record.error or b"InvalidArguments" in record.error:
+            return False
         return (
             self._is_accepted(known, Verdict.FAILED, record.error)
             or known.crashes > record.message.crash_limit
@@ -172,6 +174,8 @@ class Invariants:
             now = self._world.time
             reason = reason_of(task_id, self._world.store.truth.explain(task_id, now), now)
             history.wrong(f"{task_id} ({history.tasks[task_id].message.name}) is stuck: {reason.text}")
+        for looker in self._world.lookers:
+            looker.check_end()
         self._check_schedules()
         self._check_ended()
         self._raise()

@@ -15,6 +15,7 @@ from tests.simulation.door import Killed
 
 QUEUES = ("default", "mail")
 PERIOD = 7.0  # seconds between due times
+LIMIT = 3.0  # seconds for which `limited` may run
 
 world: Any = None  # the one that runs now
 app = Celeriac("shop", broker="memory://", set_as_current=False)
@@ -105,10 +106,12 @@ async def one_by_one(seconds: float = 0.0) -> None:
         await asyncio.sleep(seconds)
 
 
-@app.task(unique=True)
-async def only(name: str, seconds: float) -> str:
+@app.task(unique=True, autoretry_for=(Hiccup,), default_retry_delay=3.0, key="name")
+async def only(name: str, seconds: float, fails: int = 0) -> str:
     with noted():
         await asyncio.sleep(seconds)
+        if only.request.retries < fails:
+            raise Hiccup
         return name
 
 
@@ -133,10 +136,14 @@ async def settled(name: str) -> str:
         return name
 
 
-@app.task(time_limit=3.0)
+@app.task(time_limit=LIMIT)
 async def limited(seconds: float) -> None:
+    """Run on, unless its limit ends it."""
     with noted():
-        await asyncio.sleep(seconds)
+        for _ in range(int(seconds / 0.25)):
+            await asyncio.sleep(0.25)
+        if seconds > LIMIT:
+            world.history.wrong(f"a task ran for {seconds} seconds, and its limit is {LIMIT}")
 
 
 @app.task(bind=True)

@@ -90,7 +90,8 @@ class World:
     Attributes:
         time: seconds since 1970. moving: who moves. chance: what this step draws from.
         faults: whether something may go wrong in this step. calm: whether faults have ceased for good.
-        log: what happened, in order.
+        log: what happened, in order. lookers: those actors who follow tasks.
+        away_until: until then nobody reaches the store.
     """
 
     def __init__(self, store: Store, seed: int) -> None:
@@ -101,6 +102,8 @@ class World:
         self.depth = 0
         self.log: list[tuple[float, str]] = []
         self.actors: list[Actor] = []
+        self.lookers: list[Any] = []
+        self.away_until = 0.0
         self.outside = self.moving = Actor(self, "outside")
         self.clock, self.door = WorldClock(self), Door(self)
         self.history = History(self)
