@@ -4,10 +4,13 @@
 PYTHON := .venv/bin/python
 PORT ?= 8000
 JOBS ?= 2
+SEEDS ?= 100000
+STORE ?= memory
+FROM ?= 1000000
 export PY JOBS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-matrix check format bench bench-peers clean FORCE
+.PHONY: help demo test test-matrix check format simulate bench bench-peers clean FORCE
 
 help: ## show this list
 	@echo 'make TARGET [PY=python3.13]'
@@ -33,6 +36,9 @@ check: .venv/dev.stamp ## check format, lint, types and the direction of imports
 format: .venv/dev.stamp ## format the code and repair what the linter can
 	$(PYTHON) -m ruff format .
 	$(PYTHON) -m ruff check --fix .
+
+simulate: .venv/dev.stamp ## play simulated clusters for long [SEEDS=100000] [STORE=sqlite] [FROM=1000000]
+	$(PYTHON) -m tests.simulation --seeds $(SEEDS) --store $(STORE) --from $(FROM)
 
 bench: .venv/dev.stamp ## measure what it costs, beside floors and goals [ARGS='--quick'] [ARGS='drain --stores redis']
 	$(PYTHON) -m benchmarks $(ARGS)

@@ -51,7 +51,9 @@ class Producer(Actor):
         shop.mail.delay_many([(self.value(), self.seconds()) for _ in range(4)])
 
     def _later(self) -> None:
-        shop.work.apply_async((self.value(), self.seconds()), countdown=self.world.chance.choice((1.0, 5.0, 20.0)))
+        shop.work.apply_async(
+            (self.value(), self.seconds()), countdown=self.world.chance.choice((1.0, 5.0, 20.0))
+        )
 
     def _expiring(self) -> None:
         shop.mail.apply_async((self.value(),), expires=self.world.chance.choice((0.2, 2.0)))
@@ -171,8 +173,8 @@ class Meddler(Actor):
 
 
 _DEEDS = {
-    Meddler._revoke: 4, Meddler._terminate: 4, Meddler._reschedule: 3, Meddler._forget: 3, Meddler._purge: 0.3,
-    Meddler._pause: 1, Meddler._resume: 2, Meddler._ask: 3, Meddler._run_schedule: 0.5,
+    Meddler._revoke: 4, Meddler._terminate: 4, Meddler._reschedule: 3, Meddler._forget: 3,
+    Meddler._purge: 0.3, Meddler._pause: 1, Meddler._resume: 2, Meddler._ask: 3, Meddler._run_schedule: 0.5,
 }  # fmt: skip
 
 
@@ -205,7 +207,9 @@ class Fate(Actor):
 
     def _strike(self) -> None:
         chance = self.world.chance
-        processes = [actor for actor in self.world.actors if isinstance(actor, Process | Supervisor | BeatActor)]
+        processes = [
+            actor for actor in self.world.actors if isinstance(actor, Process | Supervisor | BeatActor)
+        ]
         if not processes:
             return
         victim = chance.choice(processes)
@@ -226,7 +230,7 @@ class Fate(Actor):
                 self.world.say(f"the store is away until {self.world.away_until}")
 
     def replenish(self) -> None:
-        """Have two producers, a supervised host, an embedded worker, a beat, and those who look on or meddle."""
+        """Have producers, a supervised host, an embedded worker, a beat, and those who look on or meddle."""
         kinds = [type(actor) for actor in self.world.actors if getattr(actor, "overseer", None) is None]
         if kinds.count(Producer) < 2:
             self.world.add(Producer(self.world, self._name("web")))

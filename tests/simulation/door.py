@@ -46,11 +46,6 @@ class Door:
         """There are no bells here: a ring may be lost, and time that is slept through costs nothing."""
         raise BrokerUnavailable("nobody rings here")
 
-    def open(self) -> None:
-        """It is open."""
-
-    close = open
-
     def _quietly(self, verb: str, *args: Any, **options: Any) -> Any:
         caller = self._living()
         return getattr(caller.broker, verb)(*args, **options)
@@ -62,37 +57,44 @@ class Door:
         return caller
 
     def _call(self, verb: str, *args: Any, **options: Any) -> Any:
-        world, caller = self._world, self._living()
-        if world.time < world.away_until and not world.calm:
-            raise BrokerUnavailable("away")
+        caller = self._living()
         fault = self._fault()
         if fault is not None:
-            world.say(f"{caller.name}: {verb} {fault}")
-        if fault == "refused":
-            raise BrokerUnavailable("refused")
+            self._world.say(f"{caller.name}: {verb} {fault}")
+        act = partial(self._act, caller, verb, args, options)
+        self._before(caller, fault)
+        if fault in ("late", "twice") and verb in _MAY_BE_LATE:
+            self._world.post(caller, act)
+            if fault == "late":
+                raise BrokerUnavailable("no answer in time")
+        answer = act()
+        self._after(caller, fault)
+        return answer
+
+    def _before(self, caller: Any, fault: str | None) -> None:
+        """Let go wrong what goes wrong before the store has done it."""
+        if fault in ("away", "refused"):
+            raise BrokerUnavailable(fault)
         if fault == "dies before":
-            world.kill(caller)
+            self._world.kill(caller)
             raise Killed
         if fault == "slow":
             self._wait(caller)
-        act = partial(self._act, caller, verb, args, options)
-        if fault == "late" and verb in _MAY_BE_LATE:
-            world.post(caller, act)
-            raise BrokerUnavailable("no answer in time")
-        answer = act()
+
+    def _after(self, caller: Any, fault: str | None) -> None:
+        """Let go wrong what goes wrong when the store has done it."""
         if fault == "slow reply":
             self._wait(caller)
         if fault == "dies after":
-            world.kill(caller)
+            self._world.kill(caller)
             raise Killed
-        if fault == "twice" and verb in _MAY_BE_LATE:
-            world.post(caller, act)
         if fault in ("lost reply", "twice"):
             raise BrokerUnavailable("the reply was lost")
-        return answer
 
     def _fault(self) -> str | None:
         world = self._world
+        if world.time < world.away_until and not world.calm:
+            return "away"
         if not world.faults or world.chance.random() > _FAULTY:
             return None
         return world.chance.choices(FAULTS, _ODDS)[0]

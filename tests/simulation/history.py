@@ -120,7 +120,9 @@ class History:
                 continue
             name, before = message.unique.name, self.names.get(message.unique.name, "")
             if holder != message.id:
-                self.must(holder == before, f"{holder} stands for {message.id}, but {before or 'nobody'} has {name}")
+                self.must(
+                    holder == before, f"{holder} stands for {message.id}, but {before or 'nobody'} has {name}"
+                )
                 continue
             if before and message.unique.seconds is None:
                 self._check_freed(before, message)
@@ -178,8 +180,8 @@ class History:
     # --- trips ----------------------------------------------------------------------------------------
 
     def exchange(
-        self, answer: Exchanged, worker: str, *, trip: int, finished: Sequence[Settlement] = (), want: int = 0,
-        now: float,
+        self, answer: Exchanged, worker: str, *, trip: int, finished: Sequence[Settlement] = (),
+        want: int = 0, now: float,
     ) -> None:  # fmt: skip
         self._passes(now)
         self.must(answer.lost == (worker not in self.workers), f"{worker} was told lost={answer.lost}")
@@ -193,7 +195,9 @@ class History:
         self.trips[worker], self.answered[worker] = trip, claims
         expected = [each.id for each in finished if not self._settle(worker, each, now)]
         refused = sorted(answer.refused)
-        self.must(refused == sorted(expected), f"{worker} was refused {refused} instead of {sorted(expected)}")
+        self.must(
+            refused == sorted(expected), f"{worker} was refused {refused} instead of {sorted(expected)}"
+        )
         self.must(len(claims) <= want, f"{worker} got {len(claims)} tasks and wanted {want}")
         for claim in answer.claims:
             self._claim(worker, claim, now)
@@ -387,7 +391,9 @@ class History:
         for earlier in known.returned:
             how = known.ended.get(earlier)
             lost = how in ("buried", "crashed") or earlier == fence
-            self.must(lost or earlier > fence, f"{task_id} runs again, although its lease {earlier} was {how}")
+            self.must(
+                lost or earlier > fence, f"{task_id} runs again, although its lease {earlier} was {how}"
+            )
         known.started[fence] = self._world.time
 
     def returns(self, task_id: str, fence: int) -> None:

@@ -105,10 +105,9 @@ class Invariants:
     def _why_succeeded(self, known: Known, record: Record) -> bool:
         if self._is_accepted(known, Verdict.SUCCEEDED, record.result):
             return known.claims in known.returned
-        after = record.message.after
+        after = known.message.after
         if after is not None and after.join:
-            parents = self._world.store.truth.parents(record.id)
-            return all(self._ended_as(parent, State.SUCCEEDED) for parent in parents)
+            return all(self._ended_as(parent, State.SUCCEEDED) for parent in after.parents)
         return self._stood_for(known, State.SUCCEEDED)
 
     def _why_failed(self, known: Known, record: Record) -> bool:
@@ -117,7 +116,7 @@ class Invariants:
         return (
             self._is_accepted(known, Verdict.FAILED, record.error)
             or known.crashes > record.message.crash_limit
-            or self._parent_ended(record, State.FAILED)
+            or self._parent_ended(known, State.FAILED)
             or self._stood_for(known, State.FAILED)
         )
 
@@ -126,11 +125,11 @@ class Invariants:
         reasons = {
             EXPIRED: sent.expires is not None and sent.expires <= history.latest,
             PURGED: sent.queue in history.purged,
-            PARENT_REVOKED: self._parent_ended(record, State.CANCELLED),
+            PARENT_REVOKED: self._parent_ended(known, State.CANCELLED),
             NOT_NEEDED: sent.after is not None and sent.after.on == "failure",
             SUPERSEDED: record.id not in history.names.values(),
         }
-        if record.error in reasons and reasons[record.error]:
+        if reasons.get(record.error):
             return True
         return known.will_not_run_again or self._stood_for(known, State.CANCELLED)
 
@@ -141,9 +140,9 @@ class Invariants:
     def _stood_for(self, known: Known, state: State) -> bool:
         return bool(known.stands_for) and self._ended_as(known.stands_for, state)
 
-    def _parent_ended(self, record: Record, state: State) -> bool:
-        parents = self._world.store.truth.parents(record.id) if record.message.after is not None else ()
-        return any(self._ended_as(parent, state) for parent in parents)
+    def _parent_ended(self, known: Known, state: State) -> bool:
+        after = known.message.after
+        return after is not None and any(self._ended_as(parent, state) for parent in after.parents)
 
     def _ended_as(self, task_id: str, state: State) -> bool:
         [record] = self._world.store.truth.get([task_id])

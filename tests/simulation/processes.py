@@ -22,7 +22,9 @@ from tests.simulation.world import Actor, World
 
 DIED = stored(WorkerLostError("the process that ran it died"))
 AWAY_PAUSE = 1.0
-SHORTEST = 0.02  # seconds for which a courier rests while work waits for room: sooner it would only look again
+SHORTEST = (
+    0.02  # seconds for which a courier rests while work waits for room: sooner it would only look again
+)
 
 
 class SteppedCourier(Courier):
@@ -62,40 +64,6 @@ class SteppedLimits(Limits):
         then(run)
 
 
-class _Selector:
-    """There is nothing to wait on."""
-
-    def select(self, timeout: float | None) -> list[Any]:
-        return []
-
-
-class SteppedLoop(asyncio.BaseEventLoop):
-    """An event loop on simulated time, turned by hand."""
-
-    def __init__(self, clock: Any) -> None:
-        super().__init__()
-        self._simulated, self._selector = clock, _Selector()
-        self._clock_resolution = 1e-6  # of a float that counts seconds since 1970
-
-    def time(self) -> float:
-        return self._simulated.monotonic()
-
-    def _process_events(self, event_list: Any) -> None: ...
-
-    def _write_to_self(self) -> None: ...
-
-    @property
-    def wakes(self) -> float | None:
-        if self._ready:
-            return 0.0
-        return self._scheduled[0]._when if self._scheduled else None
-
-    def turn(self) -> None:
-        """Run what is ready, once."""
-        self.stop()
-        self.run_forever()
-
-
 class SteppedWorker(Worker):
     """The worker of one process, without threads."""
 
@@ -106,9 +74,7 @@ class SteppedWorker(Worker):
             world.door, jobs, moments=shop.app.moments, clock=world.clock, options=options,
             loader=lambda: (shop.JOBS, shop.app.moments), overseer=overseer,
         )  # fmt: skip
-        self._loop.close()
         self._courier.close()
-        self._loop = SteppedLoop(world.clock)
         self._limits = SteppedLimits(world.clock, self._write_off, self._announce_limit)
         draw = lambda: world.chance.random()  # noqa: E731 - each step has a chance of its own
         self._runner = Runner(self._moments, world.clock, chance=draw, limited=self._limits.watch)
@@ -159,7 +125,7 @@ class Process(Actor):
         self.worker = SteppedWorker(self, jobs)
         try:
             if self.options.beat:
-                shop.app.schedules.declare()
+                shop.declare()
             self.worker._enlist()
         except CeleriacError:
             self.world.kill(self)
@@ -235,7 +201,11 @@ class Supervisor(Actor):
         self._unburied: list[list[str]] = []
         self._started = 0
         self._keeper = Keeper(
-            world.door, world.clock, workers=self._living, lease=options.lease, ticker=Ticker(world.door, world.clock)
+            world.door,
+            world.clock,
+            workers=self._living,
+            lease=options.lease,
+            ticker=Ticker(world.door, world.clock),
         )
 
     def _living(self) -> list[str]:
@@ -306,7 +276,7 @@ class BeatActor(Actor):
         self.wakes = self.world.time + AWAY_PAUSE
         try:
             if not self._declared:
-                shop.app.schedules.declare()
+                shop.declare()
                 self._declared = True
             self._keeper.keep()
             self.wakes = self.world.time + self._keeper.pause()

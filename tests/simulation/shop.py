@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from celeriac import Celeriac
+from celeriac.beat import ticker
+from celeriac.beat.entry import encode
 from celeriac.context import current_run
 from celeriac.embedded import jobs_of
 from tests.simulation.door import Killed
@@ -84,7 +86,7 @@ async def add(left: int, right: int) -> int:
 async def note(*_: Any) -> None:
     """An errback."""
     with noted():
-        return None
+        return
 
 
 @app.task(concurrency=2, key="of")
@@ -191,7 +193,15 @@ async def tick() -> None:
 
 
 app.add_periodic_task(PERIOD, tick.si(), name="every tick", missed="all")
-app.add_periodic_task(2 * PERIOD + 1, work.si(1, 1.0) | add.s(1), name="newest tick", missed="once", grace=2.0)
+app.add_periodic_task(
+    2 * PERIOD + 1, work.si(1, 1.0) | add.s(1), name="newest tick", missed="once", grace=2.0
+)
 app.add_periodic_task(3.0, mail.si(1, 5.0), name="one at a time", overlap="queue")
 
 JOBS = jobs_of(app)
+ENTRIES = {name: encode(entry) for name, entry in app.schedules.defined().items()}
+
+
+def declare() -> None:
+    """Bring the schedules that stand in code to the store, as `app.schedules.declare` does."""
+    ticker.declare(app.broker, app.main, ENTRIES, app.clock.now() + app.broker.ahead)

@@ -3,9 +3,11 @@
 Each step draws from a number of its own, so that a story with steps left out is still a story.
 """
 
+import logging
 import random
 from collections.abc import Callable
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 from unittest import mock
@@ -13,11 +15,13 @@ from unittest import mock
 from tests.simulation.door import Door, Killed
 from tests.simulation.history import History
 from tests.simulation.invariants import Invariants
+from tests.simulation.loop import SteppedLoop
 from tests.simulation.stores import Store
 
 START = 1_700_000_000.0
 CALM = 900.0  # simulated seconds within which all must be done once nothing goes wrong any more
 LONGEST_CALM = 20_000  # moves
+_USUAL = frozenset({"task failed", "task does not end"})  # lines that belong to a log of errors
 
 
 class Step(NamedTuple):
@@ -99,7 +103,7 @@ class World:
         self.time = START
         self.chance = random.Random(seed)
         self.faults = self.calm = False
-        self.depth = 0
+        self.depth = self.steps = 0
         self.log: list[tuple[float, str]] = []
         self.actors: list[Actor] = []
         self.lookers: list[Any] = []
@@ -129,6 +133,7 @@ class World:
 
     def step(self, step: Step) -> None:
         """Let somebody move, or something happen; then check all invariants."""
+        self.steps += 1
         self.chance = random.Random(step.number)
         self.faults = step.faults
         self.let_somebody_move()
@@ -228,7 +233,7 @@ class World:
 
 @contextmanager
 def seeded(world: World) -> Any:
-    """Have all that the product draws by chance come from the world's."""
+    """Have the product draw from the world's chance, follow its time, and tell it of what nobody foresaw."""
 
     def bytes_of(count: int) -> bytes:
         return world.chance.randbytes(count)
@@ -240,4 +245,35 @@ def seeded(world: World) -> Any:
         draws = SimpleNamespace(urandom=bytes_of)
         stack.enter_context(mock.patch("celeriac.message.os", draws))
         stack.enter_context(mock.patch("celeriac.worker.process.new_worker_id", a_worker_id))
+        stack.enter_context(
+            mock.patch("celeriac.worker.process._new_loop", partial(SteppedLoop, world.clock))
+        )
+        stack.enter_context(_told_of_errors(world))
         yield
+
+
+@contextmanager
+def _told_of_errors(world: World) -> Any:
+    """Take each error that the product survives, but should never see, for a broken invariant."""
+    log, handler = logging.getLogger("celeriac"), _Complaints(world)
+    before = log.level, log.propagate
+    log.addHandler(handler)
+    log.setLevel(logging.ERROR)
+    log.propagate = False
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.level, log.propagate = before
+        log.setLevel(before[0])
+
+
+class _Complaints(logging.Handler):
+    def __init__(self, world: World) -> None:
+        super().__init__(logging.ERROR)
+        self._world = world
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.msg not in _USUAL:
+            error = record.exc_info[1] if record.exc_info else ""
+            self._world.history.wrong(f"the product complains: {record.msg}: {error!r}")
