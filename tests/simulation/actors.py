@@ -102,6 +102,17 @@ class Producer(Actor):
     def _parent(self) -> None:
         shop.parent.delay(2)
 
+    def _growing(self) -> None:
+        header = [shop.grows.s(self.value()), shop.work.s(self.value(), self.seconds())]
+        chord(header, shop.total.s()).apply_async()
+
+    def _picky(self) -> None:
+        shop.picky.delay(self.seconds())
+
+    def _idempotent(self) -> None:
+        key = self.world.chance.choice("pq")
+        shop.work.apply_async((self.value(), self.seconds()), idempotency_key=key)
+
     def _crasher(self) -> None:
         shop.crasher.delay(self.world.chance.choice((1, 2, 9)))
 
@@ -110,7 +121,8 @@ _RECIPES = {
     Producer._plain: 4, Producer._many: 2, Producer._later: 2, Producer._expiring: 1, Producer._chain: 2,
     Producer._chord: 3, Producer._deep: 1, Producer._lanes: 3, Producer._rates: 2, Producer._unique: 3,
     Producer._again_and_again: 3, Producer._throttled: 1, Producer._slow: 1, Producer._long: 2,
-    Producer._replaced: 2, Producer._parent: 1, Producer._crasher: 1,
+    Producer._replaced: 2, Producer._parent: 1, Producer._crasher: 1, Producer._growing: 1,
+    Producer._picky: 1, Producer._idempotent: 1,
 }  # fmt: skip
 
 

@@ -6,56 +6,16 @@ A verb is noted when the store has done it, also where its caller never heard of
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from celeriac.broker import Beat, Exchanged, Report, ScheduleChange, Tended, WorkerInfo
-from celeriac.lanes import ENOUGH, Limit
+from celeriac.lanes import ENOUGH
 from celeriac.message import Delivery, Message, decode_options
 from celeriac.outcome import REVOKED, Settlement
 from celeriac.states import State, Verdict
+from tests.simulation.known import Bucket, Known
 
 _FINAL = (Verdict.SUCCEEDED, Verdict.FAILED, Verdict.CANCELLED)
-
-
-@dataclass
-class Known:
-    """All that is known of one task.
-
-    Attributes:
-        not_before: when it may start at the earliest. holder: the worker that holds it, and the fence.
-        ended: how each lease on it ended. accepted: what made it final.
-        revoked: what each cancel came to. started, returned: the fences under which its code did.
-    """
-
-    message: Message
-    not_before: float = 0.0
-    holder: tuple[str, int] | None = None
-    claims: int = 0
-    retries: int = 0
-    crashes: int = 0
-    ended: dict[int, str] = field(default_factory=dict)
-    accepted: Settlement | None = None
-    revoked: list[str] = field(default_factory=list)
-    stands_for: str = ""
-    started: dict[int, float] = field(default_factory=dict)
-    returned: set[int] = field(default_factory=set)
-    final: tuple[Any, ...] | None = None
-
-    @property
-    def will_not_run_again(self) -> bool:
-        """Whether somebody was told so."""
-        return not {"cancelled", "noted", "stopping"}.isdisjoint(self.revoked)
-
-
-@dataclass
-class Bucket:
-    """The tokens of one lane, and how many of its tasks run."""
-
-    limit: Limit
-    tokens: float
-    since: float
-    running: int = 0
 
 
 class History:
@@ -131,6 +91,9 @@ class History:
 
     def _check_freed(self, before: str, message: Message) -> None:
         [record] = self._world.store.truth.get([before])
+        if message.unique.until == "forgotten":
+            self.must(record is None, f"{message.id} got the name of {before}, which is not forgotten")
+            return
         runs_on = message.unique.replace and record is not None and self.tasks[before].claims > 0
         freed = record is None or record.state.final or runs_on
         self.must(freed, f"{message.id} got the unique name of {before}, which has not ended")
@@ -159,6 +122,7 @@ class History:
         self._passes(now)
         if answer:
             self._accept_new(messages, now)
+            self.tasks[join].more_parents += ends
 
     def _accept_new(self, messages: Sequence[Message], now: float) -> None:
         for message in messages:

@@ -107,7 +107,7 @@ class Invariants:
             return known.claims in known.returned
         after = known.message.after
         if after is not None and after.join:
-            return all(self._ended_as(parent, State.SUCCEEDED) for parent in after.parents)
+            return all(self._ended_as(parent, State.SUCCEEDED) for parent in known.parents)
         return self._stood_for(known, State.SUCCEEDED)
 
     def _why_failed(self, known: Known, record: Record) -> bool:
@@ -141,8 +141,7 @@ class Invariants:
         return bool(known.stands_for) and self._ended_as(known.stands_for, state)
 
     def _parent_ended(self, known: Known, state: State) -> bool:
-        after = known.message.after
-        return after is not None and any(self._ended_as(parent, state) for parent in after.parents)
+        return any(self._ended_as(parent, state) for parent in known.parents)
 
     def _ended_as(self, task_id: str, state: State) -> bool:
         [record] = self._world.store.truth.get([task_id])

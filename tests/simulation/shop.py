@@ -8,7 +8,7 @@ import os
 from contextlib import contextmanager
 from typing import Any
 
-from celeriac import Celeriac
+from celeriac import Celeriac, Reject
 from celeriac.beat import ticker
 from celeriac.beat.entry import encode
 from celeriac.context import current_run
@@ -173,6 +173,25 @@ async def parent(self: Any, children: int) -> None:
         for child in range(children):
             work.delay(child, 0.2)
             await asyncio.sleep(0.3)
+
+
+@app.task(bind=True)
+async def grows(self: Any, value: int) -> int:
+    """Add another task to the chord that it is in."""
+    with noted():
+        await asyncio.sleep(0.1)
+        self.add_to_chord(work.s(value + 1, 0.3))
+        return value
+
+
+@app.task
+async def picky(seconds: float) -> str:
+    """Refuse to run, every other time."""
+    with noted():
+        await asyncio.sleep(seconds)
+        if world.chance.random() < 0.5:
+            raise Reject("not now", requeue=True)
+        return "at last"
 
 
 @app.task(crash_limit=2, bind=True)
