@@ -1,5 +1,8 @@
 """Those who send, those who interfere, those who look on, and fate."""
 
+from collections.abc import Callable
+from typing import Any
+
 from celeriac import chain, chord, group
 from celeriac.errors import BrokerUnavailable, CeleriacError
 from celeriac.worker.options import WorkerOptions
@@ -14,12 +17,16 @@ LEASE = 6.0
 class Producer(Actor):
     """A web process: sends calls and graphs of all kinds until the cluster calms down."""
 
+    _recipe: Callable[[Any], None] | None = None
+
     def move(self) -> None:
         chance = self.world.chance
         self.wakes = None if self.world.calm else self.world.time + chance.choice((0.01, 1.0, 3.0, 8.0))
         if self.world.calm:
             return
-        recipe = chance.choices([*_RECIPES], [*_RECIPES.values()])[0]
+        if self._recipe is None or chance.random() < 0.7:
+            self._recipe = chance.choices([*_RECIPES], [*_RECIPES.values()])[0]
+        recipe = self._recipe
         self.world.say(f"{self.name} sends {recipe.__name__[1:]}")
         try:
             recipe(self)
@@ -83,9 +90,9 @@ class Producer(Actor):
         task.delay_many([(self.seconds(),) for _ in range(self.world.chance.randint(1, 4))])
 
     def _unique(self) -> None:
-        name = self.world.chance.choice("xy")
+        name = self.world.chance.choice("xxy")
         task = self.world.chance.choice((shop.only, shop.newest))
-        task.delay(name, self.seconds(), self.world.chance.choice((0, 0, 1)))
+        task.delay(name, self.seconds(), self.world.chance.choice((0, 1)))
 
     def _throttled(self) -> None:
         self.world.chance.choice((shop.seldom, shop.settled)).delay("z")
@@ -114,7 +121,8 @@ class Producer(Actor):
         shop.work.apply_async((self.value(), self.seconds()), idempotency_key=key)
 
     def _crasher(self) -> None:
-        shop.crasher.delay(self.world.chance.choice((1, 2, 9)))
+        if not self.world.flawless:
+            shop.crasher.delay(self.world.chance.choice((1, 2, 9)))
 
 
 _RECIPES = {

@@ -15,6 +15,8 @@ from celeriac.outcome import REVOKED, Settlement
 from celeriac.states import State, Verdict
 from tests.simulation.known import Bucket, Known
 
+CALM_BEFORE = 15.0  # seconds after which what went wrong before has no consequences
+SOON = 3.0  # seconds after which a task that is to be terminated has noticed
 _FINAL = (Verdict.SUCCEEDED, Verdict.FAILED, Verdict.CANCELLED)
 
 
@@ -56,10 +58,6 @@ class History:
         """Note *text* unless it *holds*."""
         if not holds:
             self.wrong(text)
-
-    def is_idle(self) -> bool:
-        """Say whether no task is under way."""
-        return not self.open
 
     def died(self, actor: Any) -> None:
         """Note the death of a process."""
@@ -274,6 +272,8 @@ class History:
     def retire(self, answer: int, workers: Sequence[str], now: float, error: bytes = b"") -> None:
         self._passes(now)
         held = sum(self._bury(worker, now) for worker in workers)
+        left_by_itself = getattr(self._world.moving, "name", "") == workers[0].rpartition(".")[0]
+        self.must(not (left_by_itself and held), f"{workers} left in good order, and still held {held} tasks")
         self.must(answer == held, f"{workers} held {held} tasks, and {answer} were recovered")
 
     def tend(self, answer: Tended, now: float, limit: int = 0) -> None:
@@ -281,8 +281,17 @@ class History:
         for worker in answer.buried:
             ends = self.seen.get(worker, 0.0) + self.workers[worker].lease
             self.must(ends <= now, f"{worker} was buried {ends - now} s before its lease ran out")
+            self._check_burial(worker)
         held = sum(self._bury(worker, now) for worker in answer.buried)
         self.must(answer.recovered == held, f"{answer.buried} held {held}, not {answer.recovered}")
+
+    def _check_burial(self, worker: str) -> None:
+        """Nobody who lives loses his lease once nothing has gone wrong for a while."""
+        world = self._world
+        name = worker.rpartition(".")[0]
+        lives = any(actor.name == name and actor.works_as(worker) for actor in world.actors)
+        calm = world.time > world.calm_since + CALM_BEFORE
+        self.must(not (calm and lives), f"{worker} lost its lease, and nothing has gone wrong")
 
     def _bury(self, worker: str, now: float) -> int:
         if self.workers.pop(worker, None) is None:
@@ -312,6 +321,7 @@ class History:
                 right = came_to in ("stopping", "noted") if runs else came_to in ("cancelled", "final")
                 self.must(right, f"cancel of {task_id} came to {came_to}, and it is held by {known.holder}")
                 known.revoked.append(came_to)
+                known.stop_asked = self._world.time if came_to == "stopping" else known.stop_asked
 
     def reschedule(self, answer: Sequence[bool], ids: Sequence[str], due: float, now: float) -> None:
         self._passes(now)
@@ -361,8 +371,12 @@ class History:
         known.started[fence] = self._world.time
 
     def returns(self, task_id: str, fence: int) -> None:
-        if task_id in self.tasks:
-            self.tasks[task_id].returned.add(fence)
+        known = self.tasks.get(task_id)
+        if known is None:
+            return
+        known.returned.add(fence)
+        late = self._world.time - known.stop_asked > SOON
+        self.must(not (late and self._world.flawless), f"{task_id} went on after it was to be terminated")
 
     def _passes(self, now: float) -> None:
         self.latest = max(self.latest, now)

@@ -74,6 +74,8 @@ class Invariants:
         holder = (record.worker, record.fence) if record.state is State.RUNNING else None
         if known.holder != holder:
             wrong(f"{record.id} ({name}) is {record.state.name}, held by {holder} and not by {known.holder}")
+        if not record.state.final and record.crashes > record.message.crash_limit:
+            wrong(f"{record.id} ({name}) has cost {record.crashes} workers and goes on")
         counted = (record.fence, record.retries, record.crashes)
         expected = (known.claims, known.retries, known.crashes)
         if counted != expected:

@@ -1,5 +1,6 @@
 """What is known of a task and of a lane, from what the store has answered."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,7 @@ class Known:
         not_before: when it may start at the earliest. holder: the worker that holds it, and the fence.
         ended: how each lease on it ended. accepted: what made it final.
         revoked: what each cancel came to. more_parents: those that it got later.
+        stop_asked: when its worker was told to terminate it.
         started, returned: the fences under which its code did.
     """
 
@@ -32,6 +34,7 @@ class Known:
     more_parents: list[str] = field(default_factory=list)
     started: dict[int, float] = field(default_factory=dict)
     returned: set[int] = field(default_factory=set)
+    stop_asked: float = math.inf
     final: tuple[Any, ...] | None = None
 
     @property

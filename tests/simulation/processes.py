@@ -177,6 +177,9 @@ class Process(Actor):
         self.world.say(f"{self.name} has stopped")
         self.die()
 
+    def works_as(self, worker: str) -> bool:
+        return self.worker is not None and self.worker.id == worker
+
     def leave(self) -> None:
         """Drop what a dead process had on its loop: nobody runs it, and nobody complains."""
         if self.worker is None:

@@ -45,6 +45,9 @@ def noted() -> Any:
     task_id, fence = run.delivery.id, run.delivery.fence
     world.say(f"{process.name}: {run.job.name} {task_id[-4:]} starts under {fence}")
     world.history.starts(task_id, fence)
+    most = run.job.policy.max_retries
+    if most is not None and run.delivery.retries > most:
+        world.history.wrong(f"{task_id} is retried for the {run.delivery.retries}th time, {most} are allowed")
     yield
     if process.alive:
         world.history.returns(task_id, fence)

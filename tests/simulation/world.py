@@ -20,6 +20,7 @@ from tests.simulation.stores import Store
 
 START = 1_700_000_000.0
 CALM = 900.0  # simulated seconds within which all must be done once nothing goes wrong any more
+SHORTEST_CALM = 25.0  # and for which all is watched at least
 LONGEST_CALM = 20_000  # moves
 _USUAL = frozenset({"task failed", "task does not end"})  # lines that belong to a log of errors
 
@@ -71,6 +72,10 @@ class Actor:
         if self._broker is not None:
             self.world.store.kill(self._broker)
 
+    def works_as(self, worker: str) -> bool:
+        """Say whether the store knows it as this *worker*."""
+        return False
+
     def leave(self) -> None:
         """Let go of what its process had, once it does not move any more."""
 
@@ -93,16 +98,18 @@ class World:
 
     Attributes:
         time: seconds since 1970. moving: who moves. chance: what this step draws from.
-        faults: whether something may go wrong in this step. calm: whether faults have ceased for good.
+        faults: whether something may go wrong in this step. flawless: whether nothing does at all.
+        calm: whether faults have ceased for good. calm_since: when they did.
         log: what happened, in order. lookers: those actors who follow tasks.
         away_until: until then nobody reaches the store.
     """
 
-    def __init__(self, store: Store, seed: int) -> None:
-        self.store, self.seed = store, seed
+    def __init__(self, store: Store, seed: int, *, flawless: bool = False) -> None:
+        self.store, self.seed, self.flawless = store, seed, flawless
         self.time = START
         self.chance = random.Random(seed)
         self.faults = self.calm = False
+        self.calm_since = START + (0.0 if flawless else 1e9)
         self.depth = self.steps = 0
         self.log: list[tuple[float, str]] = []
         self.actors: list[Actor] = []
@@ -210,16 +217,17 @@ class World:
         """Let nothing go wrong any more, run until nothing is left to do, and check what has become of it."""
         self.chance = random.Random(self.seed + 1)
         self.faults, self.calm = False, True
+        self.calm_since = min(self.time, self.calm_since)
         self.say("from here on nothing goes wrong")
         for actor in self.actors:
             actor.skew = 0.0
             actor.sleeps_until = 0.0
             actor.wakes = self.time
-        end = self.time + CALM
-        for count in range(LONGEST_CALM):
+        earliest, end = self.time + SHORTEST_CALM, self.time + CALM
+        for _ in range(LONGEST_CALM):
             self.let_somebody_move()
             self.invariants.check()
-            if self.time > end or (not count % 10 and not self._mail and self.history.is_idle()):
+            if self.time > end or (self.time > earliest and not self._mail and not self.history.open):
                 break
         self.invariants.check_end()
 
