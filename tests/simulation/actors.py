@@ -127,7 +127,7 @@ class Producer(Actor):
 
 _RECIPES = {
     Producer._plain: 4, Producer._many: 2, Producer._later: 2, Producer._expiring: 1, Producer._chain: 2,
-    Producer._chord: 3, Producer._deep: 1, Producer._lanes: 3, Producer._rates: 2, Producer._unique: 3,
+    Producer._chord: 3, Producer._deep: 1, Producer._lanes: 3, Producer._rates: 2, Producer._unique: 6,
     Producer._again_and_again: 3, Producer._throttled: 1, Producer._slow: 1, Producer._long: 2,
     Producer._replaced: 2, Producer._parent: 1, Producer._crasher: 1, Producer._growing: 1,
     Producer._picky: 1, Producer._idempotent: 1,

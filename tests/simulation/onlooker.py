@@ -33,8 +33,10 @@ class Onlooker(Actor):
 
     def _read(self, changed: set[str] | None) -> None:
         ids = sorted(self._seen if changed is None else changed & self._seen.keys())
-        for record in self.broker.get(ids):
-            if record is not None:
+        for task_id, record in zip(ids, self.broker.get(ids), strict=True):
+            if record is None:  # it was forgotten; one that is sent again is another one
+                del self._seen[task_id]
+            else:
                 self._see(record)
 
     def _see(self, record: Record) -> None:
@@ -47,6 +49,7 @@ class Onlooker(Actor):
     def check_end(self) -> None:
         """Check that nothing was missed: what has ended is known to have."""
         self._read(self._listener.wait(0.0))
+        self._read({task_id for task_id in self._seen if task_id not in self.world.history.tasks})
         for task_id, record in self._seen.items():
             known = self.world.history.tasks.get(task_id)
             done = known is None or known.final is None or record.state.final
