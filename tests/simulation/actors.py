@@ -239,7 +239,7 @@ class Fate(Actor):
             case "sleep":
                 victim.sleeps_until = self.world.time + chance.choice((0.5, 3.0, 8.0, 20.0))
                 self.world.say(f"{victim.name} sleeps until {victim.sleeps_until}")
-            case "stop" if isinstance(victim, Process) and not victim.busy:
+            case "stop" if isinstance(victim, Process) and not victim.moves:
                 self.world.say(f"{victim.name} is told to stop")
                 self.world.let(_Signal(victim))
             case "clock":
@@ -286,8 +286,6 @@ class _Signal(Actor):
     def move(self) -> None:
         self.world.moving = self._process
         self._process.stop()
-        if self._process.alive:
-            self._process.wakes = self.world.time
 
 
 def an_option(*, processes: int) -> WorkerOptions:

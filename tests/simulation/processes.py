@@ -88,7 +88,7 @@ class SteppedWorker(Worker):
     def _wait_until_empty(self, seconds: float) -> None:
         """Let those that were interrupted react; they need no time for that."""
         for _ in range(50):
-            if not self._held or self._loop.wakes != 0.0:
+            if not self._held or self._loop.wakes != 0.0 or self._loop.is_running():
                 return
             self._loop.turn()
 
@@ -109,42 +109,64 @@ class Process(Actor):
         self.worker: SteppedWorker | None = None
         self.stops_by: float | None = None
         self._ending = False
-        self.wakes = world.time
+        self._turning: set[str] = set()
+
+    @property
+    def can_move(self) -> bool:
+        return self.worker is not None or not self.moves
+
+    @property
+    def wakes(self) -> float | None:
+        """When the first part of it wants its turn that does not wait for the store in one."""
+        if self.worker is None:
+            return 0.0
+        free = [wakes for name, (wakes, _) in self._turns().items() if name not in self._turning]
+        return min((wakes for wakes in free if wakes is not None), default=None)
+
+    def recover(self) -> None:
+        self.skew = self.sleeps_until = 0.0
 
     def move(self) -> None:
         if self.worker is None:
             self._begin()
             return
-        turn = self.world.chance.choice(self._due())
-        turn()
-        self.wakes = self._next()
+        turns = self._turns()
+        name = self.world.chance.choice(self._due(turns))
+        self._turning.add(name)
+        try:
+            turns[name][1]()
+        finally:
+            self._turning.discard(name)
 
     def _begin(self) -> None:
         """Start, as `Worker.run` does; a process that does not find its store ends."""
         jobs = {name: job for name, job in shop.JOBS.items() if name not in self._unknown}
-        self.worker = SteppedWorker(self, jobs)
+        worker = SteppedWorker(self, jobs)
         try:
             if self.options.beat:
                 shop.declare()
-            self.worker._enlist()
+            worker._enlist()
         except CeleriacError:
             self.world.kill(self)
-        self.wakes = self.world.time
+        finally:
+            self.worker = worker
 
     # --- turns ----------------------------------------------------------------------------------------
 
-    def _turns(self) -> list[tuple[float | None, Callable[[], None]]]:
-        worker = self.worker
-        turns = [(part.wakes, part.turn) for part in (worker._courier, worker._loop, worker._limits)]
-        return [*turns, (self._stop_wakes(), self._go_on_stopping)]
+    def _turns(self) -> dict[str, tuple[float | None, Callable[[], None]]]:
+        """Return the threads of a worker: when each wants its turn, and the turn."""
+        courier, loop, limits = self.worker._courier, self.worker._loop, self.worker._limits
+        return {
+            "courier": (courier.wakes, courier.turn),
+            "loop": (loop.wakes, loop.turn),
+            "limits": (limits.wakes, limits.turn),
+            "stop": (self._stop_wakes(), self._go_on_stopping),
+        }
 
-    def _due(self) -> list[Callable[[], None]]:
+    def _due(self, turns: dict[str, tuple[float | None, Callable[[], None]]]) -> list[str]:
         now = self.world.time
-        due = [turn for wakes, turn in self._turns() if wakes is not None and wakes <= now]
-        return due or [self.worker._courier.turn]
-
-    def _next(self) -> float:
-        return min(wakes for wakes, _ in self._turns() if wakes is not None)
+        free = [name for name in turns if name not in self._turning]
+        return [name for name in free if (wakes := turns[name][0]) is not None and wakes <= now]
 
     # --- stopping -------------------------------------------------------------------------------------
 

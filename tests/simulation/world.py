@@ -43,14 +43,14 @@ class Actor:
         skew: seconds by which its clock is wrong.
         wakes: the moment at which it wants to move; None for never.
         sleeps_until: it is stopped until then, as by SIGSTOP.
-        busy: it waits for the store in the middle of a move.
+        moves: how many moves it is in the middle of.
     """
 
     skew = 0.0
     wakes: float | None = 0.0
     sleeps_until = 0.0
     alive = True
-    busy = False
+    moves = 0
 
     def __init__(self, world: "World", name: str) -> None:
         self.world, self.name = world, name
@@ -62,6 +62,15 @@ class Actor:
         if self._broker is None:
             self._broker = self.world.store.connect()
         return self._broker
+
+    @property
+    def can_move(self) -> bool:
+        """Whether it is not in the middle of a move, waiting for the store."""
+        return not self.moves
+
+    def recover(self) -> None:
+        """Go on as if nothing had gone wrong."""
+        self.skew = self.sleeps_until = self.wakes = 0.0
 
     def move(self) -> None:
         """Do something, and say in `wakes` when to do more."""
@@ -148,8 +157,9 @@ class World:
 
     def let_somebody_move(self) -> None:
         """Choose one of those who want to move by now; if there is none, time passes until there is."""
-        able = [actor for actor in self.actors if actor.wakes is not None and not actor.busy]
-        moments = [max(actor.wakes or 0.0, actor.sleeps_until) for actor in able]
+        wants = [(actor, actor.wakes) for actor in self.actors if actor.can_move]
+        able = [actor for actor, wakes in wants if wakes is not None]
+        moments = [max(wakes, actor.sleeps_until) for actor, wakes in wants if wakes is not None]
         moments += [moment for moment, *_ in self._mail]
         if not moments:
             return
@@ -165,18 +175,19 @@ class World:
     def let(self, actor: Actor) -> None:
         """Let *actor* move; it may die of it."""
         before, self.moving = self.moving, actor
-        actor.busy = True
+        actor.moves += 1
         try:
             actor.move()
         except Killed:
             pass
         finally:
-            self.moving, actor.busy = before, False
+            self.moving = before
+            actor.moves -= 1
         if not actor.alive:
             self._bury(actor)
 
     def _bury(self, actor: Actor) -> None:
-        if actor in self.actors and not actor.busy:
+        if actor in self.actors and not actor.moves:
             self.actors.remove(actor)
             actor.leave()
 
@@ -220,9 +231,7 @@ class World:
         self.calm_since = min(self.time, self.calm_since)
         self.say("from here on nothing goes wrong")
         for actor in self.actors:
-            actor.skew = 0.0
-            actor.sleeps_until = 0.0
-            actor.wakes = self.time
+            actor.recover()
         earliest, end = self.time + SHORTEST_CALM, self.time + CALM
         for _ in range(LONGEST_CALM):
             self.let_somebody_move()
@@ -235,7 +244,6 @@ class World:
         """Let go of what the actors hold."""
         for actor in list(self.actors):
             actor.die()
-            actor.busy = False
             self._bury(actor)
 
 
