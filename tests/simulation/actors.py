@@ -259,7 +259,8 @@ class Fate(Actor):
         if Meddler not in kinds:
             self.world.add(Meddler(self.world, self._name("console")))
         if Supervisor not in kinds:
-            self.world.add(Supervisor(self.world, self._name("host"), an_option(processes=2)))
+            options = an_option(processes=2, max_tasks=self.world.chance.choice((None, None, 5)))
+            self.world.add(Supervisor(self.world, self._name("host"), options))
         if Process not in kinds:
             options, unknown = an_option(processes=0), self._old_code()
             self.world.add(Process(self.world, self._name("embedded"), options, unknown=unknown))
@@ -288,9 +289,15 @@ class _Signal(Actor):
         self._process.stop()
 
 
-def an_option(*, processes: int) -> WorkerOptions:
+def an_option(*, processes: int, max_tasks: int | None = None) -> WorkerOptions:
     return WorkerOptions(
-        queues=shop.QUEUES, slots=3, processes=processes, lease=LEASE, grace=2.0, name="worker@host"
+        queues=shop.QUEUES,
+        slots=3,
+        processes=processes,
+        lease=LEASE,
+        grace=2.0,
+        max_tasks=max_tasks,
+        name="worker@host",
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from celeriac.broker import Broker
+from celeriac.broker import TEND_LIMIT, Broker
 from celeriac.errors import BrokerUnavailable
 
 FAULTS = ("refused", "slow", "lost reply", "slow reply", "late", "twice", "dies before", "dies after")
@@ -35,7 +35,8 @@ class Door:
         self._world = world
         self.url = "simulated://"
         self.ahead = 0.0
-        self.trip_size = Broker.trip_size
+        self.trip_size = world.chance.choice((3, Broker.trip_size))
+        self._tend_limit = world.chance.choice((2, TEND_LIMIT))
 
     def __getattr__(self, verb: str) -> Callable[..., Any]:
         if verb.startswith("_") or not hasattr(Broker, verb):
@@ -101,6 +102,8 @@ class Door:
 
     def _act(self, caller: Any, verb: str, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """Have the store do it, and note what it did."""
+        if verb == "tend":
+            options["limit"] = self._tend_limit
         answer = getattr(caller.broker, verb)(*args, **options)
         note = getattr(self._world.history, verb, None)
         if note is not None:

@@ -14,6 +14,7 @@ from celeriac.message import Delivery, Message, decode_options
 from celeriac.outcome import REVOKED, Settlement
 from celeriac.states import State, Verdict
 from tests.simulation.known import Bucket, Known
+from tests.simulation.stores import RETENTION
 
 CALM_BEFORE = 15.0  # seconds after which what went wrong before has no consequences
 SOON = 3.0  # seconds after which a task that is to be terminated has noticed
@@ -315,13 +316,19 @@ class History:
         for task_id, came_to in zip(ids, answer, strict=True):
             known = self.tasks.get(task_id)
             self.touched.add(task_id)
-            self.must((known is None) == (came_to == "unknown"), f"cancel of {task_id} came to {came_to}")
-            if known is not None:
+            if came_to == "unknown":
+                self.must(self._may_be_gone(known), f"{task_id} is not known to those who revoke it")
+            elif known is None:
+                self.wrong(f"cancel of {task_id}, which nobody has sent, came to {came_to}")
+            else:
                 runs = known.holder is not None
                 right = came_to in ("stopping", "noted") if runs else came_to in ("cancelled", "final")
                 self.must(right, f"cancel of {task_id} came to {came_to}, and it is held by {known.holder}")
                 known.revoked.append(came_to)
                 known.stop_asked = self._world.time if came_to == "stopping" else known.stop_asked
+
+    def _may_be_gone(self, known: Known | None) -> bool:
+        return known is None or (known.final is not None and known.final[-1] + RETENTION <= self.latest)
 
     def reschedule(self, answer: Sequence[bool], ids: Sequence[str], due: float, now: float) -> None:
         self._passes(now)

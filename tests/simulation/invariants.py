@@ -12,7 +12,8 @@ from celeriac.explaining import reason_of
 from celeriac.message import Record
 from celeriac.outcome import EXPIRED, NOT_NEEDED, PARENT_REVOKED, PURGED, SUPERSEDED
 from celeriac.states import State, Verdict
-from tests.simulation.history import Known
+from tests.simulation.known import Known
+from tests.simulation.stores import RETENTION
 
 OFTEN = 8  # steps
 SELDOM = 64
@@ -154,11 +155,19 @@ class Invariants:
         ended = [task_id for task_id, known in history.tasks.items() if known.final is not None]
         for task_id, record in zip(ended, truth.get(ended), strict=True):
             if record is None:
-                history.wrong(f"{task_id} had ended, and its record is lost")
+                self._check_dropped(task_id)
                 continue
             now = (record.state, record.result, record.error, record.finished)
             was = history.tasks[task_id].final
             history.must(now == was, f"{task_id} had ended as {was}, and now is {now}")
+
+    def _check_dropped(self, task_id: str) -> None:
+        """The record of a task that has ended is kept for as long as was asked, and then for who needs it."""
+        history = self._world.history
+        finished = history.tasks[task_id].final[-1]
+        if finished + RETENTION > history.latest:
+            history.wrong(f"{task_id} had ended {history.latest - finished} s ago, and its record is lost")
+        del history.tasks[task_id]
 
     # --- when nothing goes wrong any more --------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from celeriac.brokers.memory import MemoryBroker
 from celeriac.brokers.sqlite import SqliteBroker
 
 STORES = ("memory", "sqlite")
+RETENTION = 40.0  # seconds for which finished records are kept
 
 
 class MemoryStore:
@@ -25,7 +26,7 @@ class MemoryStore:
     keeps_requests = True
 
     def __init__(self, kind: type[MemoryBroker] = MemoryBroker) -> None:
-        self.truth: Broker = kind()
+        self.truth: Broker = kind(retention=RETENTION)
 
     def connect(self) -> Broker:
         """Return what a new process has of the store."""
@@ -50,7 +51,7 @@ class SqliteStore:
         self.truth: Broker = self.connect()
 
     def connect(self) -> Broker:
-        broker = self._kind(f"sqlite:///{self._path}")
+        broker = self._kind(f"sqlite:///{self._path}", retention=RETENTION)
         self._opened.append(broker)
         return broker
 
