@@ -167,7 +167,7 @@ class Invariants:
         finished = history.tasks[task_id].final[-1]
         if finished + RETENTION > history.latest:
             history.wrong(f"{task_id} had ended {history.latest - finished} s ago, and its record is lost")
-        del history.tasks[task_id]
+        history.drop(task_id)
 
     # --- when nothing goes wrong any more --------------------------------------------------------------
 
