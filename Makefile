@@ -10,7 +10,7 @@ FROM ?= 1000000
 export PY JOBS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-matrix check format simulate bench bench-peers clean FORCE
+.PHONY: help demo test test-matrix check format simulate soak bench bench-peers clean FORCE
 
 help: ## show this list
 	@echo 'make TARGET [PY=python3.13]'
@@ -39,6 +39,10 @@ format: .venv/dev.stamp ## format the code and repair what the linter can
 
 simulate: .venv/dev.stamp ## play simulated clusters for long [SEEDS=100000] [STORE=sqlite] [FROM=1000000]
 	$(PYTHON) -m tests.simulation --seeds $(SEEDS) --store $(STORE) --from $(FROM)
+
+soak: .venv/dev.stamp ## kill and let run for hours, and ask for every task after [ARGS='kills --kills 100 --sent 10000']
+	@$(PYTHON) -m tools.provide
+	$(PYTHON) -m soak $(ARGS)
 
 bench: .venv/dev.stamp ## measure what it costs, beside floors and goals [ARGS='--quick'] [ARGS='drain --stores redis']
 	$(PYTHON) -m benchmarks $(ARGS)

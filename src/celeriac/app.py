@@ -8,6 +8,7 @@ import logging
 import os
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, Unpack, cast, overload
 from zoneinfo import ZoneInfo
@@ -27,7 +28,15 @@ from celeriac.explaining import Reason, reason_of
 from celeriac.groups import GroupResult
 from celeriac.hub import Hub
 from celeriac.jobs import TaskJob
-from celeriac.making import BoundDecorator, PlainDecorator, check_clash, make_task, prepare
+from celeriac.making import (
+    BatchDecorator,
+    BoundBatchDecorator,
+    BoundDecorator,
+    PlainDecorator,
+    check_clash,
+    make_task,
+    prepare,
+)
 from celeriac.message import (
     Message,
     check_id,
@@ -41,13 +50,14 @@ from celeriac.middleware import Middleware, Moments
 from celeriac.result import AsyncResult, EagerResult
 from celeriac.schedules import POLICIES, Schedules, name_of
 from celeriac.submitter import Submitter
-from celeriac.task import AsyncTask, Task, TaskOptions
+from celeriac.task import AsyncTask, BatchOptions, Task, TaskOptions
 from celeriac.updates import Update, aupdates, updates
 
 if TYPE_CHECKING:
     from typing_extensions import ParamSpec, TypeVar
 
     from celeriac.embedded import Embedded
+    from celeriac.testing.stage import Stage
 
     P = ParamSpec("P")
     R = TypeVar("R")
@@ -106,6 +116,7 @@ class Celeriac:
         self._pid = 0
         self._broker: Broker | None = None
         self._cut_off = ""
+        self._is_lent = False
         self._impatient: Broker | None = None
         self._hub: Hub | None = None
         self._submitter: Submitter | None = None
@@ -123,6 +134,14 @@ class Celeriac:
     def task(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
     @overload
     def task(self, function: Callable[P, R], /) -> Task[P, R]: ...
+    @overload
+    def task(
+        self, *, bind: Literal[True], base: type[AnyTask] = ..., **options: Unpack[BatchOptions]
+    ) -> BoundBatchDecorator: ...
+    @overload
+    def task(
+        self, *, bind: Literal[False] = ..., base: type[AnyTask] = ..., **options: Unpack[BatchOptions]
+    ) -> BatchDecorator: ...
     @overload
     def task(
         self, *, bind: Literal[True], base: type[AnyTask] = ..., **options: Unpack[TaskOptions]
@@ -217,12 +236,16 @@ class Celeriac:
         Raises:
             Exception: whatever a module raises when it is imported. A package without the module is skipped.
         """
-        for name in (*self.conf.imports, *self.conf.include):
+        for name in self.task_modules():
             importlib.import_module(name)
+
+    def task_modules(self) -> Iterator[str]:
+        """Give the names of those modules, one by one: what is imported may name more."""
+        yield from (*self.conf.imports, *self.conf.include)
         for packages, related in self._autodiscover:
             for package in packages():
                 if module := related_module(package, related):
-                    importlib.import_module(module)
+                    yield module
 
     # --- configuration ----------------------------------------------------------------------------------
 
@@ -339,8 +362,27 @@ class Celeriac:
         """Refuse every use of the store, in a process that cannot reach the one that is meant."""
         self._cut_off = reason
 
+    @contextmanager
+    def lent(self, broker: Broker, clock: Clock, hub: Hub) -> Iterator[None]:
+        """Use another store, another clock and another hub for a while; for tests, see `test`."""
+        with self._lock:
+            if self._is_lent:
+                raise ConfigurationError(f"{self!r} is in another test already")
+            mine = self._broker, self._impatient, self._hub, self._submitter, self.clock, self._pid
+            self._broker = self._impatient = broker
+            self._hub, self._submitter, self.clock, self._pid = hub, None, clock, os.getpid()
+            self._is_lent = True
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._broker, self._impatient, self._hub, self._submitter, self.clock, self._pid = mine
+                self._is_lent = False
+
     def close(self) -> None:
         """Let go of threads, connections and files; the next use opens them again."""
+        if self._is_lent:  # what it would open instead is the real store
+            return
         with self._lock:
             hub, brokers = self._hub, (self._broker, self._impatient)
             self._hub = self._submitter = self._broker = self._impatient = None
@@ -585,7 +627,8 @@ class Celeriac:
             A word for programs and a sentence for people; see `explaining.Reason`.
         """
         now = self.clock.now()
-        return reason_of(id, self.broker.explain(check_id(id), now), now)
+        situation = self.broker.explain(check_id(id), now)
+        return reason_of(id, situation, now, ageing=self.conf.worker_priority_ageing is not None)
 
     def updates(
         self,
@@ -612,16 +655,33 @@ class Celeriac:
         """Do what `updates` does, without blocking the event loop."""
         return aupdates(self, [str(task_id) for task_id in ids], timeout=timeout, tick=tick)
 
+    # --- tests -------------------------------------------------------------------------------------------
+
+    def test(self, *, at: datetime | str | float | None = None, queues: Sequence[str] | None = None) -> Stage:
+        """Run tasks within a test: `with app.test() as t: …`; see `celeriac.testing.Stage`.
+
+        Args:
+            at: the first time: a datetime, ISO text, or seconds since 1970; None takes the present.
+            queues: those that its worker serves; None for all.
+        """
+        from celeriac.testing.stage import Stage
+
+        return Stage(self, at=at, queues=queues)
+
     # --- a worker in this process -------------------------------------------------------------------------
 
     def embedded(
         self,
         *,
-        queues: Sequence[str] | None = None,
+        queues: Sequence[str] | Mapping[str, int] | None = None,
         concurrency: int | None = None,
         threads: int | None = None,
     ) -> Embedded:
         """Run a worker inside this process: `with app.embedded(): …`.
+
+        Args:
+            queues: those that it serves, the most important first; or their weights by name.
+            concurrency: tasks at once. threads: how many of them may be `def`.
 
         It has a thread of its own and stops when the block ends, or with the process. Without a
         supervisor its own courier renews the lease: a task that holds the interpreter for longer than

@@ -11,7 +11,7 @@ from inspect import Parameter
 from typing import Any, Final
 
 from celeriac import codec
-from celeriac.errors import DecodeError, InvalidArguments
+from celeriac.errors import ConfigurationError, DecodeError, InvalidArguments
 
 _POSITIONAL: Final = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -23,11 +23,14 @@ class Arguments:
         function: what will be called.
         name: the task's name, for errors.
         skip: how many leading parameters the caller does not give (`self`).
+
+    Raises:
+        ConfigurationError: Python does not know the function's parameters.
     """
 
     def __init__(self, function: Callable[..., Any], name: str, *, skip: int = 0) -> None:
-        signature = inspect.signature(function)
-        hints = _hints_of(function)
+        signature = _signature_of(function, name)
+        hints = hints_of(function)
         self._name = name
         self.parameters = list(signature.parameters.values())[skip:]
         self.signature = signature.replace(parameters=self.parameters, return_annotation=Parameter.empty)
@@ -113,6 +116,17 @@ class Arguments:
         ]
         return tuple(converted), {key: self._value(key, value, self._named) for key, value in kwargs.items()}
 
+    def convert_later(self, args: list[Any], kwargs: dict[str, Any]) -> None:
+        """Do as `convert`, for a call before whose arguments one more will be put when it starts.
+
+        Raises:
+            InvalidArguments: as `convert`; of the first argument only that there is room for it is known.
+        """
+        self.check((None, *args), kwargs)
+        names = [*self._places[1 : len(args) + 1], *("*" for _ in args)]
+        for name, value in (*zip(names, args, strict=False), *kwargs.items()):
+            self._value(name, value, self._named if name in kwargs else self._rest)
+
     def _value(self, name: str, value: Any, fallback: Any = Any) -> Any:
         kind = self._kinds.get(name, fallback)
         if kind is Any:
@@ -123,6 +137,15 @@ class Arguments:
             raise InvalidArguments(str(error)) from None  # it says all; its chain is our own code
 
 
+def _signature_of(function: Callable[..., Any], name: str) -> inspect.Signature:
+    try:
+        return inspect.signature(function)
+    except ValueError:  # some functions written in C have none
+        raise ConfigurationError(
+            f"{name}: Python does not know the parameters of {function!r:.80}; write a def around it"
+        ) from None
+
+
 def _kind_of(parameter: Parameter, hints: dict[str, Any]) -> Any:
     """Return the type that values of *parameter* are to become; Any to leave them as they are."""
     kind = hints.get(parameter.name, Any)
@@ -131,7 +154,7 @@ def _kind_of(parameter: Parameter, hints: dict[str, Any]) -> Any:
     return kind | None if parameter.default is None else kind  # `x: int = None` admits None
 
 
-def _hints_of(function: Callable[..., Any]) -> dict[str, Any]:
+def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
     """Evaluate the annotations that can be evaluated; the others count as not there."""
     target = inspect.unwrap(function)
     try:

@@ -19,6 +19,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from celeriac.errors import OperationalError
+from celeriac.findings import Examination, Finding, Severity, ok
 from celeriac.message import Delivery, Message, Record, check_parents
 from celeriac.outcome import LEASE_LOST, REVOKED, Settlement
 
@@ -27,6 +29,7 @@ DEFAULT_RETENTION: Final = 86_400.0
 DEFAULT_DEADLINE: Final = 2.0
 TEND_LIMIT: Final = 1_000
 LINKS_AT_ONCE: Final = 1_000
+PENDING_AT_ONCE: Final = 500
 
 
 # --- what goes in and what comes back -------------------------------------------------------------
@@ -189,6 +192,18 @@ class Situation(msgspec.Struct, frozen=True):
     wakes: float | None = None
 
 
+class Pending(msgspec.Struct, frozen=True):
+    """Some of the tasks that have not started, or shall start again; the answer to `Backend.pending`.
+
+    Attributes:
+        records: perhaps none, also where there are more behind.
+        after: what to ask for next; "" at the end.
+    """
+
+    records: Sequence[Record] = ()
+    after: str = ""
+
+
 MOST_BEFORE: Final = 10_000
 SOME: Final = 10
 
@@ -328,6 +343,15 @@ class Backend(ABC):
         """
 
     @abstractmethod
+    def pending(self, after: str = "", count: int = PENDING_AT_ONCE) -> Pending:
+        """Return the records of some *count* tasks that are queued, scheduled, or wait for others.
+
+        In no order. A walk from "" over all `after`s meets each task that is pending all the while, perhaps
+        more than once, and perhaps some that are so for a part of it. Each page takes a bounded time, however
+        many tasks of whatever kind there are. A record whose bytes are broken is FAILED, as in `get`.
+        """
+
+    @abstractmethod
     def queues(self) -> list[QueueInfo]:
         """Return every queue that has tasks which are not final, or is paused, by name."""
 
@@ -336,8 +360,8 @@ class Backend(ABC):
         """Return the workers whose lease has not run out, by id (`names` may be left empty)."""
 
     @abstractmethod
-    def schedules(self) -> list[Schedule]:
-        """Return all schedules, by name."""
+    def schedules(self, names: Sequence[str] | None = None) -> list[Schedule]:
+        """Return all schedules, or those of *names* that there are, by name."""
 
     @abstractmethod
     def next_schedules(self, count: int) -> list[Schedule]:
@@ -385,6 +409,18 @@ class Broker(Backend):
     @abstractmethod
     def close(self) -> None:
         """Let go of connections and files; a later verb opens again."""
+
+    def examine(self, now: float) -> Examination:  # noqa: ARG002 - for those that know more
+        """Look at the place where the store is, for `celeriac doctor`; create and change nothing.
+
+        Takes a few deadlines at most, and raises no `OperationalError`: a store that is away is a finding.
+        """
+        try:
+            self.ping()
+        except OperationalError as error:
+            away = Finding("store", Severity.ERROR, f"The store cannot be used: {error}.")
+            return Examination((away,), usable=False)
+        return Examination((ok("store", "The store answers."),))
 
     @abstractmethod
     def send(self, messages: Sequence[Message], now: float) -> int:
@@ -434,7 +470,15 @@ class Broker(Backend):
 
     @abstractmethod
     def exchange(
-        self, worker: str, *, trip: int, finished: Sequence[Settlement] = (), want: int = 0, now: float
+        self,
+        worker: str,
+        *,
+        trip: int,
+        finished: Sequence[Settlement] = (),
+        want: int = 0,
+        now: float,
+        queues: Sequence[str] | None = None,
+        ageing: float | None = None,
     ) -> Exchanged:
         """Settle *finished* and claim up to *want* tasks, in one atomic step. The hot path.
 
@@ -447,7 +491,10 @@ class Broker(Backend):
         CRASHED cancel it instead, with `REVOKED` as its error.
 
         Claiming, after settling: first due tasks of all queues are promoted (at most 1,000), then
-        queues are taken in the worker's order, in each the highest priority first, FIFO within. An
+        queues are taken in the worker's order, in each the highest priority first, FIFO within. *queues*
+        are the worker's own in another order, for this trip. With *ageing*, in seconds, a task gains one
+        priority in each so many of them: of the first ones of all priorities that one goes whose
+        `created - priority * ageing` is least, and of equal ones the highest priority. An
         expired task is cancelled, not claimed. The first one of a lane takes a token and a place, and the
         next one of it joins the line at the tail if there is still room; without room it is held again. A
         task whose name the worker does not know is parked, not claimed, and one hungry worker that listens

@@ -42,6 +42,10 @@ class ManualClock:
         """Return the same time: this clock never goes back by itself."""
         return self._now
 
+    def set(self, moment: float) -> None:
+        """Make it *moment*, in seconds since 1970-01-01 UTC."""
+        self._now = moment
+
     def advance(self, seconds: float = 0.0, *, minutes: float = 0.0, hours: float = 0.0) -> float:
         """Move the clock and return the new time."""
         self._now += timedelta(seconds=seconds, minutes=minutes, hours=hours).total_seconds()

@@ -10,8 +10,8 @@ import difflib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
-from types import ModuleType
-from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
+from types import ModuleType, NoneType, UnionType
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -20,6 +20,7 @@ from celeriac.broker import DEFAULT_DEADLINE, DEFAULT_LEASE, DEFAULT_RETENTION
 from celeriac.errors import ConfigurationError, InvalidName
 from celeriac.message import DEFAULT_CRASH_LIMIT, check_queue_name
 
+MOST_WEIGHT: Final = 1_000_000
 ENVIRONMENT_PREFIX: Final = "CELERIAC_"
 
 Routes = dict[str, str | dict[str, Any]]
@@ -95,6 +96,16 @@ class Config:
     worker_processes: Annotated[int | None, "processes; None: one for each core"]
     worker_autoscale: Annotated[
         tuple[int, int] | None, "at most and at least so many processes, as the load asks for"
+    ]
+    worker_queue_weights: Annotated[
+        dict[str, int] | None,
+        "shares of a worker's queues (1 for those not named); None: strictly in their order",
+    ]
+    worker_priority_ageing: Annotated[
+        Seconds | None, "seconds in which a task that waits gains one priority; None: never"
+    ]
+    worker_slow_callback_duration: Annotated[
+        Seconds, "a task that blocks the event loop for longer is named in the log; 0: none is"
     ]
     worker_threads: Annotated[int | None, "of the tasks at once, how many may be `def`; None: all"]
     worker_prefetch_multiplier: Annotated[int, "accepted; a worker never holds what it cannot start"]
@@ -228,6 +239,9 @@ DEFAULTS: Final[dict[str, Any]] = {
     "worker_concurrency": None,
     "worker_processes": None,
     "worker_autoscale": None,
+    "worker_queue_weights": None,
+    "worker_priority_ageing": None,
+    "worker_slow_callback_duration": 0.1,
     "worker_threads": None,
     "worker_prefetch_multiplier": 1,
     "worker_max_tasks_per_child": None,
@@ -326,11 +340,26 @@ def _check_autoscale(name: str, value: tuple[int, int] | None) -> None:
         raise ConfigurationError(f"the setting {name!r} must be at most and at least so many, not {value!r}")
 
 
+def check_weights(name: str, value: Mapping[str, int] | None) -> None:
+    """Return if *value* can be the weights of queues.
+
+    Raises:
+        ConfigurationError: it cannot; the message speaks of *name*.
+    """
+    for queue, weight in (value or {}).items():
+        _check_queue(name, queue)
+        if not isinstance(weight, int) or isinstance(weight, bool) or not 1 <= weight <= MOST_WEIGHT:
+            raise ConfigurationError(
+                f"the setting {name!r}: a weight is a whole number from 1 to {MOST_WEIGHT:,}, not {weight!r}"
+            )
+
+
 _MORE_RULES: Final[dict[str, Callable[[str, Any], None]]] = {
     "task_default_priority": _check_priority,
     "task_default_queue": _check_queue,
     "timezone": _check_zone,
     "worker_autoscale": _check_autoscale,
+    "worker_queue_weights": check_weights,
 }
 
 _WORDS: Final[dict[str, bool | None]] = {
@@ -343,17 +372,19 @@ _WORDS: Final[dict[str, bool | None]] = {
 def _from_text(name: str, text: str) -> Any:
     """Read an environment variable: lists are comma-separated, tables are JSON, and None is a word."""
     hint = get_args(_hints()[name])[0]
-    if get_origin(hint) is tuple:
+    kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    word = text.strip().lower()
+    if word in ("none", "null") and NoneType in kinds:
+        return None
+    origins = {get_origin(kind) for kind in kinds}
+    if tuple in origins:
         return tuple(part.strip() for part in text.split(",") if part.strip())
-    if get_origin(hint) is dict:
+    if dict in origins:
         try:
             return msgspec.json.decode(text.encode())
         except msgspec.DecodeError as error:
             raise ConfigurationError(f"{name} must be JSON: {error}") from error
-    word = text.strip().lower()
-    if hint is bool or (word in ("none", "null") and type(None) in get_args(hint)):
-        return _WORDS.get(word, text)
-    return text
+    return _WORDS.get(word, text) if hint is bool else text
 
 
 def _attributes(source: object, prefix: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from celeriac import codec
+from celeriac.batching import Batching
 from celeriac.message import Delivery, Options, Request, decode_options
 from celeriac.outcome import Outcome
 from celeriac.retry import RetryPolicy
@@ -36,6 +37,7 @@ class Job(Protocol):
     throws: tuple[type[BaseException], ...]
     ignore_result: bool
     hooks: frozenset[Hook]
+    batching: Batching | None
 
     def load(self, payload: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Turn a message's bytes into the arguments of a call; raises `InvalidMessage`."""
@@ -163,6 +165,21 @@ class Run:
         soft = self.job.soft_time_limit if options.soft_time_limit is None else options.soft_time_limit
         hard = self.job.time_limit if options.time_limit is None else options.time_limit
         return soft or None, hard or None
+
+    @property
+    def requests(self) -> list[Request]:
+        """The requests of all calls that it works on: its own."""
+        return [self.request]
+
+    def of_call(self, task_id: str) -> Run:
+        """Return what stands for one of the calls that it works on.
+
+        Raises:
+            ValueError: *task_id* is another task's.
+        """
+        if task_id == self.id:
+            return self
+        raise ValueError(f"task {self.id} cannot report for {task_id}: only the run that holds a task may")
 
     @property
     def keeps_result(self) -> bool:

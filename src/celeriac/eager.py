@@ -19,6 +19,8 @@ from celeriac.middleware import Moments
 from celeriac.outcome import Settlement
 from celeriac.states import State, Verdict
 from celeriac.task import on_a_loop
+from celeriac.worker.batches import BatchRunner, batch_of_one
+from celeriac.worker.pools import E, R, Runs
 from celeriac.worker.runner import Runner
 
 _STATES = {Verdict.SUCCEEDED: State.SUCCEEDED, Verdict.CANCELLED: State.CANCELLED}
@@ -63,8 +65,7 @@ def run(job: Job, message: Message, moments: Moments, clock: Clock) -> Record:
     notes, runner, started = _Notes(), Runner(moments, clock), clock.now()
     retries = 0
     while True:
-        this = _EagerRun(job, _delivery(message, retries, notes.checkpoint), notes, socket.gethostname())
-        settlement = _run_once(runner, this)
+        settlement = _run_once(runner, job, _delivery(message, retries, notes.checkpoint), notes)
         if settlement.verdict is not Verdict.RETRY:
             break
         retries += 1
@@ -102,7 +103,14 @@ def _delivery(message: Message, retries: int, checkpoint: bytes) -> Delivery:
     )
 
 
-def _run_once(runner: Runner, this: Run) -> Settlement:
+def _run_once(runner: Runner, job: Job, delivery: Delivery, notes: _Notes) -> Settlement:
+    host = socket.gethostname()
+    if job.batching is None:
+        return _run_to_its_end(runner, _EagerRun(job, delivery, notes, host))
+    return _run_to_its_end(BatchRunner(runner), batch_of_one(job, delivery, notes, host, _EagerRun))[0][1]
+
+
+def _run_to_its_end(runner: Runs[R, E], this: R) -> E:
     if not asyncio.iscoroutinefunction(this.job.body):
         return runner.run_here(this)
     if not on_a_loop():
@@ -110,7 +118,7 @@ def _run_once(runner: Runner, this: Run) -> Settlement:
     return _in_thread(lambda: asyncio.run(runner.run_async(this)))
 
 
-def _in_thread(call: Callable[[], Settlement]) -> Settlement:
+def _in_thread(call: Callable[[], E]) -> E:
     """Run *call* in a thread of its own: this one's event loop is busy with the caller."""
     answer: list[Any] = []
     thread = threading.Thread(target=lambda: answer.append(call()), name="celeriac-eager")

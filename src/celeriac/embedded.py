@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from celeriac.config import check_weights
 from celeriac.context import Job
 from celeriac.errors import CeleriacError, ConfigurationError
 from celeriac.jobs import TaskJob
@@ -61,6 +62,7 @@ def options_of(app: Any, **given: Any) -> WorkerOptions:
     """Merge what was *given* (None: not given) with the application's settings."""
     conf = app.conf
     queues = given.get("queues") or (conf.task_default_queue,)
+    weights = dict(queues) if isinstance(queues, Mapping) else conf.worker_queue_weights
     values = {
         "slots": conf.worker_concurrency or DEFAULT_SLOTS,
         "threads": conf.worker_threads,
@@ -71,12 +73,18 @@ def options_of(app: Any, **given: Any) -> WorkerOptions:
         "max_memory_kib": conf.worker_max_memory_per_child,
         "beat": conf.worker_beat,
         "autoscale": conf.worker_autoscale,
+        "ageing": conf.worker_priority_ageing,
+        "weights": weights,
+        "loop_patience": conf.worker_slow_callback_duration,
     }
     values |= {name: value for name, value in given.items() if value is not None}
     if values["autoscale"] is not None and values["processes"]:  # an embedded worker has no processes
         values["autoscale"] = tuple(values["autoscale"])
         values["processes"] = values["autoscale"][1]
     values["queues"] = tuple(dict.fromkeys(check_queue_name(queue) for queue in queues))
+    if weights := values["weights"]:
+        check_weights("weights", weights)
+        values["weights"] = {queue: weights.get(queue, 1) for queue in values["queues"]}
     return WorkerOptions(**values)
 
 
@@ -105,7 +113,12 @@ class Embedded:
     """A worker inside this process; `app.embedded()` makes it."""
 
     def __init__(
-        self, app: Any, *, queues: Sequence[str] | None, concurrency: int | None, threads: int | None
+        self,
+        app: Any,
+        *,
+        queues: Sequence[str] | Mapping[str, int] | None,
+        concurrency: int | None,
+        threads: int | None,
     ) -> None:
         self._app = app
         self.options = options_of(app, queues=queues, slots=concurrency, threads=threads, processes=0)

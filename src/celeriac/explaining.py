@@ -49,8 +49,8 @@ CODES: Final = {
 MAY_START: Final = frozenset({"turn", "busy", "next"})  # a worker with room for all would take it at once
 
 
-def reason_of(id: str, situation: Situation | None, now: float) -> Reason:
-    """Say why task *id* has not run at *now*."""
+def reason_of(id: str, situation: Situation | None, now: float, *, ageing: bool = False) -> Reason:
+    """Say why task *id* has not run at *now*; *ageing*: its priority rises while it waits."""
     if situation is None:
         return Reason(
             "unknown", f"No task has the id {id}: it was never sent, is forgotten, or was kept long enough."
@@ -70,7 +70,7 @@ def reason_of(id: str, situation: Situation | None, now: float) -> Reason:
         return Reason("waits", f"It waits for {_named(situation.parents, situation.open, 'task')} to end.")
     if record.state is State.SCHEDULED and record.due is not None and record.due > now:
         return _scheduled(situation, now)
-    return _queued(situation, now)
+    return _queued(situation, now, ageing)
 
 
 def _scheduled(situation: Situation, now: float) -> Reason:
@@ -89,7 +89,7 @@ def _because(situation: Situation) -> str:
     return f", after {error.type.rpartition('.')[2]}: {error.message:.200}" if error is not None else ""
 
 
-def _queued(situation: Situation, now: float) -> Reason:
+def _queued(situation: Situation, now: float, ageing: bool) -> Reason:
     message = situation.record.message
     if situation.paused:
         return Reason("paused", f"The queue {message.queue} is paused.")
@@ -100,7 +100,7 @@ def _queued(situation: Situation, now: float) -> Reason:
         return Reason(
             "unknown_name", f"None of {workers} of the queue {message.queue} knows the name {message.name}."
         )
-    return _limited(situation, now) or _ready(situation)
+    return _limited(situation, now) or _ready(situation, ageing)
 
 
 def _limited(situation: Situation, now: float) -> Reason | None:
@@ -121,10 +121,12 @@ def _limited(situation: Situation, now: float) -> Reason | None:
     return None
 
 
-def _ready(situation: Situation) -> Reason:
+def _ready(situation: Situation, ageing: bool) -> Reason:
     queue, before = situation.record.message.queue, situation.before
     some = f"{before:,}" if before < MOST_BEFORE else f"{before:,} or more"
     ahead = f"{some} {'task goes' if before == 1 else 'tasks go'} first in the queue {queue}"
+    if ageing and before:
+        ahead += ", unless its age passes them"
     workers = _count(situation.knowing, "worker")
     if situation.free:
         what = (

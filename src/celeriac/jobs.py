@@ -9,6 +9,7 @@ from typing import Any, cast
 import msgspec
 
 from celeriac import codec
+from celeriac.batching import batching_of
 from celeriac.context import Executor, Hook
 from celeriac.errors import ConfigurationError
 from celeriac.message import Request, decode_payload
@@ -68,6 +69,7 @@ class TaskJob:
             conf.task_ignore_result if task.ignore_result is None else task.ignore_result
         )
         self.hooks = frozenset(name for name in HOOKS if getattr(type(task), name) is not getattr(Task, name))
+        self.batching = batching_of(task)
         self._arguments = task.arguments
         self._limit: int = conf.result_payload_limit
         self._takes_nothing = task.arguments.takes_nothing

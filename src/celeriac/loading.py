@@ -15,6 +15,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, Final
@@ -123,6 +124,21 @@ def import_tasks(app: Any) -> None:
         _run(app.import_modules, what)
     except _Missing as error:
         raise LoadError(f"{what}: {error.__cause__}") from error
+
+
+def import_each(app: Any) -> Iterator[LoadError]:
+    """Do as `import_tasks`, but go on after a module that cannot be imported, and give all errors."""
+    modules, what = app.task_modules(), f"the modules of {app.main}'s tasks cannot be imported"
+    while True:
+        try:
+            name = _run(lambda: next(modules, None), what)
+            if name is None:
+                return
+            _run(partial(importlib.import_module, name), f"the module {name!r} cannot be imported")
+        except LoadError as error:
+            yield error
+        except _Missing as error:
+            yield LoadError(f"{what}: {error.__cause__}")
 
 
 # --- the reference ----------------------------------------------------------------------------------

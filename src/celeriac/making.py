@@ -5,14 +5,15 @@ from __future__ import annotations
 import difflib
 import inspect
 import types
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Concatenate, Protocol, overload
 
+from celeriac.batching import batching_of
 from celeriac.errors import ConfigurationError
 from celeriac.jobs import executor_of
 from celeriac.limiting import limiter_of
 from celeriac.message import check_queue_name, check_task_name
-from celeriac.task import OPTIONS, AsyncTask, Task, TaskOptions
+from celeriac.task import OPTIONS, AsyncTask, BatchTask, Task, TaskOptions
 from celeriac.uniqueness import uniqueness_of
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     P = ParamSpec("P")
     R = TypeVar("R")
+    T = TypeVar("T")
 
 
 class PlainDecorator(Protocol):
@@ -29,6 +31,44 @@ class PlainDecorator(Protocol):
     def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
     @overload
     def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
+
+
+class BatchDecorator(Protocol):
+    """What `@app.task(batch_size=…)` is: the function is given a list, each call one item of it."""
+
+    @overload
+    def __call__(
+        self, function: Callable[[list[T]], Coroutine[Any, Any, Sequence[R | BaseException]]], /
+    ) -> BatchTask[[T], R]: ...
+    @overload
+    def __call__(
+        self, function: Callable[[list[T]], Coroutine[Any, Any, None]], /
+    ) -> BatchTask[[T], None]: ...
+    @overload
+    def __call__(
+        self, function: Callable[[list[T]], Sequence[R | BaseException]], /
+    ) -> BatchTask[[T], R]: ...
+    @overload
+    def __call__(self, function: Callable[[list[T]], None], /) -> BatchTask[[T], None]: ...
+
+
+class BoundBatchDecorator(Protocol):
+    """The same with `bind=True`: the task stands before the list."""
+
+    @overload
+    def __call__(
+        self, function: Callable[[Any, list[T]], Coroutine[Any, Any, Sequence[R | BaseException]]], /
+    ) -> BatchTask[[T], R]: ...
+    @overload
+    def __call__(
+        self, function: Callable[[Any, list[T]], Coroutine[Any, Any, None]], /
+    ) -> BatchTask[[T], None]: ...
+    @overload
+    def __call__(
+        self, function: Callable[[Any, list[T]], Sequence[R | BaseException]], /
+    ) -> BatchTask[[T], R]: ...
+    @overload
+    def __call__(self, function: Callable[[Any, list[T]], None], /) -> BatchTask[[T], None]: ...
 
 
 class BoundDecorator(Protocol):
@@ -53,7 +93,9 @@ def make_task(
     if not callable(function):
         raise ConfigurationError(f"@app.task makes a task of a function, not of {function!r:.80}")
     _check_options(options, function)
-    if base is Task and inspect.iscoroutinefunction(function):
+    if base is Task and options.get("batch_size") is not None:
+        base = BatchTask
+    elif base is Task and inspect.iscoroutinefunction(function):
         base = AsyncTask
     name = getattr(function, "__name__", None) or options.get("name")
     if not name:
@@ -110,6 +152,7 @@ def prepare(task: Task[Any, Any], app: Any, main: str) -> None:
     if app is not None:
         task._app = app  # type: ignore[misc]  # noqa: SLF001 - a task is bound here and nowhere else
     executor_of(task)
+    batching_of(task)
     limiter, uniqueness = limiter_of(task), uniqueness_of(task)
     if task.key is not None and limiter is None and uniqueness is None:
         raise ConfigurationError(

@@ -180,6 +180,15 @@ def bare(message: Message) -> Message:
     return message if message.unique is None else msgspec.structs.replace(message, unique=None)
 
 
+def aged(message: Message, ageing: float) -> float:
+    """Return by what *message* is ordered among the first ones of other priorities: the least goes first.
+
+    Args:
+        ageing: seconds in which a task that waits gains one priority.
+    """
+    return message.created - message.priority * ageing
+
+
 def check_parents(message: Message, known: Container[str]) -> None:
     """Return if all that *message* waits for is *known*.
 

@@ -386,8 +386,7 @@ class Schedules:
         )
 
     def _find(self, name: str) -> Schedule | None:
-        check_schedule_name(name)
-        return next((kept for kept in self._app.broker.schedules() if kept.name == name), None)
+        return next(iter(self._app.broker.schedules([check_schedule_name(name)])), None)
 
     def _known(self, name: str) -> Schedule:
         kept = self._find(name)

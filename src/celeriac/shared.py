@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, cast, overload
 
 from celeriac.app import Celeriac
 from celeriac.current import current_application_or_none, shared_tasks
-from celeriac.making import BoundDecorator, PlainDecorator, check_clash, make_task, prepare
-from celeriac.task import AsyncTask, Task, TaskOptions, running_task
+from celeriac.making import (
+    BatchDecorator,
+    BoundBatchDecorator,
+    BoundDecorator,
+    PlainDecorator,
+    check_clash,
+    make_task,
+    prepare,
+)
+from celeriac.task import AsyncTask, BatchOptions, Task, TaskOptions, running_task
 
 if TYPE_CHECKING:
     from typing_extensions import ParamSpec, TypeVar
@@ -23,6 +31,14 @@ AnyTask = Task[Any, Any]
 def shared_task(function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
 @overload
 def shared_task(function: Callable[P, R], /) -> Task[P, R]: ...
+@overload
+def shared_task(
+    *, bind: Literal[True], base: type[AnyTask] = ..., **options: Unpack[BatchOptions]
+) -> BoundBatchDecorator: ...
+@overload
+def shared_task(
+    *, bind: Literal[False] = ..., base: type[AnyTask] = ..., **options: Unpack[BatchOptions]
+) -> BatchDecorator: ...
 @overload
 def shared_task(
     *, bind: Literal[True], base: type[AnyTask] = ..., **options: Unpack[TaskOptions]

@@ -8,15 +8,27 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, TypedDict, cast
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Final,
+    Generic,
+    Literal,
+    NotRequired,
+    Required,
+    TypedDict,
+    cast,
+)
 
 from msgspec.structs import replace
 
 from celeriac import codec
 from celeriac.arguments import Arguments
+from celeriac.batching import one_call_of
 from celeriac.calling import PLAIN_CALL, CallOptions, Envelope, Habits, as_call, habits_of
 from celeriac.canvas.signature import Signature, chunks, xmap, xstarmap
 from celeriac.clock import as_timestamp
@@ -89,7 +101,14 @@ class TaskOptions(TypedDict, total=False):
     track_started: bool
 
 
-OPTIONS: Final = frozenset(TaskOptions.__annotations__)
+class BatchOptions(TaskOptions):
+    """The options of a task that works on many calls at once."""
+
+    batch_size: Required[int]
+    batch_wait: NotRequired[float | None]
+
+
+OPTIONS: Final = frozenset(BatchOptions.__annotations__)
 
 
 class Task(Generic[P, R]):
@@ -120,6 +139,8 @@ class Task(Generic[P, R]):
             seconds, a call does what `on_conflict` says: "return" that one, "replace" it, or "raise".
         throttle: one call in so many seconds; others return it. debounce: a call waits so many seconds, and a
             newer one takes its place.
+        batch_size: so many calls at most are worked on at once: `run` is given the list of their arguments.
+        batch_wait: seconds for which the first of them waits for the others at most (0.5).
         acks_late, reject_on_worker_lost, track_started: accepted for Celery's sake; always so.
     """
 
@@ -149,6 +170,8 @@ class Task(Generic[P, R]):
     on_conflict: Literal["return", "replace", "raise"] = "return"
     throttle: float | timedelta | None = None
     debounce: float | timedelta | None = None
+    batch_size: int | None = None
+    batch_wait: float | None = None
     acks_late: bool = True
     reject_on_worker_lost: bool = True
     track_started: bool = True
@@ -210,7 +233,8 @@ class Task(Generic[P, R]):
     def arguments(self) -> Arguments:
         """How calls fit its signature."""
         if self._arguments is None:
-            self._arguments = Arguments(self.run, self.name, skip=0)
+            call = self.run if self.batch_size is None else one_call_of(self.run, self.name)
+            self._arguments = Arguments(call, self.name)
         return self._arguments
 
     # --- calling --------------------------------------------------------------------------------------
@@ -507,6 +531,12 @@ class Task(Generic[P, R]):
         run = current_run()
         return run.request if run is not None else _CALLED_DIRECTLY
 
+    @property
+    def requests(self) -> list[Request]:
+        """The request of each call in the present batch, in the order of its list; else `[request]`."""
+        run = current_run()
+        return run.requests if run is not None else []
+
     def update_state(
         self, task_id: str | None = None, state: str | None = None, meta: Any = None, **_: Any
     ) -> None:
@@ -515,14 +545,11 @@ class Task(Generic[P, R]):
         It is stored within milliseconds; of several in a row the last counts. Outside a run it does nothing.
 
         Raises:
-            ValueError: only Celeriac gives this state, or *task_id* is another task's.
+            ValueError: only Celeriac gives this state, or *task_id* is no call that this run works on.
         """
         run = current_run()
-        if run is None:
-            return
-        if task_id is not None and task_id != run.id:
-            raise ValueError(f"task {run.id} cannot report for {task_id}: only the run that holds a task may")
-        run.update_state(state, meta)
+        if run is not None:
+            (run if task_id is None else run.of_call(task_id)).update_state(state, meta)
 
     def progress(self, current: float, total: float, status: str = "") -> None:
         """Report PROGRESS, *current* of *total*."""
@@ -697,6 +724,15 @@ class AsyncTask(Task[P, R]):
 
         def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:  # type: ignore[override]
             """Call the function: `await task(…)`."""
+
+
+class BatchTask(Task[P, R]):
+    """A task with `batch_size`: sent like a function of one item, called directly with the list of them."""
+
+    if TYPE_CHECKING:
+
+        def __call__(self, items: Sequence[Any], /) -> Any:  # type: ignore[override]
+            """Call the function with a list."""
 
 
 # The innermost task that another one called like a function, and in whose run.

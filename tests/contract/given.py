@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from celeriac.broker import Bell, Broker, Exchanged, Listener, WorkerInfo
 from celeriac.clock import ManualClock
@@ -79,23 +80,29 @@ class Courier:
         self.broker, self.clock, self.id = broker, clock, id
         self.number = 0
         self.last: tuple[tuple[Settlement, ...], int] = ((), 0)
+        self.rules: dict[str, Any] = {}
         broker.enlist(a_worker(id, **fields), clock.now())
 
-    def trip(self, *finished: Settlement, want: int = 0) -> Exchanged:
-        """Settle and claim under the next number."""
+    def trip(self, *finished: Settlement, want: int = 0, **rules: Any) -> Exchanged:
+        """Settle and claim under the next number; *rules* are for this trip and its repetitions."""
         self.number += 1
-        self.last = finished, want
+        self.last, self.rules = (finished, want), rules
         return self.repeat()
 
     def repeat(self, number: int | None = None) -> Exchanged:
         """Make the last trip again, under its own or an older *number*."""
         finished, want = self.last
         return self.broker.exchange(
-            self.id, trip=number or self.number, finished=finished, want=want, now=self.clock.now()
+            self.id,
+            trip=number or self.number,
+            finished=finished,
+            want=want,
+            now=self.clock.now(),
+            **self.rules,
         )
 
-    def claim(self, want: int = 1) -> list[Delivery]:
-        return list(self.trip(want=want).claims)
+    def claim(self, want: int = 1, **rules: Any) -> list[Delivery]:
+        return list(self.trip(want=want, **rules).claims)
 
     def claim_all(self) -> list[Delivery]:
         return self.claim(1000)

@@ -4,6 +4,7 @@ Times are chosen so that nothing falls due exactly at a moment of the clock: the
 the milliseconds that a server's clock differs. The tests beside this one look at the exact moments.
 """
 
+import itertools
 import random
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -86,6 +87,8 @@ class Trip(NamedTuple):
     want: int = 1
     finished: Sequence[Finish] = ()
     number: int = 0
+    turned: bool = False
+    ageing: float | None = None
 
 
 class Heartbeat(NamedTuple):
@@ -246,6 +249,8 @@ def _a_trip(chance: random.Random) -> Trip:
         want=chance.choice((0, 1, 2, 3, 10)),
         finished=_finishes(chance),
         number=chance.choice((0,) * 7 + (-1, -1, -2, -2)),
+        turned=chance.random() < 0.2,
+        ageing=chance.choice((None,) * 4 + (0.5, 3.0)),
     )
 
 
@@ -339,6 +344,16 @@ def seen(answer: Any) -> Any:
             return answer
 
 
+def _pending(broker: Broker) -> list[str]:
+    """The ids of all that has not started."""
+    ids, after = set(), ""
+    while True:
+        page = broker.pending(after, 10_000)
+        ids |= {record.id for record in page.records}
+        if not (after := page.after):
+            return sorted(ids)
+
+
 def _in_any_order(name: str, value: Any) -> Any:
     return sorted(value) if name in ("stops", "lost") and isinstance(value, list) else value
 
@@ -356,6 +371,7 @@ class Lockstep:
     def __init__(self, model: Broker, real: Broker) -> None:
         self.model, self.real = model, real
         self.clock = ManualClock()
+        self.sent = itertools.count()
         self.numbers = dict.fromkeys(WORKERS, 0)
         self.tokens: dict[str, str] = {}  # of the schedules that there are
         self.changes = 0
@@ -371,8 +387,11 @@ class Lockstep:
         verb(operation)
         self._both(lambda broker: broker.get(IDS))
         self._both(lambda broker: broker.queues())
-        self._both(lambda broker: broker.schedules())
+        everything = self._both(lambda broker: broker.schedules())
+        some = [kept.name for kept in everything[::2]] + ["no such"]
+        self._both(lambda broker: broker.schedules(some))
         self._both(lambda broker: broker.next_schedules(2))
+        self._both(_pending)
         self._both(lambda broker: [self._explained(broker, each) for each in IDS[:8]])
         self._both(lambda broker: broker.workers(self.clock.now()))
 
@@ -395,7 +414,10 @@ class Lockstep:
     def _messages(self, batch: Sequence[Sent]) -> list[Message]:
         times = ("eta", "expires")
         return [
-            Message(**{**sent._asdict(), **{name: self._in(getattr(sent, name)) for name in times}})
+            Message(
+                **{**sent._asdict(), **{name: self._in(getattr(sent, name)) for name in times}},
+                created=self.clock.now() + next(self.sent) * 1e-6,  # no two calls are made at one moment
+            )
             for sent in batch
         ]
 
@@ -439,10 +461,12 @@ class Lockstep:
         if number < 1:
             return
         finished, want = self.last[worker]
+        queues = next((known.queues for known in self.model.workers(0.0) if known.id == worker), ())
+        rules = {"queues": queues[::-1] if operation.turned else None, "ageing": operation.ageing}
 
         def exchange(broker: Broker) -> Exchanged:
             now = self.clock.now()
-            answer = broker.exchange(worker, trip=number, finished=finished, want=want, now=now)
+            answer = broker.exchange(worker, trip=number, finished=finished, want=want, now=now, **rules)
             if answer.due is not None:  # since when something is due that is due does not matter
                 answer = msgspec.structs.replace(answer, due=max(now, answer.due))
             return answer if number == self.numbers[worker] else Exchanged(answer.claims)  # nobody reads it

@@ -185,3 +185,11 @@ def test_what_waits_for_something_else_than_what_is_sent_with_it_is_refused_whol
         broker.advance([good, bad], clock.now())
 
     assert broker.schedules() == [older]
+
+
+def test_schedules_can_be_asked_for_by_name(broker, clock):
+    for name in ("c", "a", "b"):
+        assert broker.advance([ScheduleChange(name, "", a_schedule(name=name))], clock.now()) == [True]
+
+    assert [each.name for each in broker.schedules(["c", "a", "nobody", "a"])] == ["a", "c"]
+    assert broker.schedules([]) == []

@@ -185,6 +185,7 @@ def test_the_least_privileges_are_enough_for_every_verb(permitted, server, clock
     permitted.tend(clock.now())
     permitted.retire(["knowing"], clock.now())
     permitted.queues()
+    permitted.pending()
     bell.pass_on()
     bell.close()
     listener.close()

@@ -246,6 +246,7 @@ COMMANDS = (
     ("purge", "--yes"),
     ("reschedule", "some-id", "--now"),
     ("explain", "some-id"),
+    ("check", "--pending"),
     ("pause", "mail"),
     ("resume", "mail"),
     ("schedules",),

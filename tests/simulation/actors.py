@@ -113,6 +113,10 @@ class Producer(Actor):
         header = [shop.grows.s(self.value()), shop.work.s(self.value(), self.seconds())]
         chord(header, shop.total.s()).apply_async()
 
+    def _gathered(self) -> None:
+        for _ in range(self.world.chance.randint(1, 4)):
+            shop.gathered.delay(self.value())
+
     def _picky(self) -> None:
         shop.picky.delay(self.seconds())
 
@@ -130,7 +134,7 @@ _RECIPES = {
     Producer._chord: 3, Producer._deep: 1, Producer._lanes: 3, Producer._rates: 2, Producer._unique: 6,
     Producer._again_and_again: 3, Producer._throttled: 1, Producer._slow: 1, Producer._long: 2,
     Producer._replaced: 2, Producer._parent: 1, Producer._crasher: 1, Producer._growing: 1,
-    Producer._picky: 1, Producer._idempotent: 1,
+    Producer._picky: 1, Producer._gathered: 2, Producer._idempotent: 1,
 }  # fmt: skip
 
 
@@ -262,7 +266,8 @@ class Fate(Actor):
             options = an_option(processes=2, max_tasks=self.world.chance.choice((None, None, 5)))
             self.world.add(Supervisor(self.world, self._name("host"), options))
         if Process not in kinds:
-            options, unknown = an_option(processes=0), self._old_code()
+            more = self.world.chance.choice(({}, {}, {"weights": {"default": 3, "mail": 1}}, {"ageing": 5.0}))
+            options, unknown = an_option(processes=0, **more), self._old_code()
             self.world.add(Process(self.world, self._name("embedded"), options, unknown=unknown))
         if BeatActor not in kinds:
             self.world.add(BeatActor(self.world, self._name("beat")))
@@ -289,7 +294,7 @@ class _Signal(Actor):
         self._process.stop()
 
 
-def an_option(*, processes: int, max_tasks: int | None = None) -> WorkerOptions:
+def an_option(*, processes: int, max_tasks: int | None = None, **more: Any) -> WorkerOptions:
     return WorkerOptions(
         queues=shop.QUEUES,
         slots=3,
@@ -297,6 +302,8 @@ def an_option(*, processes: int, max_tasks: int | None = None) -> WorkerOptions:
         lease=LEASE,
         grace=2.0,
         max_tasks=max_tasks,
+        loop_patience=0.0,
+        **more,
         name="worker@host",
     )
 

@@ -145,7 +145,7 @@ class History:
 
     def exchange(
         self, answer: Exchanged, worker: str, *, trip: int, finished: Sequence[Settlement] = (),
-        want: int = 0, now: float,
+        want: int = 0, now: float, **_: Any,
     ) -> None:  # fmt: skip
         self._passes(now)
         self.must(answer.lost == (worker not in self.workers), f"{worker} was told lost={answer.lost}")
@@ -379,7 +379,7 @@ class History:
         self.must(0 < fence <= known.claims, f"{task_id} started under fence {fence}, which nobody got")
         for earlier in known.returned:
             how = known.ended.get(earlier)
-            lost = how in ("buried", "crashed") or earlier == fence
+            lost = how in ("buried", "crashed", "retry") or earlier == fence
             self.must(
                 lost or earlier > fence, f"{task_id} runs again, although its lease {earlier} was {how}"
             )

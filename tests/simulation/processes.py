@@ -2,85 +2,36 @@
 
 import asyncio
 import contextlib
-import heapq
 from collections.abc import Callable
 from typing import Any
 
 from celeriac.beat.ticker import Ticker
-from celeriac.context import Run
 from celeriac.errors import CeleriacError, OperationalError, WorkerLostError
 from celeriac.outcome import stored
-from celeriac.worker.courier import Courier
 from celeriac.worker.keeper import PERIOD, Keeper
-from celeriac.worker.limits import Limits
 from celeriac.worker.options import WorkerOptions
-from celeriac.worker.pools import LoopPool
 from celeriac.worker.process import Worker
-from celeriac.worker.runner import Runner
 from tests.simulation import shop
 from tests.simulation.world import Actor, World
 
 DIED = stored(WorkerLostError("the process that ran it died"))
 AWAY_PAUSE = 1.0
-SHORTEST = (
-    0.02  # seconds for which a courier rests while work waits for room: sooner it would only look again
-)
-
-
-class SteppedCourier(Courier):
-    """A courier that never sleeps: it says until when it would."""
-
-    wakes = 0.0
-
-    def turn(self) -> None:
-        """Go once around the loop of `Courier.run`."""
-        self.wakes = self._clock.monotonic()
-        self._step()
-        self._rest()
-
-    def settle(self, settlement: Any) -> None:
-        super().settle(settlement)
-        self.wakes = 0.0
-
-    def wake(self) -> None:
-        self.wakes = 0.0
-
-    def _sleep(self, timeout: float, *, bell: bool) -> None:
-        self.wakes = self._clock.monotonic() + max(0.0 if bell else SHORTEST, timeout)
-
-
-class SteppedLimits(Limits):
-    """Limits without a thread."""
-
-    def _at(self, moment: float, run: Run, then: Callable[[Run], None]) -> None:
-        heapq.heappush(self._due, (moment, next(self._order), run, then))
-
-    @property
-    def wakes(self) -> float | None:
-        return self._due[0][0] if self._due else None
-
-    def turn(self) -> None:
-        _, _, run, then = heapq.heappop(self._due)
-        then(run)
 
 
 class SteppedWorker(Worker):
-    """The worker of one process, without threads."""
+    """The worker of one process; its parts have no threads where `world.seeded` has put others in."""
 
     def __init__(self, process: "Process", jobs: dict[str, Any]) -> None:
-        world, options, overseer = process.world, process.options, process.overseer
         self._process = process
         super().__init__(
-            world.door, jobs, moments=shop.app.moments, clock=world.clock, options=options,
-            loader=lambda: (shop.JOBS, shop.app.moments), overseer=overseer,
-        )  # fmt: skip
-        self._courier.close()
-        self._limits = SteppedLimits(world.clock, self._write_off, self._announce_limit)
-        draw = lambda: world.chance.random()  # noqa: E731 - each step has a chance of its own
-        self._runner = Runner(self._moments, world.clock, chance=draw, limited=self._limits.watch)
-        self._async = LoopPool(self._loop, self._runner, self._done, self._loop_room)
-        self._pools["loop"] = self._async
-        self._courier = SteppedCourier(world.door, self, world.clock, worker=self.id, duty=self._duty)
+            process.world.door,
+            jobs,
+            moments=shop.app.moments,
+            clock=process.world.clock,
+            options=process.options,
+            loader=lambda: (shop.JOBS, shop.app.moments),
+            overseer=process.overseer,
+        )
 
     def stop(self, *, hurry: bool = False) -> None:
         self._process.stop()
@@ -145,7 +96,7 @@ class Process(Actor):
         try:
             if self.options.beat:
                 shop.declare()
-            worker._enlist()
+            worker._prepare()
         except CeleriacError:
             self.world.kill(self)
         finally:
@@ -207,7 +158,7 @@ class Process(Actor):
         if self.worker is None:
             return
         loop = self.worker._loop
-        self.worker._async.take_back()  # the end of one would start the next
+        self.worker._rooms.take_back()  # the end of one would start the next
         for task in asyncio.all_tasks(loop):
             task._log_destroy_pending = False
             with contextlib.suppress(RuntimeError):  # its code went on in spite of that
@@ -282,6 +233,8 @@ class _Overseer:
     def limited(self, task_id: str, fence: int, deadline: float) -> None: ...
 
     def ended(self, ids: Any) -> None: ...
+
+    def pulse(self, exchanged: float | None) -> None: ...
 
     def retiring(self, reason: str) -> None:
         """Another child takes its place once it has ended."""

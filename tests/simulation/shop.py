@@ -8,11 +8,12 @@ import os
 from contextlib import contextmanager
 from typing import Any
 
-from celeriac import Celeriac, Reject
+from celeriac import Celeriac, Reject, Retry
 from celeriac.beat import ticker
 from celeriac.beat.entry import encode
-from celeriac.context import current_run
+from celeriac.context import Run, current_run
 from celeriac.embedded import jobs_of
+from celeriac.worker.batches import calls_of
 from tests.simulation.door import Killed
 
 QUEUES = ("default", "mail")
@@ -39,18 +40,22 @@ def noted() -> Any:
     """Note that a task's code starts, and that it returned."""
     run = current_run()
     assert run is not None
-    process = world.moving
+    process, calls = world.moving, calls_of(run)
     if not process.alive:
         raise Killed
-    task_id, fence = run.delivery.id, run.delivery.fence
-    world.say(f"{process.name}: {run.job.name} {task_id[-4:]} starts under {fence}")
-    world.history.starts(task_id, fence)
-    most = run.job.policy.max_retries
-    if most is not None and run.delivery.retries > most:
-        world.history.wrong(f"{task_id} is retried for the {run.delivery.retries}th time, {most} are allowed")
+    for call in calls:
+        _note_start(call)
     yield
-    if process.alive:
-        world.history.returns(task_id, fence)
+    for call in calls if process.alive else ():
+        world.history.returns(call.delivery.id, call.delivery.fence)
+
+
+def _note_start(run: Run) -> None:
+    delivery, most = run.delivery, run.job.policy.max_retries
+    world.say(f"{world.moving.name}: {run.job.name} {delivery.id[-4:]} starts under {delivery.fence}")
+    world.history.starts(delivery.id, delivery.fence)
+    if most is not None and delivery.retries > most:
+        world.history.wrong(f"{delivery.id} is retried for the {delivery.retries}th time, {most} are allowed")
 
 
 @app.task(autoretry_for=(Hiccup,), default_retry_delay=2.0, max_retries=2)
@@ -185,6 +190,15 @@ async def grows(self: Any, value: int) -> int:
         await asyncio.sleep(0.1)
         self.add_to_chord(work.s(value + 1, 0.3))
         return value
+
+
+@app.task(batch_size=3, batch_wait=0.5, max_retries=2)
+async def gathered(values: list[int]) -> list[Any]:
+    """Work on several calls at once; some of them fail, or are to be run again."""
+    with noted():
+        await asyncio.sleep(0.3)
+        ends = (lambda value: value, lambda value: ValueError(value), lambda value: Retry(when=1.0))
+        return [ends[value % 7 % 3](value) if value % 7 < 3 else value for value in values]
 
 
 @app.task

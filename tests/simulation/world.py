@@ -12,10 +12,11 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 from unittest import mock
 
+from celeriac.worker.runner import Runner
 from tests.simulation.door import Door, Killed
 from tests.simulation.history import History
 from tests.simulation.invariants import Invariants
-from tests.simulation.loop import SteppedLoop
+from tests.simulation.stepped import SteppedCourier, SteppedLimits, SteppedLoop
 from tests.simulation.stores import Store
 
 START = 1_700_000_000.0
@@ -257,13 +258,20 @@ def seeded(world: World) -> Any:
     def a_worker_id() -> str:
         return f"{world.moving.name}.{world.number()}"
 
+    def a_runner(*args: Any, **options: Any) -> Runner:
+        return Runner(*args, chance=lambda: world.chance.random(), **options)
+
+    others = {
+        "message.os": SimpleNamespace(urandom=bytes_of),
+        "worker.process.new_worker_id": a_worker_id,
+        "worker.process._new_loop": partial(SteppedLoop, world.clock),
+        "worker.process.Courier": SteppedCourier,
+        "worker.process.Limits": SteppedLimits,
+        "worker.process.Runner": a_runner,
+    }
     with ExitStack() as stack:
-        draws = SimpleNamespace(urandom=bytes_of)
-        stack.enter_context(mock.patch("celeriac.message.os", draws))
-        stack.enter_context(mock.patch("celeriac.worker.process.new_worker_id", a_worker_id))
-        stack.enter_context(
-            mock.patch("celeriac.worker.process._new_loop", partial(SteppedLoop, world.clock))
-        )
+        for name, other in others.items():
+            stack.enter_context(mock.patch(f"celeriac.{name}", other))
         stack.enter_context(_told_of_errors(world))
         yield
 

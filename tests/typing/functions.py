@@ -50,6 +50,31 @@ def based(n: int) -> None:
     return None
 
 
+@app.task(batch_size=100, batch_wait=0.5)
+def batched(rows: list[str]) -> list[int]:
+    return [len(row) for row in rows]
+
+
+@app.task(batch_size=100)
+def batched_some_fail(rows: list[str]) -> list[int | ValueError]:
+    return [len(row) or ValueError("empty") for row in rows]
+
+
+@app.task(batch_size=100)
+async def batched_async(rows: list[bytes]) -> None:
+    return None
+
+
+@app.task(bind=True, batch_size=100)
+def batched_bound(self: Task, rows: list[str]) -> list[float]:
+    return [0.0 for _ in self.requests]
+
+
+@shared_task(batch_size=10)
+def batched_shared(rows: list[int]) -> None:
+    return None
+
+
 @shared_task
 def shared(n: int) -> str:
     return str(n)
@@ -115,6 +140,16 @@ async def in_a_coroutine() -> None:
         assert_type(update.current, float)
 
 
+def batches() -> None:
+    assert_type(batched.delay("row"), AsyncResult[int])
+    assert_type(batched.delay("row").get(), int)
+    assert_type(batched_async.delay(b"row"), AsyncResult[None])
+    assert_type(batched_bound.delay("row"), AsyncResult[float])
+    assert_type(batched_shared.delay(1), AsyncResult[None])
+    batched_some_fail.delay("row")
+    batched(["row", "row"])
+
+
 # --- wrong calls are errors -------------------------------------------------------------------------------
 
 
@@ -131,6 +166,9 @@ async def wrong_calls() -> None:
     await add.adelay("one")  # type: ignore[arg-type]
     await add.adelay(1, z=2)  # type: ignore[call-arg]
     await fetch.adelay()  # type: ignore[call-arg]
+    batched.delay(1)  # type: ignore[arg-type]
+    batched.delay(["row"])  # type: ignore[arg-type]
+    batched_async.delay("row")  # type: ignore[arg-type]
     shared.delay("1")  # type: ignore[arg-type]
     shared_bound.delay()  # type: ignore[call-arg]
     add.apply_async((1, 2), priority="high")  # type: ignore[arg-type]

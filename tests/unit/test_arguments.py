@@ -2,6 +2,7 @@ import dataclasses
 import datetime as dt
 import enum
 import functools
+import threading
 import traceback
 import uuid
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ import pydantic
 import pytest
 
 from celeriac.arguments import Arguments
-from celeriac.errors import InvalidArguments
+from celeriac.errors import ConfigurationError, InvalidArguments
 from celeriac.message import decode_payload, encode_payload
 
 if TYPE_CHECKING:
@@ -231,3 +232,8 @@ def test_a_result_type_without_json_form_counts_as_none():
     run.__annotations__ = {"return": Point | Struct}
 
     assert Arguments(run, "run").result_type is Any
+
+
+def test_a_function_whose_parameters_python_does_not_know_is_refused_with_the_way_out():
+    with pytest.raises(ConfigurationError, match="write a def around it"):
+        Arguments(threading.get_ident, "shop.where")

@@ -15,6 +15,7 @@ from celeriac.message import Delivery, Message, Record
 from celeriac.outcome import Settlement
 from celeriac.states import State, Verdict
 from celeriac.worker.courier import AHEAD, Courier
+from celeriac.worker.shares import Shares
 
 
 class ScriptedBroker(MemoryBroker):
@@ -24,10 +25,12 @@ class ScriptedBroker(MemoryBroker):
         super().__init__()
         self.answers: list[Exchanged | Exception] = []
         self.trips: list[tuple[int, tuple[str, ...], int]] = []
+        self.orders: list[tuple[Sequence[str] | None, float | None]] = []
         self.reports: list[list[Report]] = []
         self.reports_fail = 0
 
-    def exchange(self, worker, *, trip, finished=(), want=0, now):
+    def exchange(self, worker, *, trip, finished=(), want=0, now, queues=None, ageing=None):
+        self.orders.append((queues, ageing))
         self.trips.append((trip, tuple(settlement.id for settlement in finished), want))
         answer = self.answers.pop(0) if self.answers else Exchanged()
         if isinstance(answer, Exception):
@@ -56,6 +59,8 @@ class Hold:
         self.done: list[str] = []
         self.stale: list[Settlement] = []
         self.anew = 0
+        self.nudged = 0
+        self.batch_due: float | None = None
 
     def room(self) -> int:
         return self.free
@@ -66,7 +71,11 @@ class Hold:
     def start(self, deliveries: Sequence[Delivery]) -> None:
         self.started += deliveries
 
-    def nudge(self) -> None: ...
+    def nudge(self) -> None:
+        self.nudged += 1
+
+    def due(self) -> float | None:
+        return self.batch_due
 
     def take_back_stale(self, older_than: float) -> list[Settlement]:
         taken, self.stale = self.stale, []
@@ -114,15 +123,15 @@ def settlement(task_id: str) -> Settlement:
     return Settlement(task_id, 1, Verdict.SUCCEEDED)
 
 
-def delivery(task_id: str) -> Delivery:
-    return Delivery(task_id, "t", "default", 0, b"", b"", 1, 0, 0, 3, b"")
+def delivery(task_id: str, queue: str = "default") -> Delivery:
+    return Delivery(task_id, "t", queue, 0, b"", b"", 1, 0, 0, 3, b"")
 
 
 def test_a_trip_carries_what_has_finished_and_asks_for_the_free_slots(courier, broker, hold):
     courier.settle(settlement("a"))
     broker.answers = [Exchanged(claims=[delivery("b")])]
 
-    courier._step()
+    courier.step()
 
     assert broker.trips == [(1, ("a",), 4)]
     assert hold.done == ["a"]
@@ -133,12 +142,12 @@ def test_a_trip_whose_answer_was_lost_is_repeated_as_it_was(courier, broker, hol
     courier.settle(settlement("a"))
     broker.answers = [BrokerUnavailable("reset"), Exchanged()]
 
-    courier._step()
+    courier.step()
     courier.settle(settlement("b"))
     hold.free = 1
-    courier._step()
+    courier.step()
     clock.advance(10)
-    courier._step()
+    courier.step()
 
     assert broker.trips[:2] == [(1, ("a",), 4), (1, ("a",), 4)]
     assert broker.trips[2] == (2, ("b",), 1)
@@ -147,8 +156,8 @@ def test_a_trip_whose_answer_was_lost_is_repeated_as_it_was(courier, broker, hol
 def test_a_trip_that_only_claims_is_repeated_too(courier, broker):
     broker.answers = [BrokerUnavailable("reset"), Exchanged(claims=[delivery("b")])]
 
-    courier._step()
-    courier._step()
+    courier.step()
+    courier.step()
 
     assert broker.trips == [(1, (), 4), (1, (), 4)]
 
@@ -156,15 +165,15 @@ def test_a_trip_that_only_claims_is_repeated_too(courier, broker):
 def test_whatever_goes_wrong_in_a_trip_does_not_end_the_courier(courier, broker):
     broker.answers = [RuntimeError("a bug"), Exchanged()]
 
-    assert not courier._step()
-    assert courier._step()
+    assert not courier.step()
+    assert courier.step()
 
 
 def test_nothing_is_asked_for_without_room(courier, broker, hold):
     hold.free = 0
     courier.settle(settlement("a"))
 
-    courier._step()
+    courier.step()
 
     assert broker.trips == [(1, ("a",), 0)]
 
@@ -190,14 +199,14 @@ def when_so_many_end(courier, clock, per_second):
         for number in range(per_second // 100):
             courier.settle(settlement(str(number)))
         clock.advance(0.01)
-        courier._step()
+        courier.step()
 
 
 def test_long_tasks_are_not_claimed_ahead(courier, broker, clock):
     for number in range(20):
         courier.settle(settlement(str(number)))
         clock.advance(1.0)
-        courier._step()
+        courier.step()
 
     assert broker.trips[-1][2] == 4
 
@@ -205,7 +214,7 @@ def test_long_tasks_are_not_claimed_ahead(courier, broker, clock):
 def test_what_could_not_start_goes_back_and_nothing_is_claimed_in_its_stead(courier, broker, hold):
     hold.stale = [Settlement("x", 1, Verdict.RELEASE)]
 
-    courier._step()
+    courier.step()
 
     assert broker.trips == [(1, ("x",), 0)]
 
@@ -214,8 +223,8 @@ def test_a_lost_lease_drops_what_was_finished_and_starts_anew(courier, broker, h
     courier.settle(settlement("a"))
     broker.answers = [Exchanged(lost=True)]
 
-    courier._step()
-    courier._step()
+    courier.step()
+    courier.step()
 
     assert hold.anew == 1
     assert hold.done == []
@@ -225,7 +234,7 @@ def test_a_lost_lease_drops_what_was_finished_and_starts_anew(courier, broker, h
 def test_stop_requests_are_passed_on(courier, broker, hold):
     broker.answers = [Exchanged(stops=["s"])]
 
-    courier._step()
+    courier.step()
 
     assert hold.stopped == ["s"]
 
@@ -235,7 +244,7 @@ def test_of_several_reports_the_later_wins_and_keeps_the_rest_of_the_earlier(cou
     courier.report(FakeRun(), Report("t", 1, checkpoint=b"c"))
     courier.report(FakeRun(), Report("t", 1, meta=b"2"))
 
-    courier._step()
+    courier.step()
 
     assert broker.reports == [[Report("t", 1, "PROGRESS", b"2", b"c")]]
 
@@ -244,9 +253,9 @@ def test_reports_survive_a_store_that_is_away(courier, broker):
     broker.reports_fail = 1
     courier.report(FakeRun(), Report("t", 1, meta=b"1", state="A"))
 
-    courier._step()
+    courier.step()
     courier.report(FakeRun(), Report("t", 1, meta=b"2"))
-    courier._step()
+    courier.step()
 
     assert broker.reports == [[Report("t", 1, "A", b"2")]]
 
@@ -259,7 +268,7 @@ def test_a_report_is_stored_before_the_end_of_its_task(courier, broker):
     courier.report(FakeRun(), Report("t", 1, meta=b"1"))
     courier.settle(settlement("t"))
 
-    courier._step()
+    courier.step()
 
     assert order == ["report", "exchange"]
 
@@ -269,7 +278,7 @@ def test_whoever_waits_for_a_report_goes_on_when_it_is_stored(courier):
     waited = threading.Thread(target=wait, args=(5.0,))
     waited.start()
 
-    courier._step()
+    courier.step()
     waited.join(5.0)
 
     assert not waited.is_alive()
@@ -285,12 +294,45 @@ def test_waiting_for_a_report_ends_with_an_error_when_the_store_stays_away(couri
 def test_the_next_look_is_not_later_than_the_next_due_task(courier, broker, clock):
     broker.answers = [Exchanged(due=clock.now() + 0.3)]
 
-    courier._step()
-    courier._step()
+    courier.step()
+    courier.step()
     clock.advance(0.3)
-    courier._step()
+    courier.step()
 
     assert [trip for trip, _, _ in broker.trips] == [1, 2]
+
+
+def test_queues_with_weights_are_looked_into_by_their_shares_and_a_repeated_trip_as_before(
+    broker, hold, clock
+):
+    shares = Shares({"high": 2, "low": 1})
+    courier = Courier(broker, hold, clock, worker="w0", shares=shares, ageing=60.0)
+    broker.answers = [
+        Exchanged([delivery("a", queue="high")] * 4),
+        BrokerUnavailable("away"),
+        Exchanged([delivery("b", queue="low")] * 4),
+    ]
+
+    for _ in range(3):
+        courier.step()
+    courier.close()
+
+    assert broker.orders == [
+        (("high", "low"), 60.0),
+        (("low", "high"), 60.0),
+        (("low", "high"), 60.0),
+    ]
+
+
+def test_a_batch_is_nudged_when_it_is_due_and_not_before(courier, hold, clock):
+    hold.batch_due = clock.monotonic() + 0.3
+
+    courier.step()
+    assert hold.nudged == 0
+    clock.advance(0.3)
+    courier.step()
+
+    assert hold.nudged == 1
 
 
 def test_the_last_trip_is_made_before_the_courier_ends(broker, hold, clock):
@@ -324,7 +366,7 @@ def test_a_graph_that_can_never_be_sent_fails_its_own_task_and_holds_up_no_other
     courier.settle(replacement("a"))
     courier.settle(settlement("b"))
 
-    assert courier._step()
+    assert courier.step()
 
     assert broker.trips == [(1, ("b", "a"), 4)]
     assert courier.idle
@@ -342,9 +384,9 @@ def test_a_replacement_waits_for_a_store_that_is_away(courier, broker, hold, mon
     monkeypatch.setattr(broker, "replace", replace)
     courier.settle(replacement("a"))
 
-    assert not courier._step()
+    assert not courier.step()
     assert not courier.idle
-    assert courier._step()
+    assert courier.step()
 
     assert asked == ["a", "a"]
     assert hold.done == ["a"]
@@ -364,8 +406,8 @@ def test_a_claim_that_is_given_a_result_starts_once_the_store_is_back(courier, b
     claim = Delivery("b", "t", "default", 0, b"[[1],{}]", b'{"input":"p"}', 1, 0, 0, 3, b"")
     broker.answers = [Exchanged(claims=[claim])]
 
-    assert not courier._step()
+    assert not courier.step()
     assert not hold.started
-    assert courier._step()
+    assert courier.step()
 
     assert [started.payload for started in hold.started] == [b"[[7,1],{}]"]

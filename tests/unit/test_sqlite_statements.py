@@ -78,6 +78,13 @@ def test_the_hot_path_only_searches(database, name):
     assert not [step for step in steps if "TEMP B-TREE" in step]
 
 
+def test_a_place_in_a_line_is_looked_up_once_and_not_for_each_task_of_the_queue(database):
+    steps = plan(database, statements.sql("explain_before"))
+
+    assert "MATERIALIZE its" in steps
+    assert steps[steps.index("SCAN its") + 1].startswith("SEARCH ready")
+
+
 def test_changes_begin_with_their_verb_so_that_python_counts_their_rows(database):
     for name in VERBS:
         assert re.match(r"(select|insert|update|delete)\b", statements.sql(name)), name

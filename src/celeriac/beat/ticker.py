@@ -90,9 +90,10 @@ class Ticker:
                 return [done for change in changes for done in self._advance([change], now)]
             [change] = changes
             _log.error("schedule cannot be sent", extra={"schedule": change.name, "reason": str(error)})
-            [kept] = [kept for kept in self._broker.schedules() if kept.name == change.name]
-            later = _kept(kept, now, due=now + AFTER_FAILURE)
-            return [False for _ in self._broker.advance([later], now - self._broker.ahead)]
+            kept = self._broker.schedules([change.name])
+            later = [_kept(each, now, due=now + AFTER_FAILURE) for each in kept]
+            self._broker.advance(later, now - self._broker.ahead)
+            return [False]
 
     def _change(self, schedule: Schedule, now: float) -> ScheduleChange:
         """Make the step that *schedule* needs now."""

@@ -3,7 +3,7 @@
 How a command ends (`codes.Exit`):
 
     0    done; for call --wait, result and watch: every task succeeded
-    1    a task failed
+    1    a task failed; or, of doctor and check, something is wrong or would fail
     2    wrong usage, or a wrong setting
     3    the store is away, full, read-only, broken or of another version
     4    no such task, task name or setting

@@ -29,6 +29,8 @@ COMMANDS: Final = {
     "watch": "watch",
     "status": "status",
     "explain": "explain",
+    "doctor": "doctor",
+    "check": "check",
     "revoke": "revoke",
     "reschedule": "reschedule",
     "forget": "forget",
@@ -45,6 +47,7 @@ COMMANDS: Final = {
 ELSEWHERE: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "inspect": ("the store answers without asking the workers", ("status",)),
     "report": ("the settings and the store are two questions", ("config",)),
+    "health": ("the store, the workers and the queues are examined together", ("doctor",)),
     "list": ("queues and workers are shown together", ("status",)),
     "events": ("a task's progress is watched by its id", ("watch", "--help")),
     "flower": ("queues and workers are shown in the terminal", ("status",)),

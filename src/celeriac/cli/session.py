@@ -91,7 +91,7 @@ class Session:
             Problem: the URL is one of a store in memory, or of a file that does not exist.
         """
         app = self.app
-        self._refuse_memory(app)
+        self.refuse_memory()
         if self._is_missing_file(app):
             raise Problem(
                 f"there is no store yet at {app.broker.url}",
@@ -107,13 +107,18 @@ class Session:
             Problem: as `look`.
         """
         app = self.app_with_tasks()
-        self._refuse_memory(app)
+        self.refuse_memory()
         if self.reference is None and app.conf.broker_url is None:
             self.look()
         return app
 
-    def _refuse_memory(self, app: Celeriac) -> None:
-        if app.broker_url.startswith("memory:"):
+    def refuse_memory(self) -> None:
+        """Return unless the URL is one of a store in memory.
+
+        Raises:
+            Problem: it is.
+        """
+        if self.app.broker_url.startswith("memory:"):
             raise Problem(
                 "a store in memory belongs to one process and cannot be seen from here; name another with -b",
                 code=Exit.USAGE,

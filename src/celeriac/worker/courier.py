@@ -27,6 +27,7 @@ from celeriac.outcome import Settlement, stored
 from celeriac.states import Verdict
 from celeriac.worker import inputs
 from celeriac.worker.log import log
+from celeriac.worker.shares import Shares
 
 POLL: Final = 2.0  # seconds after which an idle courier looks, though no bell rang
 BUSY_POLL: Final = 1.0  # the same while tasks run: for stop requests whose bell was lost
@@ -53,7 +54,10 @@ class Cargo(Protocol):
         """Start these, or keep them in the backlog."""
 
     def nudge(self) -> None:
-        """Look whether a part of the backlog could start."""
+        """Look whether a part of the backlog could start, or a batch is due."""
+
+    def due(self) -> float | None:
+        """Return the monotonic moment at which it is to be nudged; None for never."""
 
     def take_back_stale(self, older_than: float) -> list[Settlement]:
         """Give back the backlog if its oldest part was claimed before that monotonic moment."""
@@ -75,6 +79,8 @@ class Courier(threading.Thread):
         worker: the id under which it is enlisted.
         duty: called between trips, and again after as many seconds as it returns: renewing leases where
             nobody else does.
+        shares: in which order it looks into its queues; None for always the same.
+        ageing: seconds in which a task that waits gains one priority; None for never.
     """
 
     def __init__(
@@ -85,6 +91,8 @@ class Courier(threading.Thread):
         *,
         worker: str,
         duty: Callable[[], float] | None = None,
+        shares: Shares | None = None,
+        ageing: float | None = None,
     ) -> None:
         super().__init__(name="celeriac-courier", daemon=True)
         self._broker = broker
@@ -92,6 +100,9 @@ class Courier(threading.Thread):
         self._clock = clock
         self._worker = worker
         self._duty = duty
+        self._shares = shares
+        self._order: tuple[str, ...] | None = None  # of the queues, for the trip that is on the way
+        self._ageing = ageing
         self._finished: deque[Settlement] = deque()
         self._replaced: deque[Settlement] = deque()  # those whose place others take: not by a trip
         self._carried: list[Settlement] = []
@@ -116,6 +127,7 @@ class Courier(threading.Thread):
         self._claiming = True
         self._ending = False
         self.ready = threading.Event()  # the first trip has been made
+        self.exchanged: float | None = None  # monotonic, when the store answered last
 
     # --- for everybody: any thread may call these ---------------------------------------------------
 
@@ -173,18 +185,26 @@ class Courier(threading.Thread):
         """Make trips until told to end."""
         try:
             while not (self._ending and self.idle):
-                if not self._step() and self._ending:
+                if not self.step() and self._ending:
                     break
                 self._rest()
         finally:
             self.close()
 
-    def _step(self) -> bool:
-        """Do what there is to do now; say whether the store could be reached."""
+    def look(self) -> None:
+        """Look for work at the next step, whatever the store has told of it."""
+        self._next_look = 0.0
+
+    def step(self) -> bool:
+        """Do what there is to do now; say whether the store could be reached.
+
+        What the thread does again and again; a test that is its own thread does it by itself.
+        """
         try:
             self._do_duty()
-            self._send_reports()
+            self.send_reports()
             self._complete()
+            self._nudge_in_time()
             if self._should_trip():
                 self._make_trip()
             self._pause = 0.0
@@ -209,7 +229,13 @@ class Courier(threading.Thread):
             self._next_duty = now + DUTY_FAILED
             self._next_duty = now + self._duty()
 
-    def _send_reports(self) -> None:
+    def _nudge_in_time(self) -> None:
+        due = self._cargo.due()
+        if due is not None and due <= self._clock.monotonic():
+            self._cargo.nudge()
+
+    def send_reports(self) -> None:
+        """Carry what was reported, now; in the thread."""
         if not self._reports:
             return
         with self._reports_sent:
@@ -240,9 +266,15 @@ class Courier(threading.Thread):
         if not self._on_the_way:
             self._replace()
             self._pack()
-            self._send_reports()  # what belongs to those that were just packed has to come before them
+            self.send_reports()  # what belongs to those that were just packed has to come before them
         answer = self._broker.exchange(
-            self._worker, trip=self._trip, finished=self._carried, want=self._want, now=self._clock.now()
+            self._worker,
+            trip=self._trip,
+            finished=self._carried,
+            want=self._want,
+            now=self._clock.now(),
+            queues=self._order,
+            ageing=self._ageing,
         )
         if self._pause:
             log.warning("store is back", extra={"worker": self._worker})
@@ -255,7 +287,7 @@ class Courier(threading.Thread):
         """Carry, one by one, what other tasks take the place of."""
         while self._replaced:
             asked = self._replaced[0]
-            self._send_reports()
+            self.send_reports()
             now = self._clock.now()
             try:
                 done = self._broker.replace(self._worker, asked.id, asked.fence, asked.graph, asked.end, now)
@@ -284,6 +316,7 @@ class Courier(threading.Thread):
         self._measure(max(0, len(batch) - len(taken)), now)  # what goes back was not done
         self._carried = batch
         self._want = 0 if taken else self._wanted()
+        self._order = None if self._shares is None else self._shares.order()
         self._trip += 1
         self._on_the_way = True
 
@@ -303,12 +336,15 @@ class Courier(threading.Thread):
         return max(0, min(self._broker.trip_size, room + ahead - self._cargo.backlog()))
 
     def _unpack(self, answer: Exchanged) -> None:
+        self.exchanged = self._clock.monotonic()
         for task_id in answer.refused:
             self._say_refused(task_id)
         self._on_the_way = False
         if self._carried:
             self._cargo.settled(self._carried)
             self._carried = []
+        if self._shares is not None and self._order is not None:
+            self._shares.count(self._order, [claim.queue for claim in answer.claims], self._want)
         if answer.claims:
             self._start(answer.claims)
         for task_id in answer.stops:
@@ -402,6 +438,8 @@ class Courier(threading.Thread):
         timeout = self._next_look - self._clock.monotonic()
         if self._duty is not None:
             timeout = min(timeout, self._next_duty - self._clock.monotonic())
+        if (due := self._cargo.due()) is not None:
+            timeout = min(timeout, due - self._clock.monotonic())
         if timeout <= 0:
             return
         self._asleep = True

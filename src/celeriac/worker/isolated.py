@@ -125,7 +125,7 @@ class _Child:
         return f"the process that ran it was killed by signal {-code} ({signal.Signals(-code).name})"
 
 
-class IsolatedPool(ThreadPool):
+class IsolatedPool(ThreadPool[Run, Settlement]):
     """Threads that each wait on a child process.
 
     Args:
@@ -134,6 +134,7 @@ class IsolatedPool(ThreadPool):
 
     def __init__(self, runner: Runner, done: Done, room: Callable[[], int], loader: Loader) -> None:
         super().__init__(runner, done, room)
+        self._steps = runner
         self._loader = loader
         self._free: list[_Child] = []
         self._busy: dict[str, _Child] = {}
@@ -144,15 +145,15 @@ class IsolatedPool(ThreadPool):
         try:
             child = self._take(run)
         except OSError as error:
-            return self._runner.lose(run, ChildLost(f"no process could be started for it: {error}"))
+            return self._steps.lose(run, ChildLost(f"no process could be started for it: {error}"))
         try:
             self._wait_until_ready(run, child)
-            self._runner.begin(run)
+            self._steps.begin(run)
             settlement = self._converse(run, child)
         except (EOFError, OSError, msgspec.MsgspecError, _Lost) as error:
             how = self._drop(run, child)
             reason = str(error) if isinstance(error, _Lost) else how
-            return self._runner.lose(run, run.verdict or ChildLost(reason))
+            return self._steps.lose(run, run.verdict or ChildLost(reason))
         except BaseException:  # its options are broken, or it has reported for a lease that is lost
             self._drop(run, child)
             raise

@@ -14,14 +14,34 @@ import ctypes
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from celeriac.context import Run
-from celeriac.outcome import Settlement, Stopped
+from celeriac.outcome import Outcome, Settlement, Stopped
 from celeriac.worker.log import log
-from celeriac.worker.runner import Runner
+
+R = TypeVar("R", bound=Run)  # what runs
+E = TypeVar("E")  # what is said of its end
+R_contra = TypeVar("R_contra", bound=Run, contravariant=True)
+E_co = TypeVar("E_co", covariant=True)
 
 Done = Callable[[Run, Settlement], None]
+
+
+class Runs(Protocol[R_contra, E_co]):
+    """Who runs something for a pool, and says how it ended."""
+
+    def run_here(self, run: R_contra, /) -> E_co:
+        """Run a `def` in this thread."""
+
+    async def run_async(self, run: R_contra, /) -> E_co:
+        """Run an `async def` on this loop."""
+
+    def settle(self, run: R_contra, outcome: Outcome, /) -> E_co:
+        """Say what becomes of a run after *outcome*."""
+
+    def settle_error(self, run: R_contra, error: BaseException, /) -> E_co:
+        """Say the same after an error around its code."""
 
 
 class Pool(Protocol):
@@ -47,6 +67,9 @@ class Pool(Protocol):
     def take_back(self) -> list[Run]:
         """Give back what has not started."""
 
+    def doubt(self) -> None:
+        """What waited here could not start in time."""
+
     def discard(self, run: Run) -> bool:
         """Take *run* out of the backlog; say whether it was there."""
 
@@ -60,7 +83,7 @@ class Pool(Protocol):
 class _Thread(threading.Thread):
     """One thread of a pool; knows what it runs, so that it can be interrupted between and not beside runs."""
 
-    def __init__(self, pool: ThreadPool, number: int) -> None:
+    def __init__(self, pool: ThreadPool[Any, Any], number: int) -> None:
         super().__init__(name=f"celeriac-task-{number}", daemon=True)
         self.pool = pool
         self.guard = threading.Lock()
@@ -97,7 +120,7 @@ def _raise_in(thread: int, error: type[BaseException] | None) -> None:
     )
 
 
-class ThreadPool:
+class ThreadPool(Generic[R, E]):
     """Threads for `def` tasks, started when needed, never more than *room* allows.
 
     Args:
@@ -106,11 +129,11 @@ class ThreadPool:
         room: how many threads may be busy now.
     """
 
-    def __init__(self, runner: Runner, done: Done, room: Callable[[], int]) -> None:
+    def __init__(self, runner: Runs[R, E], done: Callable[[R, E], None], room: Callable[[], int]) -> None:
         self._runner = runner
         self._done = done
         self._room = room
-        self._backlog: deque[Run] = deque()
+        self._backlog: deque[R] = deque()
         self._threads: set[_Thread] = set()
         self._lock = threading.Lock()
         self._idle: list[_Thread] = []  # the last to come to rest is the first to be woken: it is the warmest
@@ -130,7 +153,7 @@ class ThreadPool:
         """How many runs wait for a thread."""
         return len(self._backlog)
 
-    def put(self, runs: Iterable[Run], *, short: bool = False) -> None:
+    def put(self, runs: Iterable[R], *, short: bool = False) -> None:
         """Take a batch; *short*: its tasks are thought to take less than it costs to wake a thread."""
         self._backlog.extend(runs)
         if not short:
@@ -144,7 +167,10 @@ class ThreadPool:
             self._wake(1)
         self._taken_before = self._taken
 
-    def take_back(self) -> list[Run]:
+    def doubt(self) -> None:
+        """What waited here could not start in time; all threads are busy, which `room` tells."""
+
+    def take_back(self) -> list[R]:
         """Give back what waits for a thread."""
         return _drained(self._backlog)
 
@@ -152,16 +178,16 @@ class ThreadPool:
         """Return when the first of the backlog was claimed, in monotonic seconds; None when there is none."""
         return _oldest(self._backlog)
 
-    def discard(self, run: Run) -> bool:
+    def discard(self, run: R) -> bool:
         """Take *run* out of the backlog; say whether it was there."""
         return _discarded(self._backlog, run)
 
-    def interrupt(self, run: Run, error: BaseException) -> bool:
+    def interrupt(self, run: R, error: BaseException) -> bool:
         """Raise *error* in the code of *run*; say whether it was running."""
         thread = run.thread
         return isinstance(thread, _Thread) and thread.interrupt(run, error)
 
-    def abandon(self, run: Run) -> None:
+    def abandon(self, run: R) -> None:
         """Write off the thread of *run*, which does not react; another may take its place."""
         thread = run.thread
         with self._lock:
@@ -217,7 +243,7 @@ class ThreadPool:
             self._taken += 1  # several threads may lose a count here: it is only asked whether it moves
             self._serve_one(thread, run)
 
-    def run_one(self, run: Run) -> Settlement:
+    def run_one(self, run: R) -> E:
         """Run *run* in this thread."""
         return self._runner.run_here(run)
 
@@ -231,7 +257,7 @@ class ThreadPool:
         thread.parked.acquire()
         return True
 
-    def _serve_one(self, thread: _Thread, run: Run) -> None:
+    def _serve_one(self, thread: _Thread, run: R) -> None:
         try:
             with thread.guard:
                 thread.current, run.thread = run, thread
@@ -244,7 +270,7 @@ class ThreadPool:
             settlement = self._runner.settle_error(run, error)
         self._done(run, settlement)
 
-    def _leave(self, thread: _Thread, run: Run) -> None:
+    def _leave(self, thread: _Thread, run: R) -> None:
         """From here on nothing may be raised in this thread on account of *run*."""
         with thread.guard:
             thread.current = None
@@ -253,7 +279,7 @@ class ThreadPool:
                 _raise_in(thread.ident, None)
 
 
-class LoopPool:
+class LoopPool(Generic[R, E]):
     """The event loop for `async def` tasks. `start_some` and what it calls run on the loop's thread.
 
     Args:
@@ -261,14 +287,19 @@ class LoopPool:
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, runner: Runner, done: Done, room: Callable[[], int]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        runner: Runs[R, E],
+        done: Callable[[R, E], None],
+        room: Callable[[], int],
     ) -> None:
         self._loop = loop
         self._runner = runner
         self._done = done
         self._room = room
-        self._backlog: deque[Run] = deque()
-        self._tasks: dict[asyncio.Task[None], Run] = {}
+        self._backlog: deque[R] = deque()
+        self._tasks: dict[asyncio.Task[None], R] = {}
+        self.on_start: Callable[[], None] | None = None  # called on the loop when something starts there
         self.active = 0
         self.blocked = False  # whether the loop was asked for a sign of life that it has not given yet
 
@@ -282,7 +313,7 @@ class LoopPool:
         """How many runs wait for room on the loop."""
         return len(self._backlog)
 
-    def put(self, runs: Iterable[Run], *, short: bool = False) -> None:  # noqa: ARG002 - a loop has one thread
+    def put(self, runs: Iterable[R], *, short: bool = False) -> None:  # noqa: ARG002 - a loop has one thread
         """Take a batch; the loop's thread is woken once for all of it."""
         self._backlog.extend(runs)
         self._on_loop(self._start_some)
@@ -292,7 +323,7 @@ class LoopPool:
         if self._backlog:
             self._on_loop(self._start_some)
 
-    def take_back(self) -> list[Run]:
+    def take_back(self) -> list[R]:
         """Give back what has not started."""
         return _drained(self._backlog)
 
@@ -300,23 +331,23 @@ class LoopPool:
         """Return when the first of the backlog was claimed, in monotonic seconds; None when there is none."""
         return _oldest(self._backlog)
 
-    def discard(self, run: Run) -> bool:
+    def discard(self, run: R) -> bool:
         """Take *run* out of the backlog; say whether it was there."""
         return _discarded(self._backlog, run)
 
-    def interrupt(self, run: Run, error: BaseException) -> bool:
+    def interrupt(self, run: R, error: BaseException) -> bool:
         """Interrupt *run* at its next await: by *error* when that is a soft limit, else by cancelling it."""
         if run.coroutine is None or run.done:
             return False
         self._on_loop(lambda: self._interrupt(run, error))
         return True
 
-    def _interrupt(self, run: Run, error: BaseException) -> None:
+    def _interrupt(self, run: R, error: BaseException) -> None:
         if run.coroutine is not None and not run.done:
             run.interrupted = error
             run.coroutine.cancel()
 
-    def abandon(self, run: Run) -> None:
+    def abandon(self, run: R) -> None:
         """Write off *run*, which does not react: a loop has no other thread to give its place to."""
         run.void = True
 
@@ -332,11 +363,13 @@ class LoopPool:
             try:
                 run = self._backlog.popleft()
             except IndexError:  # taken back in between
-                return
+                break
             self.active += 1
             task = self._loop.create_task(self._serve(run))
             run.coroutine = task
             self._tasks[task] = run
+        if self.on_start is not None and self.active:
+            self.on_start()
 
     def sweep(self) -> None:
         """Give back runs whose coroutine somebody cancelled before its first step, so that no code saw it."""
@@ -349,7 +382,7 @@ class LoopPool:
             self.active -= 1
             self._done(run, self._runner.settle(run, run.verdict or Stopped()))
 
-    async def _serve(self, run: Run) -> None:
+    async def _serve(self, run: R) -> None:
         try:
             verdict = run.verdict  # it may have been ended between the backlog and here
             settlement = (
@@ -365,14 +398,14 @@ class LoopPool:
             self._start_some()
 
 
-def _oldest(backlog: deque[Run]) -> float | None:
+def _oldest(backlog: deque[R]) -> float | None:
     try:
         return backlog[0].claimed
     except IndexError:
         return None
 
 
-def _drained(backlog: deque[Run]) -> list[Run]:
+def _drained(backlog: deque[R]) -> list[R]:
     taken = []
     while True:
         try:
@@ -381,7 +414,7 @@ def _drained(backlog: deque[Run]) -> list[Run]:
             return taken
 
 
-def _discarded(backlog: deque[Run], run: Run) -> bool:
+def _discarded(backlog: deque[R], run: R) -> bool:
     try:
         backlog.remove(run)
     except ValueError:

@@ -25,14 +25,16 @@ from celeriac.middleware import Moments
 from celeriac.outcome import Outcome, Revoked, Settlement, Stopped, decode_error
 from celeriac.states import Verdict
 from celeriac.version import __version__
+from celeriac.worker.batches import Batch, Ends, Member, calls_of
 from celeriac.worker.courier import Courier
-from celeriac.worker.isolated import IsolatedPool, Loader
+from celeriac.worker.isolated import Loader
 from celeriac.worker.keeper import Keeper
 from celeriac.worker.limits import LAST_CHANCE, Limits
 from celeriac.worker.log import log
 from celeriac.worker.options import WorkerOptions, new_worker_id, resident_kib
-from celeriac.worker.pools import LoopPool, Pool, ThreadPool
+from celeriac.worker.rooms import Rooms
 from celeriac.worker.runner import Runner
+from celeriac.worker.shares import Shares
 
 _PHRASES: Final = {
     Verdict.CANCELLED: "task revoked",
@@ -59,6 +61,9 @@ class Overseer(Protocol):
     def retiring(self, reason: str) -> None:
         """The process claims nothing any more and will end: start another."""
 
+    def pulse(self, exchanged: float | None) -> None:
+        """The store has last answered at that monotonic moment; said about once a second."""
+
 
 class _Nobody:
     """The overseer of an embedded worker: there is none."""
@@ -71,6 +76,8 @@ class _Nobody:
 
     def retiring(self, reason: str) -> None: ...
 
+    def pulse(self, exchanged: float | None) -> None: ...
+
 
 class Worker:
     """Claims tasks and runs them, in this process.
@@ -80,6 +87,7 @@ class Worker:
         loader: makes the same table in a fresh process, for `executor="process"`.
         overseer: who renews its lease; without one the courier does.
         first: whether it is the worker's first process, which tells `on_worker_init`.
+        rooms: makes the pools.
     """
 
     def __init__(
@@ -93,6 +101,7 @@ class Worker:
         loader: Loader,
         overseer: Overseer | None = None,
         first: bool = True,
+        rooms: Callable[..., Rooms] = Rooms,
     ) -> None:
         self.options = options
         self.hostname = options.hostname
@@ -117,7 +126,6 @@ class Worker:
         self._hurry = threading.Event()
         self._stopper: threading.Thread | None = None
         self._guard = threading.RLock()  # a signal handler may stop it in the middle of a stop
-        self._choked = False
         self._announced: set[str] = set()
         self._tells_successes = True  # in the log; looked up once in a while, not for each task
         self._ended_tasks = 0
@@ -125,20 +133,25 @@ class Worker:
         self._loop = _new_loop()
         self._limits = Limits(clock, self._write_off, self._announce_limit)
         self._runner = Runner(moments, clock, limited=self._limits.watch)
-        self._threads = ThreadPool(self._runner, self._done, self._thread_room)
-        self._async = LoopPool(self._loop, self._runner, self._done, self._loop_room)
-        self._isolated = IsolatedPool(self._runner, self._done, self._isolated_room, loader)
-        self._pools: dict[str, Pool] = {
-            "thread": self._threads,
-            "loop": self._async,
-            "process": self._isolated,
-        }
+        self._rooms = rooms(
+            self._runner,
+            self._done,
+            self._batch_done,
+            options=options,
+            clock=clock,
+            loop=self._loop,
+            loader=loader,
+        )
+        if options.loop_patience:
+            self._rooms.watch_loop(options.loop_patience)
         self._courier = Courier(
             broker,
             self,
             clock,
             worker=self.id,
             duty=self._duty,
+            shares=Shares(options.weights) if options.weights else None,
+            ageing=options.ageing,
         )
         self.started = threading.Event()
         self.failure: BaseException | None = None
@@ -177,12 +190,16 @@ class Worker:
                 return
 
     def _begin(self) -> None:
+        self._prepare()
+        self._courier.start()
+
+    def _prepare(self) -> None:
+        """Do what comes before the first trip."""
         if self._first:
             self._tell("on_worker_init")
         self._tell("on_process_init")
         self._enlist()
         self._tell("on_worker_ready")
-        self._courier.start()
 
     def _enlist(self) -> None:
         options = self.options
@@ -240,8 +257,7 @@ class Worker:
         self._deregister()
         self._tell("on_worker_shutdown")
         self._limits.close()
-        self._threads.close()
-        self._isolated.close()
+        self._rooms.close()
         self._call_on_loop(self._loop.stop)
 
     def _deregister(self) -> None:
@@ -251,9 +267,8 @@ class Worker:
             log.warning("could not sign off", extra={"worker": self.id, "reason": str(error)})
 
     def _give_back_backlog(self) -> None:
-        for pool in (self._threads, self._isolated, self._async):
-            for run in pool.take_back():
-                self._settle(run, self._runner.settle(run, Stopped()))
+        for run in self._rooms.take_back():
+            self._settle(run, self._runner.settle(run, Stopped()))
 
     def _wait_until_empty(self, seconds: float) -> None:
         with self._emptied:
@@ -298,36 +313,15 @@ class Worker:
             except Exception as error:  # noqa: BLE001 - user code
                 log.error("hook failed", extra={"hook": moment}, exc_info=error)
 
-    # --- room -----------------------------------------------------------------------------------------
+    # --- what the courier brings ------------------------------------------------------------------------
 
     def room(self) -> int:
         """Return how many more tasks could start now."""
-        if self._async.blocked:
-            return 0
-        if self._choked:
-            if self._thread_room() <= self._threads.active:
-                return 0
-            self._choked = False
-        return self.options.slots - self._active()
-
-    def _active(self) -> int:
-        return self._threads.active + self._async.active + self._isolated.active
-
-    def _thread_room(self) -> int:
-        free = self.options.slots - self._async.active - self._isolated.active
-        return free if self.options.threads is None else min(free, self.options.threads)
-
-    def _loop_room(self) -> int:
-        return self.options.slots - self._threads.active - self._isolated.active
-
-    def _isolated_room(self) -> int:
-        return self.options.slots - self._threads.active - self._async.active
+        return self._rooms.room()
 
     def backlog(self) -> int:
-        """Return how many claimed tasks have not started."""
-        return self._threads.backlog + self._async.backlog + self._isolated.backlog
-
-    # --- what the courier brings ------------------------------------------------------------------------
+        """Return how many claimed tasks, or batches of them, could start but have not."""
+        return self._rooms.backlog()
 
     def start(self, deliveries: Sequence[Delivery]) -> None:
         """Start these, or keep them until there is room."""
@@ -335,31 +329,27 @@ class Worker:
         batches: defaultdict[str, list[Run]] = defaultdict(list)
         for delivery in deliveries:
             job = self._jobs[delivery.name]
-            run = Run(job, delivery, self, self.hostname, claimed, self._pools[job.executor])
+            kind, place = (Run, job.executor) if job.batching is None else (Member, "batch")
+            run = kind(job, delivery, self, self.hostname, claimed, self._rooms[place])
             self._held[delivery.id] = run
-            batches[job.executor].append(run)
+            batches[place].append(run)
         if self._stopping.is_set():
             for run in [run for batch in batches.values() for run in batch]:
                 self._settle(run, self._runner.settle(run, Stopped()))
             return
-        for executor, batch in batches.items():
-            self._pools[executor].put(batch, short=self._courier.are_short(self._threads.active))
+        self._rooms.put(batches, short=self._courier.are_short(self._rooms.active_threads))
 
     def nudge(self) -> None:
-        """Look whether a part of the backlog could start."""
-        for pool in self._pools.values():
-            pool.nudge()
+        """Look whether a part of the backlog could start, or a batch is due."""
+        self._rooms.nudge()
+
+    def due(self) -> float | None:
+        """Return the monotonic moment at which a batch is to be started though it is not full."""
+        return self._rooms.due()
 
     def take_back_stale(self, older_than: float) -> list[Settlement]:
-        """Give back each pool's backlog whose oldest run was claimed before *older_than*."""
-        taken = []
-        for pool in self._pools.values():
-            if (oldest := pool.oldest()) is not None and oldest < older_than:
-                taken += pool.take_back()
-                if pool is self._async:
-                    self._async.doubt()
-                else:
-                    self._choked = True
+        """Give back what was claimed before *older_than* and could not start."""
+        taken = self._rooms.take_back_stale(older_than)
         for run in taken:
             run.settled = True
         return [self._runner.settle(run, Stopped()) for run in taken]
@@ -368,7 +358,7 @@ class Worker:
         """End one task because somebody revoked it."""
         run = self._held.get(task_id)
         if run is not None and run.verdict is None:
-            if run.pool.discard(run):
+            if run.pool.discard(run) or run.pool is self._rooms.batches:  # of a batch that runs, only it ends
                 self._settle(run, self._runner.settle(run, Revoked()))
             else:
                 self._limits.revoke(run)
@@ -394,8 +384,7 @@ class Worker:
         runs = list(self._held.values())
         self._held.clear()
         self._announced.clear()
-        for pool in self._pools.values():
-            pool.take_back()
+        self._rooms.take_back()
         for run in runs:
             run.void = True
             run.verdict = run.verdict or Stopped()
@@ -413,6 +402,11 @@ class Worker:
             log.info("late end dropped", extra={"id": run.id, "task": run.delivery.name})
             return
         self._settle(run, settlement)
+
+    def _batch_done(self, batch: Batch, ends: Ends) -> None:
+        batch.settled = True
+        for run, settlement in ends:
+            self._done(run, settlement)
 
     def _settle(self, run: Run, settlement: Settlement) -> None:
         run.settled = True
@@ -446,14 +440,17 @@ class Worker:
     def _write_off(self, run: Run, outcome: Outcome) -> None:
         """Settle a run that does not react, without its code; its process is of no use any more."""
         log.error("task does not end", extra={"task": run.delivery.name, "id": run.id})
-        self._settle(run, self._runner.settle(run, outcome))
+        for call in calls_of(run):
+            if not call.settled:
+                self._settle(call, self._runner.settle(call, outcome))
         run.pool.abandon(run)
         if self._keeper is None:  # an embedded worker has no process that could be replaced
             self.retire(f"task {run.delivery.name} does not end")
 
     def _announce_limit(self, run: Run, deadline: float) -> None:
-        self._announced.add(run.id)
-        self._overseer.limited(run.id, run.delivery.fence, deadline)
+        for call in calls_of(run):
+            self._announced.add(call.id)
+            self._overseer.limited(call.id, call.delivery.fence, deadline)
 
     # --- reports and duties -------------------------------------------------------------------------------
 
@@ -478,10 +475,11 @@ class Worker:
         Returns:
             After how many seconds to do it again.
         """
-        self._async.sweep()
+        self._rooms.sweep()
         self._tells_successes = log.isEnabledFor(logging.INFO)
         if self._keeper is not None:
             self._keeper.keep()
+        self._overseer.pulse(self._courier.exchanged)
         limit = self.options.max_memory_kib
         if limit is not None and (used := resident_kib()) > limit:
             self.retire(f"it uses {used} KiB of memory, the limit is {limit}")

@@ -84,15 +84,15 @@ class Runner:
         token = set_current(run)
         value: Any = None
         try:
-            self._enter(run)
+            self.enter(run)
             value = run.job.body(*run.args, **run.kwargs)
-            outcome = self._success(run, value)
+            outcome = self.success(run, value)
         except BaseException as error:  # noqa: BLE001 - user code may raise anything; all of it is an outcome
-            outcome, value = outcome_of(run, error), _shown_to_hooks(error)
+            outcome, value = outcome_of(run, error), shown_to_hooks(error)
         finally:
             run.done = True
         try:
-            return self._leave(run, outcome, value)
+            return self.leave(run, outcome, value)
         finally:
             reset_current(token)
 
@@ -101,16 +101,16 @@ class Runner:
         token = set_current(run)
         value: Any = None
         try:
-            soft = self._enter(run)
+            soft = self.enter(run)
             call = run.job.body(*run.args, **run.kwargs)
-            value = await (call if soft is None else _steered(run, call))
-            outcome = self._success(run, value)
+            value = await (call if soft is None else steered(run, call))
+            outcome = self.success(run, value)
         except BaseException as error:  # noqa: BLE001 - as above; the cancellation of a loop's task too
-            outcome, value = outcome_of(run, error), _shown_to_hooks(error)
+            outcome, value = outcome_of(run, error), shown_to_hooks(error)
         finally:
             run.done = True
         try:
-            return self._leave(run, outcome, value)
+            return self.leave(run, outcome, value)
         finally:
             reset_current(token)
 
@@ -124,7 +124,8 @@ class Runner:
             self._limited(run)
         return soft
 
-    def _enter(self, run: Run) -> float | None:
+    def enter(self, run: Run) -> float | None:
+        """Make *run* ready to be called: arguments, middleware, hook; return its soft limit in seconds."""
         soft = self.begin(run) if not run.started else run.limits()[0]
         run.load()
         if self._watched:
@@ -134,12 +135,14 @@ class Runner:
             run.job.hook("before_start")(run.id, run.args, run.kwargs)
         return soft
 
-    def _success(self, run: Run, value: Any) -> Outcome:
+    def success(self, run: Run, value: Any) -> Outcome:
+        """Say what it means that *run*'s code has given *value*; raises where that cannot be kept."""
         if value is None or not run.keeps_result:
             return _NO_RESULT
         return Success(run.job.dump(value))
 
-    def _leave(self, run: Run, outcome: Outcome, value: Any) -> Settlement:
+    def leave(self, run: Run, outcome: Outcome, value: Any) -> Settlement:
+        """Settle *run*, and tell those who want to know; *value* is its result, or the error."""
         settlement = self.settle(run, outcome)
         if self._watched or run.job.hooks:
             self._tell_hooks(run, settlement, value)
@@ -231,7 +234,7 @@ class Runner:
 
 
 @types.coroutine
-def _steered(run: Run, call: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
+def steered(run: Run, call: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
     """Await *call*, turning the cancellation that a soft limit made into SoftTimeLimitExceeded inside it."""
     step: Callable[[], Any] = partial(call.send, None)
     while True:
@@ -291,7 +294,7 @@ def outcome_of(run: Run, error: BaseException) -> Outcome:
     return Failure(_without_our_frames(error), job.policy.wants(error), isinstance(error, job.throws))
 
 
-def _shown_to_hooks(error: BaseException) -> BaseException | None:
+def shown_to_hooks(error: BaseException) -> BaseException | None:
     """Return what hooks get where a success has its result: the error itself, or the one behind a retry."""
     if isinstance(error, Ignore | Replaced):
         return None

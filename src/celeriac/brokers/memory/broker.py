@@ -18,6 +18,7 @@ from celeriac.broker import (
     DEFAULT_RETENTION,
     LINKS_AT_ONCE,
     MOST_BEFORE,
+    PENDING_AT_ONCE,
     SOME,
     TEND_LIMIT,
     Beat,
@@ -26,6 +27,7 @@ from celeriac.broker import (
     Cancelled,
     Exchanged,
     Listener,
+    Pending,
     QueueInfo,
     Report,
     Schedule,
@@ -38,7 +40,7 @@ from celeriac.broker import (
 from celeriac.brokers.memory.ears import MemoryBell, MemoryListener
 from celeriac.brokers.memory.lanes import Lane, Lanes, Place, place_of
 from celeriac.brokers.memory.records import Holder, Task
-from celeriac.message import After, Message, Record, Unique, bare, check_parents
+from celeriac.message import After, Message, Record, Unique, aged, bare, check_parents
 from celeriac.outcome import (
     EXPIRED,
     LEASE_LOST,
@@ -370,7 +372,15 @@ class MemoryBroker(Broker):
                         self._queue(self._tasks[task_id], now)
 
     def exchange(
-        self, worker: str, *, trip: int, finished: Sequence[Settlement] = (), want: int = 0, now: float
+        self,
+        worker: str,
+        *,
+        trip: int,
+        finished: Sequence[Settlement] = (),
+        want: int = 0,
+        now: float,
+        queues: Sequence[str] | None = None,
+        ageing: float | None = None,
     ) -> Exchanged:
         """Settle and claim in one step; see `Broker.exchange`."""
         with self._lock:
@@ -385,8 +395,9 @@ class MemoryBroker(Broker):
                 told = self._follow(now)
                 self._wake_lanes(now)
                 self._promote(now, TEND_LIMIT)
-                self._unpark(holder, want, now)
-                claims = self._claim(holder, want, now)
+                asked = holder.info.queues if queues is None else queues
+                self._unpark(holder, asked, want, now)
+                claims = self._claim(holder, asked, want, now, ageing)
                 self._follow(now, TEND_LIMIT - told)
                 holder.trip, holder.answered = trip, {task.message.id: task.fence for task in claims}
                 holder.hungry = len(claims) < want
@@ -398,10 +409,11 @@ class MemoryBroker(Broker):
                 claims=[task.delivery() for task in held],
                 refused=refused,
                 stops=list(holder.stops),
-                due=self._next_due(),
+                due=self.next_due(),
             )
 
-    def _next_due(self) -> float | None:
+    def next_due(self) -> float | None:
+        """Return when the first scheduled task is due, or a lane gets a token; None for never."""
         moments = [task.due for task in self._in(State.SCHEDULED)]
         moments += [lane.wakes() for lane in self._lanes.all()]
         return min((moment for moment in moments if moment is not None), default=None)
@@ -472,10 +484,10 @@ class MemoryBroker(Broker):
     def _in(self, state: State) -> Iterable[Task]:
         return [task for task in self._tasks.values() if task.state is state]
 
-    def _unpark(self, holder: Holder, want: int, now: float) -> None:
+    def _unpark(self, holder: Holder, queues: Sequence[str], want: int, now: float) -> None:
         """Take up to *want* parked tasks that *holder* knows back to the head of their lines."""
         taken: list[Task] = []
-        for wanted in self._open(holder):
+        for wanted in self._open(queues):
             for queue, name in sorted(self._parked):
                 if queue == wanted and name in holder.info.names:
                     line = self._parked[queue, name]
@@ -484,22 +496,30 @@ class MemoryBroker(Broker):
         for task in reversed(taken):
             self._queue(task, now, head=True)
 
-    def _claim(self, holder: Holder, want: int, now: float) -> list[Task]:
+    def _claim(
+        self, holder: Holder, queues: Sequence[str], want: int, now: float, ageing: float | None
+    ) -> list[Task]:
         claims: list[Task] = []
         looks = want + TEND_LIMIT
-        for queue in self._open(holder):
-            for priority in range(9, -1, -1):
-                line = self._ready[queue, priority]
-                while line and len(claims) < want and looks:
-                    looks -= 1
-                    task = self._tasks[line.popleft()]
-                    if self._start(holder, task, now):
-                        claims.append(task)
+        for queue in self._open(queues):
+            while len(claims) < want and looks and (line := self._next_line(queue, ageing)):
+                looks -= 1
+                task = self._tasks[line.popleft()]
+                if self._start(holder, task, now):
+                    claims.append(task)
         return claims
 
-    def _open(self, holder: Holder) -> list[str]:
-        """Return the queues from which *holder* may claim now."""
-        return [queue for queue in holder.info.queues if queue not in self._paused]
+    def _next_line(self, queue: str, ageing: float | None) -> deque[str] | None:
+        """Return the line of *queue* whose first one goes next; None when all are empty."""
+        lines = [self._ready[queue, priority] for priority in range(9, -1, -1)]
+        filled = [line for line in lines if line]
+        if ageing is None or not filled:
+            return filled[0] if filled else None
+        return min(filled, key=lambda line: aged(self._tasks[line[0]].message, ageing))
+
+    def _open(self, queues: Sequence[str]) -> list[str]:
+        """Return those of *queues* from which one may claim now."""
+        return [queue for queue in queues if queue not in self._paused]
 
     def _start(self, holder: Holder, task: Task, now: float) -> bool:
         """Give *task*, just taken from its line, to *holder*; say whether it may be run."""
@@ -846,6 +866,14 @@ class MemoryBroker(Broker):
             if other is not None and limit is not None and other.lane == limit.lane
         )
 
+    def pending(self, after: str = "", count: int = PENDING_AT_ONCE) -> Pending:
+        """Return some tasks that have not started; see `Backend.pending`."""
+        with self._lock:
+            waiting = [task for task in self._tasks.values() if task.state < State.RUNNING]
+            behind = sorted(task.message.id for task in waiting if task.message.id > after)
+            records = [self._tasks[each].record() for each in behind[:count]]
+        return Pending(records, behind[count - 1] if len(behind) > count else "")
+
     def queues(self) -> list[QueueInfo]:
         """Return the queues; see `Backend.queues`."""
         counts: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
@@ -865,10 +893,11 @@ class MemoryBroker(Broker):
             alive = [worker for _, worker in sorted(self._workers.items()) if worker.lease_ends > now]
             return [msgspec.structs.replace(worker.info, running=len(worker.running)) for worker in alive]
 
-    def schedules(self) -> list[Schedule]:
-        """Return all schedules; see `Backend.schedules`."""
+    def schedules(self, names: Sequence[str] | None = None) -> list[Schedule]:
+        """Return schedules; see `Backend.schedules`."""
         with self._lock:
-            return [self._schedules[name] for name in sorted(self._schedules)]
+            wanted = self._schedules.keys() if names is None else self._schedules.keys() & names
+            return [self._schedules[name] for name in sorted(wanted)]
 
     def next_schedules(self, count: int) -> list[Schedule]:
         """Return the first schedules that are due; see `Backend.next_schedules`."""

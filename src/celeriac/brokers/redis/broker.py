@@ -19,6 +19,7 @@ from celeriac.broker import (
     DEFAULT_RETENTION,
     LINKS_AT_ONCE,
     MOST_BEFORE,
+    PENDING_AT_ONCE,
     SOME,
     TEND_LIMIT,
     Beat,
@@ -27,6 +28,7 @@ from celeriac.broker import (
     Cancelled,
     Exchanged,
     Listener,
+    Pending,
     QueueInfo,
     Report,
     Schedule,
@@ -37,9 +39,10 @@ from celeriac.broker import (
     check_changes,
 )
 from celeriac.brokers.alive import Directory, Proofs, boot_id, temporary
-from celeriac.brokers.redis import wire
+from celeriac.brokers.redis import rights, wire
 from celeriac.brokers.redis.bell import RedisBell
 from celeriac.brokers.redis.connection import Client, Command
+from celeriac.brokers.redis.examine import MINIMUM_VERSION, examine
 from celeriac.brokers.redis.faults import fault_of
 from celeriac.brokers.redis.foreign import foreign_keys
 from celeriac.brokers.redis.keys import SCHEMA_VERSION, Keys
@@ -56,12 +59,12 @@ from celeriac.errors import (
     StoreReadOnly,
     UnknownTask,
 )
+from celeriac.findings import Examination
 from celeriac.message import Message, Record, check_parents
 from celeriac.outcome import EXPIRED, LEASE_LOST, PURGED, REVOKED, SUPERSEDED, Settlement
 
 _log: Final = logging.getLogger("celeriac.redis")
 
-MINIMUM_VERSION: Final = (6, 2)
 LONGEST_RETENTION: Final = 100 * 365 * 86_400.0
 BATCH: Final = 1_000
 MOST_ARGUMENTS: Final = 1_000_000  # of one command; the server takes 1,048,576
@@ -99,7 +102,7 @@ class RedisBroker(Broker):
         deadline: float = DEFAULT_DEADLINE,
         clock: str = "server",
     ) -> None:
-        address = parse(url)
+        address = self._address = parse(url)
         self.url = hidden(url)
         self._keys = Keys(address.options.get("namespace", namespace))
         self._retention = max(1, int(min(retention, LONGEST_RETENTION) * 1000))
@@ -144,6 +147,18 @@ class RedisBroker(Broker):
     def ping(self) -> None:
         """Return if the server answers."""
         self._client.ask_all([("PING",)])
+
+    def examine(self, now: float) -> Examination:  # noqa: ARG002
+        """Look at the server; see `Broker.examine`."""
+        corrected = self._skew.enabled
+        return examine(
+            self._client, self._keys, self._address, corrected=corrected, ask_rights=self._missing_rights
+        )
+
+    def _missing_rights(self) -> tuple[str, ...] | None:
+        """Ask what this user may not run; without opening, which would write."""
+        given: Command = (*self._shared, 0.0, self._retention, 0, *rights.calls(self._keys))
+        return rights.missing(self._client.call(script("rights"), lambda _: given))
 
     def _call(
         self,
@@ -244,11 +259,21 @@ class RedisBroker(Broker):
         self._call("enlist", now, *what, *sorted(worker.names))
 
     def exchange(
-        self, worker: str, *, trip: int, finished: Sequence[Settlement] = (), want: int = 0, now: float
+        self,
+        worker: str,
+        *,
+        trip: int,
+        finished: Sequence[Settlement] = (),
+        want: int = 0,
+        now: float,
+        queues: Sequence[str] | None = None,
+        ageing: float | None = None,
     ) -> Exchanged:
         """Settle and claim in one step; see `Broker.exchange`."""
         settled = wire.settlements(self._skew.settlements(finished))
-        reply = self._call("exchange", now, worker, trip, want, EXPIRED, REVOKED, wire.BROKEN, *settled)
+        rules = " ".join(queues or ()), "" if ageing is None else repr(float(ageing))
+        given = worker, trip, want, EXPIRED, REVOKED, wire.BROKEN, *rules
+        reply = self._call("exchange", now, *given, *settled)
         answer = wire.exchanged(reply)
         if self._skew.seconds and answer.due is not None:
             return msgspec.structs.replace(answer, due=self._skew.back(answer.due))
@@ -427,6 +452,12 @@ class RedisBroker(Broker):
             wakes=self._skew.back(float(wakes)) if wakes else None,
         )
 
+    def pending(self, after: str = "", count: int = PENDING_AT_ONCE) -> Pending:
+        """Return some tasks that have not started; see `Backend.pending`."""
+        cursor, *found = self._call("pending", 0.0, after or "0", count)
+        records = (self._record(task_id.decode(), flat) for task_id, flat in found)
+        return Pending([each for each in records if each], "" if cursor == b"0" else cursor.decode())
+
     def queues(self) -> list[QueueInfo]:
         """Return the queues; see `Backend.queues`."""
         flat, members = map(
@@ -452,9 +483,12 @@ class RedisBroker(Broker):
         times = {"started": float(started), "seen": float(seen)}
         return self._skew.worker(msgspec.structs.replace(info, running=running, **times))
 
-    def schedules(self) -> list[Schedule]:
-        """Return all schedules; see `Backend.schedules`."""
-        return sorted(map(wire.schedule, self._call("schedules", 0.0, "")), key=lambda one: one.name)
+    def schedules(self, names: Sequence[str] | None = None) -> list[Schedule]:
+        """Return schedules; see `Backend.schedules`."""
+        if names is not None and not names:
+            return []
+        found = map(wire.schedule, self._call("schedules", 0.0, "", *dict.fromkeys(names or ())))
+        return sorted(found, key=lambda one: one.name)
 
     def next_schedules(self, count: int) -> list[Schedule]:
         """Return the first schedules that are due; see `Backend.next_schedules`."""

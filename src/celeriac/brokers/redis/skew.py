@@ -34,12 +34,12 @@ class Skew:
     """
 
     def __init__(self, enabled: bool) -> None:
-        self._enabled = enabled
+        self.enabled = enabled
         self.seconds = 0.0
 
     def measure(self, link: Any) -> None:
         """Ask the server for the time."""
-        if self._enabled:
+        if self.enabled:
             before = SystemClock.now()
             time = link.ask(("TIME",))
             self.learn(before, time, SystemClock.now())
@@ -50,7 +50,7 @@ class Skew:
         Args:
             before, after: when it was asked and when the answer was here, in seconds since 1970.
         """
-        if not self._enabled:
+        if not self.enabled:
             return
         ahead = int(time[0]) + int(time[1]) / 1e6 - (before + after) / 2
         unsure = (after - before) / 2  # what the trip itself took is what the measurement may be wrong by

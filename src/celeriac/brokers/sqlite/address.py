@@ -17,7 +17,7 @@ _MOUNTS: Final = Path("/proc/self/mounts")
 
 # File systems on which processes on several hosts would not share the memory that a WAL needs. (9p and
 # virtiofs are not among them: they share a directory with a virtual machine.)
-_NETWORK: Final = frozenset(
+NETWORK: Final = frozenset(
     [
         *("nfs", "nfs3", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "ncpfs", "afs", "afpfs"),
         *("webdav", "davfs", "ceph", "glusterfs", "lustre", "beegfs", "gpfs", "gfs2", "ocfs2"),
@@ -80,7 +80,7 @@ def check_place(path: Path) -> None:
             f"the directory {path.parent} for {path.name} does not exist; create it or correct the URL"
         )
     kind = file_system(path.parent)
-    if kind in _NETWORK:
+    if kind in NETWORK:
         raise BrokerUnavailable(
             f"{path} is on a network file system ({kind}), where SQLite's write-ahead log loses data;"
             " put the file on a local disk, or use redis://"

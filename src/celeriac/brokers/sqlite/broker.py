@@ -11,6 +11,7 @@ from celeriac.broker import (
     DEFAULT_DEADLINE,
     DEFAULT_RETENTION,
     LINKS_AT_ONCE,
+    PENDING_AT_ONCE,
     TEND_LIMIT,
     Beat,
     Bell,
@@ -18,6 +19,7 @@ from celeriac.broker import (
     Cancelled,
     Exchanged,
     Listener,
+    Pending,
     QueueInfo,
     Report,
     Schedule,
@@ -32,11 +34,14 @@ from celeriac.brokers.sqlite import explaining, moves, replacing, schedules, sen
 from celeriac.brokers.sqlite.address import parse
 from celeriac.brokers.sqlite.alive import Proofs, boot_id
 from celeriac.brokers.sqlite.bell import SqliteBell
+from celeriac.brokers.sqlite.examine import examine
 from celeriac.brokers.sqlite.following import follow
 from celeriac.brokers.sqlite.listener import SqliteListener
 from celeriac.brokers.sqlite.rows import record
 from celeriac.brokers.sqlite.store import Store
 from celeriac.brokers.sqlite.transaction import Transaction, as_json, from_json
+from celeriac.errors import OperationalError
+from celeriac.findings import Examination, Finding, Severity
 from celeriac.message import Message, Record
 from celeriac.outcome import LEASE_LOST, REVOKED, Settlement
 from celeriac.states import State
@@ -65,7 +70,7 @@ class SqliteBroker(Broker):
         deadline: float = DEFAULT_DEADLINE,
     ) -> None:
         self.url = url
-        self._retention = retention
+        self._retention, self._deadline = retention, deadline
         self._store = Store(parse(url), deadline)
         self._proofs = Proofs(self._store.place)
         self._known: dict[str, trips.Known] = {}
@@ -79,6 +84,17 @@ class SqliteBroker(Broker):
         """Let go of the file; see `Broker.close`."""
         self._proofs.drop_all()
         self._store.close()
+
+    def examine(self, now: float) -> Examination:  # noqa: ARG002
+        """Look at the file; see `Broker.examine`."""
+        found = examine(self._store.path, self._deadline)
+        if found.usable:
+            try:
+                self._store.write(Transaction.column, "paused")
+            except OperationalError as error:
+                busy = Finding("store", Severity.ERROR, f"The store takes no writes: {error}.")
+                return Examination((*found.findings, busy))
+        return found
 
     def ping(self) -> None:
         """Return if the file answers; see `Backend.ping`."""
@@ -98,27 +114,38 @@ class SqliteBroker(Broker):
         return self._store.write(sending.send_unique, messages, now) if messages else []
 
     def exchange(
-        self, worker: str, *, trip: int, finished: Sequence[Settlement] = (), want: int = 0, now: float
+        self,
+        worker: str,
+        *,
+        trip: int,
+        finished: Sequence[Settlement] = (),
+        want: int = 0,
+        now: float,
+        queues: Sequence[str] | None = None,
+        ageing: float | None = None,
     ) -> Exchanged:
         """Settle and claim in one step; see `Broker.exchange`."""
         known = self._known.get(worker) or self._ask(worker)
-        answer = self._trip(known, trip, finished, want, now) if known else Exchanged(lost=True)
+        rules = trips.Rules(want, tuple(queues) if queues else None, ageing)
+        answer = self._trip(known, trip, finished, rules, now) if known else Exchanged(lost=True)
         if answer.lost:
             self._forget(worker)
         return answer
 
     def _trip(
-        self, known: trips.Known, trip: int, finished: Sequence[Settlement], want: int, now: float
+        self, known: trips.Known, trip: int, finished: Sequence[Settlement], rules: trips.Rules, now: float
     ) -> Exchanged:
         if trip < self._unwritten.get(known.id, 0):
             return Exchanged()
-        if not finished and (idle := self._idle(known.id, trip, want, now)) is not None:
+        if not finished and (idle := self._idle(known.id, trip, rules.want, now)) is not None:
             return idle
         make = self._store.write_after_others
         try:
-            return make(trips.exchange, known, trip=trip, finished=finished, want=want, now=now)
+            return make(trips.exchange, known, trip=trip, finished=finished, rules=rules, now=now)
         except trips.Refused:
-            return make(trips.exchange, known, trip=trip, finished=finished, want=want, now=now, careful=True)
+            return make(
+                trips.exchange, known, trip=trip, finished=finished, rules=rules, now=now, careful=True
+            )
 
     def _idle(self, worker: str, trip: int, want: int, now: float) -> Exchanged | None:
         """Answer a trip that has nothing to do, without writing; None if it has something."""
@@ -288,6 +315,10 @@ class SqliteBroker(Broker):
         """Return what decides whether a task may be claimed; see `Backend.explain`."""
         return self._store.read(explaining.explain, id, now)
 
+    def pending(self, after: str = "", count: int = PENDING_AT_ONCE) -> Pending:
+        """Return some tasks that have not started; see `Backend.pending`."""
+        return self._store.read(explaining.pending, after, count)
+
     def queues(self) -> list[QueueInfo]:
         """Return the queues; see `Backend.queues`."""
         counts: dict[str, QueueInfo] = {}
@@ -306,9 +337,9 @@ class SqliteBroker(Broker):
         """Return the workers; see `Backend.workers`."""
         return [_worker(row) for row in self._store.read(Transaction.all, "workers", now)]
 
-    def schedules(self) -> list[Schedule]:
-        """Return all schedules; see `Backend.schedules`."""
-        return self._store.read(schedules.schedules)
+    def schedules(self, names: Sequence[str] | None = None) -> list[Schedule]:
+        """Return schedules; see `Backend.schedules`."""
+        return self._store.read(schedules.schedules, names)
 
     def next_schedules(self, count: int) -> list[Schedule]:
         """Return the first schedules that are due; see `Backend.next_schedules`."""

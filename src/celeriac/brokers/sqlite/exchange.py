@@ -38,6 +38,14 @@ class Known(msgspec.Struct, frozen=True):
     lanes: dict[str, str] = {}
 
 
+class Rules(msgspec.Struct, frozen=True):
+    """How a trip claims: how many, from which queues if not as its worker said, and by which age."""
+
+    want: int
+    queues: tuple[str, ...] | None
+    ageing: float | None
+
+
 class Refused(Exception):
     """Some settlement came too late; the trip must be made again with care, to find out which."""
 
@@ -69,7 +77,7 @@ def exchange(
     *,
     trip: int,
     finished: Sequence[Settlement],
-    want: int,
+    rules: Rules,
     now: float,
     careful: bool = False,
 ) -> Exchanged:
@@ -98,13 +106,13 @@ def exchange(
         if linked:
             due = transaction.value("due_first")
         due = _promote(transaction, due, wakes, now)
-        queues = _open(transaction, worker) if paused else worker.queues
-        if parked and want > 0:
-            _unpark(transaction, worker, queues, want, now)
-        claims = _claim(transaction, worker, queues, trip, want, now)
+        queues = _open(transaction, rules.queues or worker.queues, bool(paused))
+        if parked and rules.want > 0:
+            _unpark(transaction, worker, queues, rules.want, now)
+        claims = _claim(transaction, worker, queues, trip, rules, now)
         if linked:
             follow(transaction, now, TEND_LIMIT - told)
-        transaction.run("exchange_trip", trip, len(claims) < want, worker.id)
+        transaction.run("exchange_trip", trip, len(claims) < rules.want, worker.id)
     if wakes is not None or transaction.lanes is not None:
         due = _first_due(transaction)
     asked = transaction.column("stops_of", worker.id) if stops else []
@@ -181,10 +189,12 @@ def _stop_limited(
 # --- claim ------------------------------------------------------------------------------------------
 
 
-def _open(transaction: Transaction, worker: Known) -> Sequence[str]:
-    """Return the queues from which *worker* may claim now."""
+def _open(transaction: Transaction, queues: Sequence[str], any_paused: bool) -> Sequence[str]:
+    """Return those of *queues* from which one may claim now."""
+    if not any_paused:
+        return queues
     paused = set(transaction.column("paused"))
-    return [queue for queue in worker.queues if queue not in paused]
+    return [queue for queue in queues if queue not in paused]
 
 
 def _unpark(transaction: Transaction, worker: Known, queues: Sequence[str], want: int, now: float) -> None:
@@ -201,14 +211,18 @@ def _unpark(transaction: Transaction, worker: Known, queues: Sequence[str], want
 
 
 def _claim(
-    transaction: Transaction, worker: Known, queues: Sequence[str], trip: int, want: int, now: float
+    transaction: Transaction, worker: Known, queues: Sequence[str], trip: int, rules: Rules, now: float
 ) -> list[Delivery]:
     claims: list[Delivery] = []
+    want = rules.want
     looks = want + TEND_LIMIT
     for queue in queues:
         while len(claims) < want and looks > 0:
             most = min(want - len(claims), looks)
-            found = transaction.all("exchange_ready", now, queue, most)
+            if rules.ageing is None:
+                found = transaction.all("exchange_ready", now, queue, most)
+            else:
+                found = _first_by_age(transaction, queue, rules.ageing, most, now)
             rows = _up_to_lane(found)
             looks -= len(rows)
             for priority, last in {row[5]: row[-1] for row in rows}.items():
@@ -224,9 +238,27 @@ def _claim(
                 worker.lanes.update([(row[2], row[-2]) for row in good if row[-2] is not None])
                 claims += [Delivery(*row[2:-2]) for row in good]
             transaction.ready(queue, -len(rows))
-            if len(found) < most and not limited:
+            if not found or (len(found) < most and not limited and rules.ageing is None):
                 break
     return claims
+
+
+def _first_by_age(
+    transaction: Transaction, queue: str, ageing: float, most: int, now: float
+) -> list[tuple[Any, ...]]:
+    """Return the first rows of the line whose first task goes next, up to where another line goes on."""
+    heads = sorted(
+        (created - priority * ageing, -priority)
+        for priority, created in transaction.all("exchange_heads", queue, queue, queue)
+        if created is not None
+    )
+    if not heads:
+        return []
+    rows = transaction.all("exchange_line", now, queue, -heads[0][1], most)
+    if len(heads) == 1:
+        return [row[1:] for row in rows]
+    first = itertools.takewhile(lambda row: (row[0] - row[6] * ageing, -row[6]) < heads[1], rows)
+    return [row[1:] for row in first]
 
 
 def _up_to_lane(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:

@@ -1,12 +1,26 @@
-"""explain: all that decides whether a task may be claimed, in one snapshot."""
+"""explain, pending: what waits, and all that decides whether it may be claimed, in one snapshot."""
 
 from __future__ import annotations
 
-from celeriac.broker import MOST_BEFORE, SOME, Situation
+from typing import Final
+
+from celeriac.broker import MOST_BEFORE, SOME, Pending, Situation
 from celeriac.brokers.sqlite.rows import record
 from celeriac.brokers.sqlite.transaction import Transaction, as_json
 from celeriac.lanes import Limit
 from celeriac.states import State
+
+LOOKED_AT: Final = 10_000  # messages at a time: those of finished tasks stand among them
+
+
+def pending(transaction: Transaction, after: str, count: int) -> Pending:
+    """Walk over what was sent, in that order; see `Backend.pending`."""
+    looked_at = transaction.all("pending", int(after or 0), LOOKED_AT)
+    waiting = [row for row in looked_at if row[2]][:count]
+    more = len(waiting) == count or len(looked_at) == LOOKED_AT
+    last = waiting[-1][0] if len(waiting) == count else looked_at[-1][0] if looked_at else 0
+    rows = transaction.all("get", as_json([task_id for _, task_id, _ in waiting]))
+    return Pending([record(row) for row in rows], str(last) if more else "")
 
 
 def explain(transaction: Transaction, id: str, now: float) -> Situation | None:

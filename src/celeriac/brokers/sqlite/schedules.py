@@ -42,9 +42,12 @@ def _is_to_be(transaction: Transaction, change: ScheduleChange) -> str:
     return "new"
 
 
-def schedules(transaction: Transaction) -> list[Schedule]:
-    """Return all; see `Backend.schedules`."""
-    return [schedule_of(row) for row in transaction.all("schedules")]
+def schedules(transaction: Transaction, names: Sequence[str] | None) -> list[Schedule]:
+    """Return all, or some; see `Backend.schedules`."""
+    if names is None:
+        return [schedule_of(row) for row in transaction.all("schedules")]
+    rows = [transaction.one("schedule", name) for name in sorted(set(names))]
+    return [schedule_of(row) for row in rows if row is not None]
 
 
 def next_schedules(transaction: Transaction, count: int) -> list[Schedule]:

@@ -1,7 +1,8 @@
 -- Settle what a worker finished and claim what it shall run next. The hot path.
 -- KEYS, ARGV 1 to 4: include/keys.lua
 -- ARGV: 5 worker, 6 trip, 7 how many it wants, 8 the error of expired tasks, 9 of revoked, 10 of broken
---   ones, 11 onwards runs of one verdict: verdict, how many, their fences with spaces between (one, if it is
+--   ones, 11 its queues in another order or '', 12 the seconds in which a task that waits gains a priority or '',
+--   13 onwards runs of one verdict: verdict, how many, their fences with spaces between (one, if it is
 --   the same for all), '1' if they have bodies, their ids, their bodies if any, and for verdicts that are not
 --   final their due times
 -- Reply: nothing when the worker is unknown, else: the first moment at which something is due or ''; refused ids; ids to stop; of
@@ -27,13 +28,17 @@ local OURS, RUNS = worker_key(worker), running_key(worker)
 local known = call('HMGET', OURS, 't', 'q', 'a', 'h', 'j')
 if not known[2] then return {} end
 local queues, pausing = {}, call('EXISTS', PAUSED) == 1 -- those from which it may claim now
-for queue in string.gmatch(known[2], '%S+') do
+for queue in string.gmatch(ARGV[11] ~= '' and ARGV[11] or known[2], '%S+') do
   if not (pausing and call('SISMEMBER', PAUSED, queue) == 1) then queues[#queues + 1] = queue end
 end
 
 -- --- settling ---
 
 local refused = {}
+
+local settle
+
+do -- Lua allows 200 local names at a time
 
 -- Settle what is not final; say whether it goes to the head of its line.
 local function put_back(task, verdict, due, body)
@@ -127,8 +132,8 @@ local function settle_run(at)
   return (dues or bodies or first) + many
 end
 
-local function settle()
-  local at = 11
+function settle()
+  local at = 13
   while at < #ARGV do at = settle_run(at) end
   for _, entry in pairs(entries) do
     if entry.ended > 0 then count('r', entry.queue, -entry.ended) end
@@ -139,6 +144,8 @@ local function settle()
   end
   to_heads(heads)
   make_room()
+end
+
 end
 
 -- --- claiming ---
@@ -316,15 +323,17 @@ local looks, stale = want + LOOKS, STALE
 
 local function is_done() return claimed >= want or looks <= 0 or stale <= 0 end
 
-local function claim_from(queue, priority, line)
+-- Claim from a line until it is empty or all is done; or look at its first one only.
+local function claim_from(queue, priority, line, only_first)
   local place, before = place_field(queue, priority), claimed
   while not is_done() do
-    local found = call('LPOP', line, math.min(want - claimed, looks, 5000))
+    local found = call('LPOP', line, only_first and 1 or math.min(want - claimed, looks, 5000))
     if not found then break end
     for at = 1, #found do
       if start(found[at], place, queue, priority) then looks = looks - 1 else stale = stale - 1 end
     end
     write_tails() -- the next ones of lanes
+    if only_first then break end
   end
   if claimed > before then
     count(priority, queue, before - claimed)
@@ -332,10 +341,42 @@ local function claim_from(queue, priority, line)
   end
 end
 
-local function claim()
+local claim
+
+do
+
+local ageing = tonumber(ARGV[12])
+
+-- By what the first one of a line is ordered among those of the others: the least goes first.
+local function age_of(line, priority)
+  local id = call('LINDEX', line, 0)
+  if not id then return nil end
+  local got = try('HMGET', RECORD .. id, 'c', 's')
+  local created = not got.err and not got[2] and tonumber(got[1])
+  return created and created - priority * ageing or -math.huge -- what is queued no more goes at once
+end
+
+local function claim_by_age(queue, lines)
+  local ages = {}
+  for priority = 9, 0, -1 do ages[priority] = age_of(lines[10 - priority], priority) end
+  while not is_done() do
+    local first
+    for priority = 9, 0, -1 do
+      if ages[priority] and (not first or ages[priority] < ages[first]) then first = priority end
+    end
+    if not first then return end
+    local line = lines[10 - first]
+    claim_from(queue, tostring(first), line, true)
+    ages[first] = age_of(line, first)
+  end
+  if call('EXISTS', unpack(lines)) > 0 then ring(queue, 1) end
+end
+
+function claim()
   for _, queue in ipairs(queues) do
     local lines = {}
     for priority = 9, 0, -1 do lines[10 - priority] = line_key(queue, priority) end
+    if ageing and not is_done() then claim_by_age(queue, lines) end
     local left = not is_done() and call('EXISTS', unpack(lines)) or 0
     for priority = 9, 0, -1 do
       if left > 0 and not is_done() then
@@ -349,6 +390,8 @@ local function claim()
     end
   end
   if claimed > 0 then in_chunks('HSET', RUNS, held) end
+end
+
 end
 
 -- The last trip's answer was lost: name again what is still held.
