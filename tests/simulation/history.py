@@ -259,7 +259,7 @@ class History:
             known = worker in self.workers
             self.must((worker in answer.lost) != known, f"the heartbeat of {worker} was misunderstood")
             if known:
-                self.seen[worker] = now
+                self.seen[worker] = max(self.seen[worker], now)
 
     def report(self, answer: Sequence[str], worker: str, reports: Sequence[Report], now: float) -> None:
         self._passes(now)
