@@ -16,7 +16,20 @@ TESTS = 8  # on each store
 KINDS = {"memory": MemoryBroker, "sqlite": SqliteBroker}
 
 # What went wrong: the store, the seed, and the steps that are left of its story.
-REGRESSIONS: dict[str, tuple[str, int, list]] = {}
+# fmt: off
+REGRESSIONS: dict[str, tuple[str, int, list]] = {
+    "a heartbeat that comes late shortens a lease": ("memory", 1972, [
+        3889152351, 1272044648, 2836149762, 502295082, 69725329, 3803932947, 1361469120, 3008971470,
+        (1611592525, False), (1814177860, False), 1867203606, 1282074760, 389166176, 859415985,
+        228509659, 902981021, 3599233755, 516219255, 91362157, (321141658, False), (1230967005,
+        False), (2086754700, False), (92356217, False), (2484860498, False), 144899978, 480749850,
+        3442315256, 1932158867, (865231424, False), (315338093, False), (390472750, False),
+        (4229110823, False), (5167377, False), (601678321, False), (2244171085, False), (1283331225,
+        False), 3761482995, (970708277, False), (805625027, False), (482422162, False), (4159207739,
+        False), (1741485232, False), (3966508352, False), (510712387, False), 4275879685
+    ]),
+}
+# fmt: on
 
 
 @pytest.mark.parametrize("part", range(TESTS))
