@@ -4,10 +4,13 @@
 PYTHON := .venv/bin/python
 PORT ?= 8000
 JOBS ?= 2
+SEEDS ?= 100000
+STORE ?= memory
+FROM ?= 1000000
 export PY JOBS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-matrix check format soak bench bench-peers clean FORCE
+.PHONY: help demo test test-matrix check format simulate soak bench bench-peers clean FORCE
 
 help: ## show this list
 	@echo 'make TARGET [PY=python3.13]'
@@ -33,6 +36,9 @@ check: .venv/dev.stamp ## check format, lint, types and the direction of imports
 format: .venv/dev.stamp ## format the code and repair what the linter can
 	$(PYTHON) -m ruff format .
 	$(PYTHON) -m ruff check --fix .
+
+simulate: .venv/dev.stamp ## play simulated clusters for long [SEEDS=100000] [STORE=sqlite] [FROM=1000000]
+	$(PYTHON) -m tests.simulation --seeds $(SEEDS) --store $(STORE) --from $(FROM)
 
 soak: .venv/dev.stamp ## kill and let run for hours, and ask for every task after [ARGS='kills --kills 100 --sent 10000']
 	@$(PYTHON) -m tools.provide

@@ -559,7 +559,10 @@ class Broker(Backend):
 
     @abstractmethod
     def heartbeat(self, workers: Sequence[str], now: float) -> Beat:
-        """Renew the leases of *workers*; learn which are lost, and what they were asked to stop."""
+        """Renew the leases of *workers*; learn which are lost, and what they were asked to stop.
+
+        A call that comes late, after one with a later *now*, shortens no lease.
+        """
 
     @abstractmethod
     def retire(self, workers: Sequence[str], now: float, error: bytes = LEASE_LOST) -> int:

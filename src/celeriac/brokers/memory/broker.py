@@ -595,8 +595,8 @@ class MemoryBroker(Broker):
         with self._lock:
             known = [self._workers[worker] for worker in workers if worker in self._workers]
             for holder in known:
-                holder.lease_ends = now + holder.info.lease
-                holder.info = msgspec.structs.replace(holder.info, seen=now)
+                holder.lease_ends = max(holder.lease_ends, now + holder.info.lease)
+                holder.info = msgspec.structs.replace(holder.info, seen=max(holder.info.seen, now))
             return Beat(
                 lost=[worker for worker in workers if worker not in self._workers],
                 stops={holder.info.id: dict(holder.stops) for holder in known if holder.stops},

@@ -139,6 +139,8 @@ class SqliteBroker(Broker):
     def _trip(
         self, known: trips.Known, trip: int, finished: Sequence[Settlement], rules: trips.Rules, now: float
     ) -> Exchanged:
+        if trip < self._unwritten.get(known.id, 0):
+            return Exchanged()
         if not finished and (idle := self._idle(known.id, trip, rules.want, now)) is not None:
             return idle
         make = self._store.write_after_others
@@ -155,8 +157,6 @@ class SqliteBroker(Broker):
         if peeked is None:
             return Exchanged(lost=True)
         unwritten = self._unwritten.get(worker, 0)
-        if trip < unwritten:
-            return Exchanged()
         claimable = (
             peeked.ready or (peeked.parked and want > 0) or (peeked.due is not None and peeked.due <= now)
         )
