@@ -11,7 +11,7 @@ from celeriac.brokers.sqlite import SqliteBroker
 from tests.simulation.stores import STORES
 from tests.simulation.story import a_story, play, replayed, shortest, told
 
-TOGETHER = {"memory": 250, "sqlite": 50}  # stories in one test
+TOGETHER = {"memory": 250, "sqlite": 25}  # stories in one test
 TESTS = 8  # on each store
 KINDS = {"memory": MemoryBroker, "sqlite": SqliteBroker}
 
