@@ -388,6 +388,8 @@ def decode_options(data: bytes) -> Options:
     global _decoded
     if not data:
         return PLAIN
-    if data != _decoded[0]:
-        _decoded = data, codec.decode(data, Options, what="options")
-    return _decoded[1]
+    last, options = _decoded  # in one step: other threads put theirs there
+    if data != last:
+        options = codec.decode(data, Options, what="options")
+        _decoded = data, options
+    return options

@@ -186,3 +186,22 @@ def test_a_request_says_where_it_came_from_as_celerys_tasks_expect():
     request = Request(queue="mail", priority=3)
 
     assert request.delivery_info == {"queue": "mail", "routing_key": "mail", "priority": 3}
+
+
+class ReadBesideOthers(bytes):
+    """Options that are compared while another thread reads others."""
+
+    def __ne__(self, other):
+        is_other = bytes.__ne__(self, other)
+        decode_options(b'{"due":2.0}')
+        return is_other
+
+    __hash__ = bytes.__hash__
+
+
+def test_options_that_are_read_while_another_thread_reads_others_are_not_mixed_up():
+    mine = ReadBesideOthers(b'{"due":1.0}')
+    decode_options(b'{"due":1.0}')
+
+    assert decode_options(mine).due == 1.0
+    assert decode_options(mine).due == 1.0
