@@ -28,6 +28,7 @@ from celeriac.explaining import Reason, reason_of
 from celeriac.groups import GroupResult
 from celeriac.hub import Hub
 from celeriac.jobs import TaskJob
+from celeriac.keyring import Security
 from celeriac.making import (
     BatchDecorator,
     BoundBatchDecorator,
@@ -49,6 +50,7 @@ from celeriac.message import (
 from celeriac.middleware import Middleware, Moments
 from celeriac.result import AsyncResult, EagerResult
 from celeriac.schedules import POLICIES, Schedules, name_of
+from celeriac.sealing import sealed
 from celeriac.submitter import Submitter
 from celeriac.task import AsyncTask, BatchOptions, Task, TaskOptions
 from celeriac.updates import Update, aupdates, updates
@@ -315,11 +317,27 @@ class Celeriac:
             "deadline": conf.broker_connection_timeout,
         }
 
+    @property
+    def security(self) -> Security | None:
+        """How what goes into the store is sealed; None for not at all.
+
+        Raises:
+            ConfigurationError: it shall be encrypted, and there is no key.
+        """
+        conf = self.conf
+        if conf.security_keys:
+            return Security(
+                conf.security_keys, conf.security_encrypt, conf.security_unsigned, conf.security_max_age
+            )
+        if conf.security_encrypt:
+            raise ConfigurationError("security_encrypt needs a key: set security_keys")
+        return None
+
     def _connect(self, **options: Any) -> Broker:
         self._check_backend()
         if self._cut_off:
             raise BrokerUnavailable(self._cut_off)
-        return connect(self.broker_url, **{**self.store_options, **options})
+        return sealed(connect(self.broker_url, **{**self.store_options, **options}), self.security)
 
     def _impatient_broker(self) -> Broker:
         """The same store, but an error at once when it is away: for calls with `retry=False`."""

@@ -18,6 +18,7 @@ import msgspec
 
 from celeriac.broker import DEFAULT_DEADLINE, DEFAULT_LEASE, DEFAULT_RETENTION
 from celeriac.errors import ConfigurationError, InvalidName
+from celeriac.keyring import MONTH, Secrets, Unsigned, check_keys
 from celeriac.message import DEFAULT_CRASH_LIMIT, check_queue_name
 
 MOST_WEIGHT: Final = 1_000_000
@@ -90,6 +91,18 @@ class Config:
         dict[str, Any], "schedules by name, in Celery's form: task, schedule, args, kwargs, options"
     ]
     worker_beat: Annotated[bool, "whether workers send for the schedules that are due"]
+
+    # --- security ---
+    security_keys: Annotated[
+        tuple[str, ...], "keys of 32 characters or more: the first one signs, each is accepted; none: no signing"
+    ]
+    security_encrypt: Annotated[bool, "encrypt, and not only sign (extra `encryption`)"]
+    security_unsigned: Annotated[
+        Unsigned, "what is not signed: 'refuse' or 'accept' it, or even 'send' so: two steps of a migration"
+    ]
+    security_max_age: Annotated[
+        Seconds | None, "a call that has not started so long after it was due is refused as a replay; None: never"
+    ]
 
     # --- the worker ---
     worker_concurrency: Annotated[int | None, "tasks at once in each process; None: 16"]
@@ -233,6 +246,10 @@ DEFAULTS: Final[dict[str, Any]] = {
     "result_extended": True,
     "beat_schedule": {},
     "worker_beat": True,
+    "security_keys": Secrets(),
+    "security_encrypt": False,
+    "security_unsigned": "refuse",
+    "security_max_age": MONTH,
     "worker_concurrency": None,
     "worker_processes": None,
     "worker_autoscale": None,
@@ -257,6 +274,7 @@ _AT_LEAST: Final[dict[str, float]] = {
     "task_crash_limit": 0,
     "task_payload_limit": 1,
     "result_payload_limit": 1,
+    "security_max_age": 1,
     "worker_concurrency": 1,
     "worker_processes": 1,
     "worker_threads": 1,
@@ -301,13 +319,14 @@ def _checked(name: str, value: Any) -> Any:
         checked = msgspec.convert(value, _types[name], strict=False)
     except msgspec.ValidationError as error:
         kind = _type_name(_hints()[name])
-        raise ConfigurationError(f"the setting {name!r} must be {kind}, not {value!r} ({error})") from None
+        shown = "" if name in SECRET else f", not {value!r} ({error})"
+        raise ConfigurationError(f"the setting {name!r} must be {kind}{shown}") from None
     least = _AT_LEAST.get(name)
     if least is not None and checked is not None and not checked >= least:
         raise ConfigurationError(f"the setting {name!r} must be at least {least:g}, not {value!r}")
     if name in _MORE_RULES:
         _MORE_RULES[name](name, checked)
-    return checked
+    return Secrets(checked) if name == "security_keys" else checked
 
 
 def _check_priority(name: str, value: int) -> None:
@@ -350,9 +369,13 @@ def check_weights(name: str, value: Mapping[str, int] | None) -> None:
             )
 
 
+# What may hold a password or a key: no error shows its value.
+SECRET: Final = frozenset({"broker_url", "result_backend", "security_keys"})
+
 _MORE_RULES: Final[dict[str, Callable[[str, Any], None]]] = {
     "task_default_priority": _check_priority,
     "task_default_queue": _check_queue,
+    "security_keys": check_keys,
     "timezone": _check_zone,
     "worker_autoscale": _check_autoscale,
     "worker_queue_weights": check_weights,

@@ -10,18 +10,28 @@ import pytest
 from celeriac.broker import Bell, Broker, Listener
 from celeriac.brokers import connect
 from celeriac.clock import ManualClock
+from celeriac.keyring import Security
+from celeriac.sealing import sealed
 from tests.conftest import redis_program_or_give_up
 from tests.contract.given import Courier
 from tests.servers import RedisServer
 
 STORES = (
     "memory",
+    "signed",
+    "encrypted",
     "sqlite",
     pytest.param("redis", marks=pytest.mark.redis),
     pytest.param("valkey", marks=pytest.mark.redis),
 )
 
-BETWEEN_PROCESSES = STORES[1:]
+BETWEEN_PROCESSES = STORES[3:]
+
+SEALED = {
+    "signed": Security(("k" * 32,), max_age=None),
+    "encrypted": Security(("k" * 32,), encrypt=True, max_age=None),
+}
+IN_MEMORY = ("memory", *SEALED)
 
 _numbers = itertools.count(1)
 
@@ -37,9 +47,11 @@ class Store:
 
     def connect(self, **options) -> Broker:
         """A broker object on this store; the memory store has one only, made by the first call."""
-        if self.kind == "memory" and self.opened:
+        if self.kind in IN_MEMORY and self.opened:
             return self.opened[0]
         broker = connect(self.url, namespace=self.namespace, **options)
+        if self.kind in SEALED:
+            broker = sealed(broker, SEALED[self.kind])
         self.opened.append(broker)
         return broker
 
@@ -80,7 +92,7 @@ def new_store(
             return store
 
         def url() -> str:
-            if kind == "memory":
+            if kind in IN_MEMORY:
                 return "memory://"
             if kind == "sqlite":
                 return f"sqlite:///{tmp_path}/{next(_numbers)}.db"

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from celeriac import codec
 from celeriac.beat.rules import Rule
-from celeriac.errors import InvalidName
+from celeriac.errors import DecodeError, InvalidName
 from celeriac.message import Message, decode_options, encode_options
 
 GRACE: Final = 30.0
@@ -89,7 +89,9 @@ def decode_entry(data: bytes, name: str) -> Entry:
     Raises:
         DecodeError: the bytes are something else, or of a newer version.
     """
-    entry: Entry = codec.decode(data, Entry, what=f"the schedule {name!r}")
+    entry: Entry | None = codec.decode(data, Entry, what=f"the schedule {name!r}")
+    if entry is None:
+        raise DecodeError(f"the schedule {name!r} cannot be read: it is empty")
     return entry
 
 

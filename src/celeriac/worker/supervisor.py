@@ -18,11 +18,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from celeriac.beat.ticker import Ticker
 from celeriac.broker import Beat, Broker
 from celeriac.clock import SystemClock
 from celeriac.errors import OperationalError, TimeLimitExceeded, WorkerLostError
+from celeriac.keyring import Security
 from celeriac.outcome import REVOKED, Settlement, stored
+from celeriac.sealing import sealed
 from celeriac.states import State, Verdict
 from celeriac.worker.channel import Channel
 from celeriac.worker.keeper import PERIOD, Keeper
@@ -234,7 +238,11 @@ class Supervisor:
                     self._start(index)
 
     def _open_store(self, hello: Mapping[str, Any]) -> None:
-        self._broker = self._connect(hello["url"], **hello["store"])
+        security = hello.get("security")
+        self._broker = sealed(
+            self._connect(hello["url"], **hello["store"]),
+            None if security is None else msgspec.convert(security, Security),
+        )
         ticker = Ticker(self._broker, self._clock) if hello["beat"] else None
         self._keeper = Keeper(
             self._broker, self._clock, workers=self._living, lease=hello["lease"], ticker=ticker
