@@ -94,14 +94,16 @@ class Config:
 
     # --- security ---
     security_keys: Annotated[
-        tuple[str, ...], "keys of 32 characters or more: the first one signs, each is accepted; none: no signing"
+        tuple[str, ...],
+        "keys of 32 characters or more: the first one signs, each is accepted; none: no signing",
     ]
     security_encrypt: Annotated[bool, "encrypt, and not only sign (extra `encryption`)"]
     security_unsigned: Annotated[
         Unsigned, "what is not signed: 'refuse' or 'accept' it, or even 'send' so: two steps of a migration"
     ]
     security_max_age: Annotated[
-        Seconds | None, "a call that has not started so long after it was due is refused as a replay; None: never"
+        Seconds | None,
+        "a call that has not started so long after it was due is refused as a replay; None: never",
     ]
 
     # --- the worker ---

@@ -114,7 +114,9 @@ class _Key:
             try:
                 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
             except ImportError as error:
-                raise MissingExtra("encryption needs a library: pip install 'celeriac[encryption]'") from error
+                raise MissingExtra(
+                    "encryption needs a library: pip install 'celeriac[encryption]'"
+                ) from error
             self._cipher = AESSIV(self._derived(b"encrypt"))
         return self._cipher
 

@@ -1,8 +1,8 @@
 """A store in front of a store, which sees only what is sealed: signed, or encrypted too.
 
 What goes in is sealed for its place, what comes back is opened, or refused: a call that cannot be trusted
-reaches its worker as one whose arguments raise `SecurityError` when they are read, so it fails as others do; a
-result that cannot be is that error. Every store keeps opaque bytes, so none knows of this.
+reaches its worker as one whose arguments raise `SecurityError` when they are read, so it fails as others do;
+a result that cannot be is that error. Every store keeps opaque bytes, so none knows of this.
 
 What a store writes by itself (states, times, who waits for whom, why it has cancelled something) has no seal.
 Its own errors are recognised; that of a task whose parent has failed is written anew, from the parent's.
@@ -57,6 +57,7 @@ _log: Final = logging.getLogger("celeriac.security")
 
 _UNSIGNED: Final = "it is not signed, and the setting security_unsigned does not accept that"
 _CORRUPT: Final = stored(StoreCorrupt("its record in the store is broken: something else has written to it"))
+_UNKNOWN: Final = b"?"  # no error that anybody can read
 _CHORD_ERROR: Final = ErrorInfo.of(ChordError()).type
 _CORRUPTION: Final = ErrorInfo.of(StoreCorrupt()).type
 # What stores write on their own account, by type and message, so that however it is written it is recognised.
@@ -390,13 +391,13 @@ class SealedBroker(PassingBroker):
             return b""
 
     def _with_reasons(self, records: list[Record | None]) -> list[Record | None]:
-        """Write the errors of those whose parents have failed anew: what a store has written is not signed."""
+        """Write the errors of those whose parents have failed anew: those of a store are not signed."""
         origins = {record.id: origin for record in records if record and (origin := _origin_of(record.error))}
         if self._accepts or not origins:
             return records
         ids = list(dict.fromkeys(origins.values()))
         found = zip(ids, self.inner.get(ids), strict=True)
-        reasons = {each: self._opened_record(parent).error if parent else b"" for each, parent in found}
+        reasons = {each: self._opened_record(parent).error if parent else _UNKNOWN for each, parent in found}
         return [
             replace(record, error=parent_failed(origins[record.id], reasons[origins[record.id]]))
             if record and record.id in origins

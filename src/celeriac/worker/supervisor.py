@@ -224,7 +224,29 @@ class Supervisor:
             child.connected = False
             return
         for message in messages:
-            getattr(self, f"_on_{message.pop('kind')}")(child, **message)
+            try:
+                self._obey(child, **message)
+            except (TypeError, KeyError, ValueError) as error:  # a task has written there: it must not end us
+                log.error("process speaks nonsense", extra={"index": child.index, "reason": str(error)[:200]})
+                child.connected = False
+                return
+
+    def _obey(self, child: _Child, kind: str = "", **fields: Any) -> None:
+        """Do what a process tells.
+
+        Raises:
+            TypeError, KeyError, ValueError: it tells nonsense.
+        """
+        handlers: dict[str, Callable[..., None]] = {
+            "hello": self._on_hello,
+            "enlisted": self._on_enlisted,
+            "scheduled": self._on_scheduled,
+            "limited": self._on_limited,
+            "ended": self._on_ended,
+            "retiring": self._on_retiring,
+            "failed": self._on_failed,
+        }
+        handlers[kind](child, **fields)
 
     def _on_hello(self, child: _Child, **hello: Any) -> None:
         child.hello = hello

@@ -116,6 +116,6 @@ def from_json(text: str) -> list[str]:
     """Read a list of names; damaged ones are none."""
     try:
         names: list[str] = codec.decode(text.encode(), list[str]) or []
-    except DecodeError:
+    except (DecodeError, AttributeError, UnicodeError):  # no JSON, no text
         return []
     return names
