@@ -240,8 +240,8 @@ class SealedBroker(PassingBroker):
         age = now - max(call.created, call.eta or 0.0)
         if self._max_age is not None and age > self._max_age:
             raise SecurityError(
-                f"it is {age:,.0f} s old, and after {self._max_age:,.0f} s (security_max_age) a call is taken "
-                "for a replay"
+                f"it is {age:,.0f} s old, and after {self._max_age:,.0f} s (security_max_age) a call is "
+                "taken for a replay"
             )
 
     def _note_standing(self, task_id: str, call: _Call) -> None:

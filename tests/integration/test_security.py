@@ -49,6 +49,13 @@ def an_app(url: str, name: str = "secure", **conf) -> Celeriac:
     def told(request, error, traceback) -> None:
         ran.append(f"told {request.task} {error}")
 
+    _add_odd_tasks(app)
+    return app
+
+
+def _add_odd_tasks(app: Celeriac) -> None:
+    """Those that retry, that others take the place of, that work on many calls."""
+
     @app.task(name="shop.steps", bind=True, max_retries=2, default_retry_delay=0)
     def steps(self) -> list[int]:
         done = (self.cursor or []) + [len(ran)]
@@ -57,18 +64,16 @@ def an_app(url: str, name: str = "secure", **conf) -> Celeriac:
 
     @app.task(name="shop.instead", bind=True)
     def instead(self, depth: int) -> int:
-        more = self.app.tasks["shop.instead"].s(depth - 1) if depth else add.s(20, 22)
+        more = self.app.tasks["shop.instead"].s(depth - 1) if depth else task(app, "add").s(20, 22)
         return self.replace(more)
 
     @app.task(name="shop.instead_of_many", bind=True)
     def instead_of_many(self) -> int:
-        return self.replace(chord([add.s(n) for n in range(4)], total.s()))
+        return self.replace(chord([task(app, "add").s(n) for n in range(4)], task(app, "total").s()))
 
     @app.task(name="shop.all", batch_size=10, batch_wait=0.01)
     def all_at_once(items: list[int]) -> list[int]:
         return [item * 2 for item in items]
-
-    return app
 
 
 def task(app: Celeriac, name: str):

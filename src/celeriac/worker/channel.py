@@ -62,7 +62,7 @@ class Channel:
             return None
         try:
             return [dict(_decode(line)) for line in lines if line]
-        except (msgspec.MsgspecError, RecursionError):
+        except (ValueError, RecursionError):  # some broken text is a UnicodeDecodeError
             return None
 
     def readable(self) -> bool:

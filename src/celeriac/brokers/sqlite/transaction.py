@@ -8,7 +8,8 @@ from typing import Any, Final, NamedTuple
 
 from celeriac import codec
 from celeriac.brokers.sqlite.statements import sql, sql_with_rows
-from celeriac.errors import DecodeError
+from celeriac.errors import DecodeError, StoreCorrupt
+from celeriac.lanes import Limit
 
 Row = tuple[Any, ...]
 
@@ -105,6 +106,18 @@ class Transaction:
             part += [None] * (rows * 3 - len(part))
             count += self._cursor.execute(sql_with_rows(name, rows), (*before, *part, *after)).rowcount
         return count
+
+
+def limit_of(text: str) -> Limit:
+    """Read how a task is limited.
+
+    Raises:
+        StoreCorrupt: it is damaged.
+    """
+    try:
+        return Limit.parse(text)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise StoreCorrupt(f"the limit {text!r:.80} of a task is damaged: send the task again") from error
 
 
 def as_json(values: Iterable[str | int]) -> str:
