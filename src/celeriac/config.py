@@ -205,7 +205,7 @@ class Config:
         for name in found:  # a module has other names too: only a near miss is surely a mistake
             if name not in DEFAULTS and (near := difflib.get_close_matches(name, DEFAULTS, 1, 0.9)):
                 raise ConfigurationError(
-                    f"{name!r} in {source!r} is not a setting; did you mean {near[0]!r}?"
+                    f"{name!r} in {_called(source)} is not a setting; did you mean {near[0]!r}?"
                 )
         self.update({name: value for name, value in found.items() if name in DEFAULTS})
 
@@ -413,6 +413,12 @@ def _attributes(source: object, prefix: str) -> dict[str, Any]:
     names = vars(source) if isinstance(source, ModuleType | type) else dir(source)
     wanted = [name for name in names if name.startswith(prefix) and not name.startswith("_")]
     return {name: getattr(source, name) for name in wanted}
+
+
+def _called(source: object) -> str:
+    """Name *source* without showing what is in it."""
+    kind = source if isinstance(source, type) else type(source)
+    return source.__name__ if isinstance(source, ModuleType) else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _unknown(name: str, kind: type[Exception]) -> Exception:
