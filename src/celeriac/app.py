@@ -41,6 +41,7 @@ from celeriac.making import (
 from celeriac.message import (
     Message,
     check_id,
+    check_names,
     check_queue_name,
     check_task_name,
     encode_payload,
@@ -449,8 +450,11 @@ class Celeriac:
 
     def prepared(self, messages: list[Message]) -> list[Message]:
         """Return *messages* as the application's middleware wants them sent."""
-        for call in self._moments["before_publish"]:
+        calls = self._moments["before_publish"]
+        for call in calls:
             messages = [call(message) for message in messages]
+        for message in messages if calls else ():  # its names are those that the middleware has made of them
+            check_names(message)
         return messages
 
     def _after_publish(self, messages: list[Message]) -> None:
@@ -661,7 +665,7 @@ class Celeriac:
             timeout: seconds; `TimeoutError` when they have not ended by then.
             tick: yield None whenever so many seconds have passed without a change; None for never.
         """
-        return updates(self, [str(task_id) for task_id in ids], timeout=timeout, tick=tick)
+        return updates(self, [check_id(str(task_id)) for task_id in ids], timeout=timeout, tick=tick)
 
     def aupdates(
         self,
@@ -671,7 +675,7 @@ class Celeriac:
         tick: float | None = None,
     ) -> AsyncIterator[Update | None]:
         """Do what `updates` does, without blocking the event loop."""
-        return aupdates(self, [str(task_id) for task_id in ids], timeout=timeout, tick=tick)
+        return aupdates(self, [check_id(str(task_id)) for task_id in ids], timeout=timeout, tick=tick)
 
     # --- tests -------------------------------------------------------------------------------------------
 

@@ -13,9 +13,7 @@ from celeriac.beat.rules import Rule, check_rule
 from celeriac.errors import ConfigurationError, DecodeError, InvalidMessage, InvalidName
 from celeriac.message import (
     Message,
-    check_id,
-    check_queue_name,
-    check_task_name,
+    check_names,
     decode_options,
     encode_options,
 )
@@ -121,9 +119,7 @@ def _check(entry: Entry) -> None:
     if entry.end not in names_in(entry.messages):
         raise ValueError("what it ends with is not among what it sends")
     for message in entry.messages:
-        check_id(message.id)
-        check_task_name(message.name)
-        check_queue_name(message.queue)
+        check_names(message)
         moments = (message.created, message.eta or 0.0, message.expires or 0.0)
         if not 0 <= message.priority <= 9 or not all(abs(moment) <= _FOREVER for moment in moments):
             raise ValueError("a priority, or a time, is out of range")

@@ -129,7 +129,7 @@ def _options(query: str, family: str, sentinel: bool) -> dict[str, Any]:
         readers |= _TLS_OPTIONS
     if sentinel:
         readers |= _SENTINEL_OPTIONS
-    options = {}
+    options: dict[str, Any] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
         if name not in readers:
             # What follows a password may be a part of it, with an '&' that was not escaped.
