@@ -1,4 +1,4 @@
-"""``python -m tools.audit``: look for known vulnerabilities in everything that is installed beside this Python.
+"""``python -m tools.audit``: look for known vulnerabilities in all that is installed beside this Python.
 
 It fails for a vulnerability. Where the database of them cannot be reached it warns, and fails only with
 ``--strict``: a network that is away says nothing about a change.

@@ -98,9 +98,7 @@ class _Key:
     def tag(self, place: bytes, body: bytes) -> bytes:
         """Return the tag of *body* in its *place*."""
         mac = self._mac.copy()
-        mac.update(b"%d " % len(place))
-        mac.update(place)
-        mac.update(body)
+        mac.update(b"%d %b%b" % (len(place), place, body))
         return mac.digest()[:_TAG]
 
     @property
