@@ -387,7 +387,7 @@ class SealedBroker(PassingBroker):
             return self._opened(kind, record.id, data)
         except SecurityError as error:
             fields = {"id": record.id, "kind": kind, "reason": str(error)}
-            _log.warning("report refused", extra=fields)
+            _log.warning("progress refused", extra=fields)
             return b""
 
     def _with_reasons(self, records: list[Record | None]) -> list[Record | None]:

@@ -484,6 +484,19 @@ def test_a_schedule_that_was_not_signed_sends_nothing_and_is_kept_as_it_is(stage
     assert "schedule not understood" in caplog.text
 
 
+def test_a_schedule_that_nobody_can_read_can_be_removed_or_replaced(staged):
+    with staged.test() as t:
+        for name in ("one", "two"):
+            bad = Schedule(name, b"{}", due=t.clock.now() + 1e6, memory=b"{}", token="x")
+            t.broker.advance([ScheduleChange(name, "", bad)], t.clock.now())
+
+        staged.schedules.remove("one")
+        staged.schedules.replace("two", 60.0, task(staged, "add"), (1, 1))
+        t.advance(minutes=1)
+
+    assert ran == ["add 1 1"]
+
+
 # --- keys, and the way there ----------------------------------------------------------------------------
 
 
