@@ -4,10 +4,13 @@
 PYTHON := .venv/bin/python
 PORT ?= 8000
 JOBS ?= 2
+SEEDS ?= 100000
+STORE ?= memory
+FROM ?= 1000000
 export PY JOBS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-matrix check audit fuzz format bench bench-peers clean FORCE
+.PHONY: help demo test test-matrix check audit fuzz format simulate soak bench bench-peers clean FORCE
 
 help: ## show this list
 	@echo 'make TARGET [PY=python3.13]'
@@ -39,6 +42,13 @@ fuzz: .venv/dev.stamp ## give broken bytes to everything that reads stored ones 
 format: .venv/dev.stamp ## format the code and repair what the linter can
 	$(PYTHON) -m ruff format .
 	$(PYTHON) -m ruff check --fix .
+
+simulate: .venv/dev.stamp ## play simulated clusters for long [SEEDS=100000] [STORE=sqlite] [FROM=1000000]
+	$(PYTHON) -m tests.simulation --seeds $(SEEDS) --store $(STORE) --from $(FROM)
+
+soak: .venv/dev.stamp ## kill and let run for hours, and ask for every task after [ARGS='kills --kills 100 --sent 10000']
+	@$(PYTHON) -m tools.provide
+	$(PYTHON) -m soak $(ARGS)
 
 bench: .venv/dev.stamp ## measure what it costs, beside floors and goals [ARGS='--quick'] [ARGS='drain --stores redis']
 	$(PYTHON) -m benchmarks $(ARGS)

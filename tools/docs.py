@@ -101,7 +101,7 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-STORE = ("broker_", "result_backend", "namespace", "result_expires")
+STORE = ("broker_", "result_backend", "namespace", "result_expires", "dead_letter_expires")
 PARTS: dict[str, Callable[[], str]] = {
     "error-tree": error_tree,
     "error-table": error_table,

@@ -22,6 +22,7 @@ from celeriac.clock import Clock, SystemClock
 from celeriac.config import Config
 from celeriac.context import current_run
 from celeriac.current import set_current_application, shared_tasks
+from celeriac.dead import DeadLetter
 from celeriac.discovery import import_object, project_directory, related_module
 from celeriac.errors import BrokerUnavailable, ConfigurationError, NotRegistered
 from celeriac.explaining import Reason, reason_of
@@ -124,6 +125,7 @@ class Celeriac:
         self._hub: Hub | None = None
         self._submitter: Submitter | None = None
         self.schedules = Schedules(self)
+        self.dead = DeadLetter(self)
         self._autodiscover: list[tuple[Callable[[], Iterable[str]], str]] = []
         if set_as_current:
             set_current_application(self)
@@ -315,6 +317,7 @@ class Celeriac:
         return {
             "namespace": conf.namespace or self.main,
             "retention": conf.result_expires,
+            "dead_retention": conf.dead_letter_expires,
             "deadline": conf.broker_connection_timeout,
         }
 

@@ -26,10 +26,12 @@ from celeriac.outcome import LEASE_LOST, REVOKED, Settlement
 
 DEFAULT_LEASE: Final = 10.0
 DEFAULT_RETENTION: Final = 86_400.0
+DEFAULT_DEAD_RETENTION: Final = 30 * 86_400.0
 DEFAULT_DEADLINE: Final = 2.0
 TEND_LIMIT: Final = 1_000
 LINKS_AT_ONCE: Final = 1_000
 PENDING_AT_ONCE: Final = 500
+DEAD_AT_ONCE: Final = 100
 
 
 # --- what goes in and what comes back -------------------------------------------------------------
@@ -204,6 +206,18 @@ class Pending(msgspec.Struct, frozen=True):
     after: str = ""
 
 
+class Dead(msgspec.Struct, frozen=True):
+    """Some of the tasks that have failed; the answer to `Backend.dead`.
+
+    Attributes:
+        records: the newest failures first; perhaps none, also where there are more behind.
+        after: what to ask for next; "" at the end.
+    """
+
+    records: Sequence[Record] = ()
+    after: str = ""
+
+
 MOST_BEFORE: Final = 10_000
 SOME: Final = 10
 
@@ -349,6 +363,17 @@ class Backend(ABC):
         In no order. A walk from "" over all `after`s meets each task that is pending all the while, perhaps
         more than once, and perhaps some that are so for a part of it. Each page takes a bounded time, however
         many tasks of whatever kind there are. A record whose bytes are broken is FAILED, as in `get`.
+        """
+
+    @abstractmethod
+    def dead(self, after: str = "", count: int = DEAD_AT_ONCE, before: float | None = None) -> Dead:
+        """Return the records of *count* tasks that have FAILED, or fewer; those that failed last come first.
+
+        Args:
+            before: leave out those that failed at this moment or later; has no effect with *after*.
+
+        In one moment in any order. A walk from "" over all `after`s meets each task once that is FAILED all
+        the while, also when others are requeued or forgotten meanwhile. Each page takes a bounded time.
         """
 
     @abstractmethod
@@ -534,7 +559,10 @@ class Broker(Backend):
 
     @abstractmethod
     def heartbeat(self, workers: Sequence[str], now: float) -> Beat:
-        """Renew the leases of *workers*; learn which are lost, and what they were asked to stop."""
+        """Renew the leases of *workers*; learn which are lost, and what they were asked to stop.
+
+        A call that comes late, after one with a later *now*, shortens no lease.
+        """
 
     @abstractmethod
     def retire(self, workers: Sequence[str], now: float, error: bytes = LEASE_LOST) -> int:
@@ -568,6 +596,21 @@ class Broker(Backend):
 
         That is so for those that wait for their eta, their countdown or a retry. When *due* has passed they
         are queued at the tails of their lines, in the order of *ids*. When a task expires stays as it is.
+        """
+
+    @abstractmethod
+    def requeue(self, ids: Sequence[str], now: float) -> list[bool]:
+        """Queue failed tasks again, at the tails of their lines in the order of *ids*; say for each whether
+        that was done.
+
+        Only what is FAILED and has run: not a join, nor what failed because another one did. Not what was
+        replaced either: what took its place has failed. And not while another task has its unique name, or
+        while those that waited for it do not all know that it has failed.
+
+        Retries and crashes are counted from 0; it never expires, is cancelled no more, and waits for nobody;
+        its error and checkpoint stay. It has its unique name again, until it ends if that was free. What it
+        was given by others it is given again, as long as their records are there. Those that failed because
+        of it stay as they are. May be repeated.
         """
 
     @abstractmethod
@@ -612,7 +655,8 @@ class Broker(Backend):
     def tend(self, now: float, limit: int = TEND_LIMIT) -> Tended:
         """Do what time asks for, at most *limit* of each kind: promote due tasks, retire workers whose
         lease has run out, cancel the expired, tell dependants what has become of their parents, drop finished
-        records older than the retention (as `forget` would).
+        records older than the retention (as `forget` would). FAILED ones have a retention of their own, and
+        so have those whose results a failed one was given that has run.
 
         Any number of processes may tend at once.
         """

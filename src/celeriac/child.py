@@ -43,8 +43,8 @@ _COLLECT_BY_DEFAULT: Final = gc.get_threshold()[:2]
 class _Supervised:
     """The overseer at the other end of the channel."""
 
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
+    def __init__(self, channel: Channel, *, tells_pulse: bool) -> None:
+        self._channel, self._tells_pulse = channel, tells_pulse
 
     def enlisted(self, worker: str) -> None:
         self._channel.send("enlisted", worker=worker)
@@ -57,6 +57,10 @@ class _Supervised:
 
     def retiring(self, reason: str) -> None:
         self._channel.send("retiring", reason=reason)
+
+    def pulse(self, exchanged: float | None) -> None:
+        if self._tells_pulse:
+            self._channel.drop("pulse", exchanged=exchanged)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -98,7 +102,7 @@ def _work(order: dict[str, Any], channel: Channel) -> int:
     worker = build_worker(
         app,
         options,
-        overseer=_Supervised(channel),
+        overseer=_Supervised(channel, tells_pulse=order["pulse"]),
         first=order["first"],
         reference=reference_of(app, order["reference"]),
     )

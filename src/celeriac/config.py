@@ -16,9 +16,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from celeriac.broker import DEFAULT_DEADLINE, DEFAULT_LEASE, DEFAULT_RETENTION
+from celeriac.broker import DEFAULT_DEAD_RETENTION, DEFAULT_DEADLINE, DEFAULT_LEASE, DEFAULT_RETENTION
 from celeriac.errors import ConfigurationError, InvalidName
-from celeriac.keyring import MONTH, Secrets, Unsigned, check_keys
+from celeriac.keyring import MAX_AGE, Secrets, Unsigned, check_keys
 from celeriac.message import DEFAULT_CRASH_LIMIT, check_queue_name
 
 MOST_WEIGHT: Final = 1_000_000
@@ -49,6 +49,7 @@ class Config:
     ]
     broker_connection_retry_on_startup: Annotated[bool, "a worker waits for a store that is away at start"]
     result_expires: Annotated[Seconds, "seconds for which finished tasks are kept (or a timedelta)"]
+    dead_letter_expires: Annotated[Seconds, "the same for failed ones, which can be requeued"]
 
     # --- the application ---
     imports: Annotated[tuple[str, ...], "modules that a worker imports at start"]
@@ -118,6 +119,9 @@ class Config:
     ]
     worker_priority_ageing: Annotated[
         Seconds | None, "seconds in which a task that waits gains one priority; None: never"
+    ]
+    worker_slow_callback_duration: Annotated[
+        Seconds, "a task that blocks the event loop for longer is named in the log; 0: none is"
     ]
     worker_threads: Annotated[int | None, "of the tasks at once, how many may be `def`; None: all"]
     worker_prefetch_multiplier: Annotated[int, "accepted; a worker never holds what it cannot start"]
@@ -222,6 +226,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "broker_connection_timeout": DEFAULT_DEADLINE,
     "broker_connection_retry_on_startup": True,
     "result_expires": DEFAULT_RETENTION,
+    "dead_letter_expires": DEFAULT_DEAD_RETENTION,
     "imports": (),
     "include": (),
     "timezone": "UTC",
@@ -251,12 +256,13 @@ DEFAULTS: Final[dict[str, Any]] = {
     "security_keys": Secrets(),
     "security_encrypt": False,
     "security_unsigned": "refuse",
-    "security_max_age": MONTH,
+    "security_max_age": MAX_AGE,
     "worker_concurrency": None,
     "worker_processes": None,
     "worker_autoscale": None,
     "worker_queue_weights": None,
     "worker_priority_ageing": None,
+    "worker_slow_callback_duration": 0.1,
     "worker_threads": None,
     "worker_prefetch_multiplier": 1,
     "worker_max_tasks_per_child": None,
@@ -270,6 +276,7 @@ DEFAULTS: Final[dict[str, Any]] = {
 _AT_LEAST: Final[dict[str, float]] = {
     "broker_connection_timeout": 0.05,
     "result_expires": 0.001,
+    "dead_letter_expires": 0.001,
     "task_default_priority": 0,
     "task_time_limit": 0.001,
     "task_soft_time_limit": 0.001,

@@ -28,7 +28,7 @@ from celeriac.codec import END, REFUSED, SEALED
 from celeriac.errors import ConfigurationError, MissingExtra, SecurityError
 
 SHORTEST_KEY: Final = 32  # characters
-MONTH: Final = 30 * 86_400.0
+MAX_AGE: Final = 45 * 86_400.0  # more than failed tasks are kept, to be queued again
 
 Unsigned = Literal["refuse", "accept", "send"]
 
@@ -51,7 +51,7 @@ class Security(msgspec.Struct, frozen=True):
     keys: tuple[str, ...]
     encrypt: bool = False
     unsigned: Unsigned = "refuse"
-    max_age: float | None = MONTH
+    max_age: float | None = MAX_AGE
 
     def __repr__(self) -> str:
         how = "encrypts" if self.encrypt else "signs"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from celeriac.broker import (
+    DEAD_AT_ONCE,
     LINKS_AT_ONCE,
     PENDING_AT_ONCE,
     TEND_LIMIT,
@@ -12,6 +13,7 @@ from celeriac.broker import (
     Bell,
     Broker,
     Cancelled,
+    Dead,
     Exchanged,
     Listener,
     Pending,
@@ -107,6 +109,10 @@ class PassingBroker(Broker):
         """See `Broker.reschedule`."""
         return self.inner.reschedule(ids, due, now)
 
+    def requeue(self, ids: Sequence[str], now: float) -> list[bool]:
+        """See `Broker.requeue`."""
+        return self.inner.requeue(ids, now)
+
     def forget(self, ids: Collection[str]) -> int:
         """See `Broker.forget`."""
         return self.inner.forget(ids)
@@ -182,6 +188,10 @@ class PassingBroker(Broker):
     def pending(self, after: str = "", count: int = PENDING_AT_ONCE) -> Pending:
         """See `Backend.pending`."""
         return self.inner.pending(after, count)
+
+    def dead(self, after: str = "", count: int = DEAD_AT_ONCE, before: float | None = None) -> Dead:
+        """See `Backend.dead`."""
+        return self.inner.dead(after, count, before)
 
     def queues(self) -> list[QueueInfo]:
         """See `Backend.queues`."""

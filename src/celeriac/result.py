@@ -430,6 +430,18 @@ class AsyncResult(Generic[R]):
         """
         return self._home.reschedule(self.id, countdown=countdown, eta=eta)
 
+    def requeue(self) -> bool:
+        """Queue it again after it has failed: to the tail of its queue, retries and crashes counted from 0.
+
+        It never expires then. Those that failed because it did stay as they are.
+
+        Returns:
+            False when it has not failed, has never run because another one failed, was replaced by others, or
+            while another task has its unique name.
+        """
+        self._final = None
+        return self._home.broker.requeue([self.id], self._home.clock.now())[0]
+
     def explain(self) -> Reason:
         """Say why it has not run, or what it does instead: a word for programs and a sentence for people."""
         return self._home.explain(self.id)
@@ -457,6 +469,10 @@ class EagerResult(AsyncResult[R]):
 
     def reschedule(self, *, countdown: float | None = None, eta: datetime | float | None = None) -> bool:  # noqa: ARG002 - it has ended
         """Return False: it has ended."""
+        return False
+
+    def requeue(self) -> bool:
+        """Return False: no store knows of it."""
         return False
 
     def explain(self) -> Reason:

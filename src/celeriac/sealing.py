@@ -18,10 +18,12 @@ import msgspec
 from msgspec.structs import replace
 
 from celeriac.broker import (
+    DEAD_AT_ONCE,
     LINKS_AT_ONCE,
     PENDING_AT_ONCE,
     Broker,
     Cancelled,
+    Dead,
     Exchanged,
     Listener,
     Pending,
@@ -50,7 +52,6 @@ from celeriac.outcome import (
 from celeriac.passing import PassingBroker
 from celeriac.states import State, Verdict
 
-SLACK: Final = 60.0  # seconds by which clocks may differ
 MOST_STANDING: Final = 10_000
 
 _log: Final = logging.getLogger("celeriac.security")
@@ -81,7 +82,6 @@ class _Call(msgspec.Struct, frozen=True, array_like=True):
     queue: str
     crash_limit: int
     eta: float | None
-    expires: float | None
     join: bool
     answers: str
     options: bytes
@@ -151,7 +151,6 @@ class SealedBroker(PassingBroker):
             message.queue,
             message.crash_limit,
             message.eta,
-            message.expires,
             message.after is not None and message.after.join,
             answers,
             message.options,
@@ -235,8 +234,6 @@ class SealedBroker(PassingBroker):
         """
         if call.join or (call.queue, call.crash_limit) != (delivery.queue, delivery.crash_limit):
             raise SecurityError("it was signed for another queue, or for another crash_limit")
-        if call.expires is not None and now > call.expires + SLACK:
-            raise SecurityError("it has expired, though the store does not say so: perhaps it is a replay")
         age = now - max(call.created, call.eta or 0.0)
         if self._max_age is not None and age > self._max_age:
             raise SecurityError(
@@ -290,6 +287,11 @@ class SealedBroker(PassingBroker):
         """See `Backend.pending`."""
         found = self.inner.pending(after, count)
         return Pending([record for record in self.opened(found.records) if record], found.after)
+
+    def dead(self, after: str = "", count: int = DEAD_AT_ONCE, before: float | None = None) -> Dead:
+        """See `Backend.dead`."""
+        found = self.inner.dead(after, count, before)
+        return Dead([record for record in self.opened(found.records) if record], found.after)
 
     def explain(self, id: str, now: float) -> Situation | None:
         """See `Backend.explain`."""

@@ -23,7 +23,7 @@ class State(IntEnum):
 
     @property
     def final(self) -> bool:
-        """Whether nothing can happen to the task any more."""
+        """Whether the task has ended. Only a FAILED one can begin again, when somebody requeues it."""
         return self >= State.SUCCEEDED
 
 
@@ -71,6 +71,7 @@ MOVES: Final[dict[tuple[State | None, str], State]] = {
     (State.RUNNING, "crash"): State.QUEUED,
     (State.RUNNING, "crash past the limit"): State.FAILED,
     (State.RUNNING, "retry, release or crash once cancelled"): State.CANCELLED,
+    (State.FAILED, "requeue"): State.QUEUED,
 }
 
 # The names outside, as in Celery.

@@ -130,6 +130,10 @@ class Reschedule(NamedTuple):
     seconds: int
 
 
+class Requeue(NamedTuple):
+    ids: Sequence[str]
+
+
 class Pause(NamedTuple):
     queue: str
 
@@ -162,7 +166,8 @@ class Advance(NamedTuple):
 
 
 Operation = (
-    Send | Enlist | Trip | Heartbeat | Retire | Tell | Cancel | Forget | Purge | Reschedule | Pause | Resume
+    Send | Enlist | Trip | Heartbeat | Retire | Tell | Cancel | Forget | Purge | Reschedule | Requeue
+    | Pause | Resume
     | SendUnique | Change | Tend | Advance
 )  # fmt: skip
 
@@ -312,6 +317,7 @@ _MAKERS: dict[Callable[[random.Random], Operation], int] = {
     lambda chance: Forget(_some(chance, IDS, 8)): 2,
     lambda chance: Purge(chance.choice(QUEUES)): 1,
     lambda chance: Reschedule(_some(chance, IDS, 6), chance.choice((-1, 0, 1, 2, 5))): 2,
+    lambda chance: Requeue(_some(chance, IDS, 12)): 4,
     lambda chance: Pause(chance.choice(QUEUES)): 1,
     lambda chance: Resume(chance.choice(QUEUES)): 2,
     lambda chance: _a_change(chance): 3,
@@ -352,6 +358,16 @@ def _pending(broker: Broker) -> list[str]:
     while True:
         page = broker.pending(after, 10_000)
         ids |= {record.id for record in page.records}
+        if not (after := page.after):
+            return sorted(ids)
+
+
+def _dead(broker: Broker, count: int) -> list[str]:
+    """The ids of all that has failed, met in pages of *count*."""
+    ids, after = [], ""
+    while True:
+        page = broker.dead(after, count)
+        ids += [record.id for record in page.records]
         if not (after := page.after):
             return sorted(ids)
 
@@ -407,6 +423,7 @@ class Lockstep:
         self._both(lambda broker: broker.schedules(some))
         self._both(lambda broker: broker.next_schedules(2))
         self._both(_pending)
+        self._both(lambda broker: [_dead(broker, count) for count in (3, 100)])
         self._both(lambda broker: [self._explained(broker, each) for each in IDS[:8]])
         self._both(lambda broker: broker.workers(self.clock.now()))
 
@@ -540,6 +557,9 @@ class Lockstep:
     def _reschedule(self, operation: Reschedule) -> None:
         now = self.clock.now()
         self._both(lambda broker: broker.reschedule(operation.ids, now + operation.seconds, now))
+
+    def _requeue(self, operation: Requeue) -> None:
+        self._both(lambda broker: broker.requeue(operation.ids, self.clock.now()))
 
     def _pause(self, operation: Pause) -> None:
         self._both(lambda broker: broker.pause(operation.queue, self.clock.now()))

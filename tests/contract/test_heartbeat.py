@@ -1,5 +1,7 @@
 """`heartbeat`: one call renews many leases, and brings what was lost and what is to be stopped."""
 
+import pytest
+
 from celeriac.states import State
 from tests.contract.given import given_held, state_of, stopped, succeeded
 
@@ -36,6 +38,19 @@ def test_a_lease_is_as_long_as_the_worker_asked_for(broker, clock, enlist):
     assert list(broker.tend(clock.now()).buried) == []
     clock.advance(2)
     assert list(broker.tend(clock.now()).buried) == ["worker-b"]
+
+
+def test_a_late_copy_of_an_older_heartbeat_shortens_no_lease(broker, clock, enlist):
+    worker = enlist()
+    sent = clock.now()
+    clock.advance(8)
+    broker.heartbeat([worker.id], clock.now())
+
+    broker.heartbeat([worker.id], sent)
+
+    clock.advance(8)
+    assert list(broker.tend(clock.now()).buried) == []
+    assert [known.seen for known in broker.workers(clock.now())] == pytest.approx([sent + 8], abs=1.0)
 
 
 def test_a_trip_alone_renews_nothing(broker, clock, enlist):

@@ -164,6 +164,10 @@ def _reschedule(scene: Scene, seconds: float) -> None:
     scene.broker.reschedule([scene.id], now + seconds, now)
 
 
+def _requeue(scene: Scene) -> None:
+    scene.broker.requeue([scene.id], scene.clock.now())
+
+
 HAPPENINGS = {
     (None, "send"): (queued, {}, lambda scene: None),
     (None, "send with a later eta"): (scheduled, {}, lambda scene: None),
@@ -207,6 +211,7 @@ HAPPENINGS = {
         _settle(lambda s: crashed(s.held)),
     ),
     (State.RUNNING, "retry, release or crash once cancelled"): (running, {}, _once_cancelled),
+    (State.FAILED, "requeue"): (SITUATIONS["failed"][1], {}, lambda scene: _requeue(scene)),
 }
 
 
@@ -294,6 +299,7 @@ RIGHTFUL = {
     "terminate": lambda s: s.broker.cancel([s.id], s.clock.now(), terminate=True),
     "reschedule": lambda s: _reschedule(s, 500),
     "reschedule for now": lambda s: _reschedule(s, 0),
+    "requeue": _requeue,
     "forget": lambda s: s.broker.forget([s.id]),
     "purge": lambda s: s.broker.purge(record_of(s.broker, s.id).message.queue, s.clock.now()),
     "tend later": lambda s: s.broker.tend(s.clock.now() + 90),
@@ -333,13 +339,13 @@ def _forgettable(state: State, name: str) -> set[object]:
 
 
 @pytest.mark.parametrize("situation", [name for name, (state, _) in SITUATIONS.items() if state.final])
-def test_no_verb_changes_a_finished_task_in_any_way(broker, clock, situation):
-    _, begin = SITUATIONS[situation]
+def test_no_other_verb_changes_a_finished_task_in_any_way(broker, clock, situation):
+    state, begin = SITUATIONS[situation]
     for name, attempt in RIGHTFUL.items():
         scene = begin(broker, clock)
         before = record_of(broker, scene.id)
 
         attempt(scene)
 
-        if name != "forget":
+        if name != "forget" and (state, name) not in MOVES:
             assert record_of(broker, scene.id) == before, name

@@ -11,6 +11,7 @@ from tests.contract.given import (
     record_of,
     retry,
     state_of,
+    succeeded,
 )
 
 
@@ -101,6 +102,17 @@ def test_a_late_copy_of_an_older_trip_settles_nothing(broker, clock, enlist):
 
     assert state_of(broker, task) is State.RUNNING
     assert worker.has(task)
+
+
+def test_a_late_copy_brings_no_claims_though_nothing_has_happened_since(broker, clock):
+    worker, task = given_held(broker, clock)
+    broker.send([a_message()], clock.now())
+    assert len(worker.trip(succeeded(task), want=1).claims) == 1  # number 2
+    worker.trip()
+
+    answer = broker.exchange(worker.id, trip=2, finished=[succeeded(task)], want=1, now=clock.now())
+
+    assert list(answer.claims) == []
 
 
 def test_trips_of_different_workers_do_not_mix(broker, clock, enlist):

@@ -12,6 +12,7 @@ from tests.contract.given import (
     Courier,
     a_message,
     counts_of,
+    failed,
     ids,
     messages,
     record_of,
@@ -101,6 +102,18 @@ def test_a_cancel_whose_reply_is_lost_is_not_called_too_late(broker, clock, prox
 
     assert broker.cancel([waiting.id, done.id, "nobody"], clock.now()) == ["cancelled", "final", "unknown"]
     assert proxy.cuts == 1
+
+
+def test_a_requeue_whose_reply_is_lost_is_done_once_and_says_so(broker, clock, proxy):
+    broker.send([one := a_message(), a_message()], clock.now())
+    worker = Courier(broker, clock)
+    worker.trip(*map(failed, worker.claim(1)))
+
+    proxy.cut_reply(to=sha_of("requeue"))
+
+    assert broker.requeue([one.id, one.id, "nobody"], clock.now()) == [True, False, False]
+    assert proxy.cuts == 1
+    assert counts_of(broker) == (2, 0, 0, 0)
 
 
 @pytest.mark.parametrize("verb", ["enlist", "heartbeat", "report", "forget", "purge", "tend", "retire"])

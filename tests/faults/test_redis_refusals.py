@@ -26,6 +26,7 @@ from tests.contract.given import (
     Courier,
     a_message,
     counts_of,
+    failed,
     ids,
     messages,
     record_of,
@@ -93,6 +94,18 @@ def test_a_full_store_still_lets_its_workers_finish_and_claim(broker, clock, ful
     assert len(answer.claims) == 1
     assert worker.settles(retry(answer.claims[0], clock.now() + 5))
     assert broker.cancel(ids(answer.claims), clock.now()) == ["cancelled"]
+
+
+def test_in_a_full_store_tasks_fail_are_requeued_and_dropped(broker, clock, full):
+    worker, running = full
+
+    [other] = worker.trip(failed(running), want=1).claims
+    assert worker.settles(failed(other))
+
+    assert len(broker.dead().records) == 2
+    assert broker.requeue([running.id], clock.now()) == [True]
+    assert broker.forget([other.id]) == 1
+    assert ids(worker.claim(1)) == [running.id]
 
 
 @pytest.mark.parametrize(

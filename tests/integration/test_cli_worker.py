@@ -14,7 +14,9 @@ import pytest
 from celeriac import Celeriac
 from celeriac.cli import worker
 from celeriac.cli.codes import Exit
+from tests.conftest import redis_program_or_give_up
 from tests.integration.command_line import Answer, environment, invoke, run
+from tests.servers import RedisServer
 from tests.waiting import wait_until
 
 MODULE = """
@@ -249,7 +251,7 @@ def handed(monkeypatch) -> list[tuple[str, dict, dict]]:
 def test_only_what_was_given_is_handed_over(handed):
     assert invoke("-A", "no.such:thing", "worker").code == 0
 
-    assert handed == [("no.such:thing", {}, {"loglevel": "WARNING", "reload": False})]
+    assert handed == [("no.such:thing", {}, {"loglevel": "WARNING", "reload": False, "health": None})]
 
 
 def test_everything_that_was_given_is_handed_over(handed):
@@ -284,7 +286,7 @@ def test_everything_that_was_given_is_handed_over(handed):
         "max_tasks": 10,
         "max_memory_kib": 1000,
     }
-    assert more == {"loglevel": "DEBUG", "reload": True}
+    assert more == {"loglevel": "DEBUG", "reload": True, "health": None}
 
 
 def test_a_setting_in_the_environment_is_left_to_the_application(handed):
@@ -409,3 +411,60 @@ def test_bounds_of_autoscale_that_make_no_sense_are_refused(bounds):
 
     assert answer.code == Exit.USAGE
     assert "is not MAX,MIN" in answer.err
+
+
+# --- health -----------------------------------------------------------------------------------------
+
+
+def test_a_worker_tells_that_it_is_ready_and_that_it_stops(shop, start, tmp_path):
+    ready = tmp_path / "ready"
+    with start("-A", "shop", "worker", "--processes", "2", "--ready-file", str(ready)) as worker:
+        wait_until(ready.exists, 20, what="the ready file")
+        assert len(shop.broker.workers(shop.clock.now())) >= 1
+        worker.stop()
+
+    assert not ready.exists()
+
+
+@pytest.mark.redis
+def test_a_worker_whose_processes_reach_no_store_is_not_ready(start, tmp_path):
+    (tmp_path / "redis").mkdir()
+    server = RedisServer("redis", redis_program_or_give_up("redis"), tmp_path / "redis", args=(), config="")
+    server.start()
+    try:
+        url = server.url
+        (tmp_path / "shop.py").write_text(MODULE.format(url=url, namespace="health"))
+        ready = tmp_path / "ready"
+        words = ("-A", "shop", "worker", "--processes", "1", "--ready-file", str(ready))
+        with start(*words, CELERIAC_WORKER_LEASE="1") as worker:
+            wait_until(ready.exists, 20, what="the ready file")
+            server.kill()
+            wait_until(lambda: not ready.exists(), 20, what="its end")
+            assert worker.process.poll() is None
+            server.start()
+            wait_until(ready.exists, 20, what="its return")
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("address", ["somewhere", "1:2:x", "70000"])
+def test_an_address_that_is_none_is_refused(address):
+    answer = invoke("-A", "shop", "worker", f"--health={address}")
+
+    assert answer.code == Exit.USAGE
+    assert "[HOST:]PORT" in answer.err
+
+
+def test_status_checks_in_one_line(shop, start, tmp_path):
+    answer = run("-A", "shop", "status", "--check", cwd=tmp_path)
+    assert (answer.code, answer.out.strip()) == (Exit.UNSERVED, "no live worker")
+
+    with start("-A", "shop", "worker", "--processes", "1", "-n", "shop@%h"):
+        wait_until(lambda: shop.broker.workers(shop.clock.now()), 20, what="the worker")
+        answer = run("-A", "shop", "status", "--check", "-n", "shop@%h", cwd=tmp_path)
+        assert (answer.code, answer.out.strip()) == (Exit.OK, "ok: 1 process")
+        answer = run("-A", "shop", "status", "--check", "-n", "other", "--json", cwd=tmp_path)
+        assert (answer.code, answer.objects[0]["reasons"]) == (
+            Exit.UNSERVED,
+            ["no live worker is called other"],
+        )

@@ -268,7 +268,7 @@ def test_what_is_refused_is_told_to_hooks_and_log(staged, caplog):
 
 def moved(app: Celeriac, t, **changes) -> str:
     """Let a call vanish from the store, and come back with *changes* under its own id; return its state."""
-    sent = task(app, "add").apply_async((1, 2), queue="elsewhere", expires=600)
+    sent = task(app, "add").apply_async((1, 2), queue="elsewhere")
     message = stored_call(app, sent.id)
     t.broker.purge("elsewhere", t.clock.now())
     t.broker.forget([sent.id])
@@ -295,23 +295,21 @@ def test_a_call_cannot_cost_more_workers_than_was_agreed(staged):
     assert ran == []
 
 
-def test_a_replay_of_what_has_expired_is_refused(staged):
+def test_a_failed_call_is_run_again_from_the_dead_letter(staged):
     with staged.test() as t:
-        t.advance(minutes=1)
-        task_id = moved(staged, t, expires=None)
+        sent = task(staged, "fail").apply_async(expires=60)
         t.run_until_idle()
-        assert ran == ["add 1 2"]  # in time, nobody can tell it from the first copy
-        message = stored_call(staged, task_id)
-        t.broker.forget([task_id])
-        t.clock.advance(seconds=700)
-        t.broker.send([message], t.clock.now())
+        [dead] = t.broker.dead().records
+        t.advance(days=20)
 
-        with pytest.raises(SecurityError, match="perhaps it is a replay"):
-            staged.AsyncResult(task_id).get()
-    assert ran == ["add 1 2"]
+        assert [record.error for record in staged.broker.dead().records] != [dead.error]
+        assert staged.broker.requeue([sent.id], t.clock.now()) == [True]
+        t.run_until_idle()
+
+        assert isinstance(sent.result, ValueError)
 
 
-@pytest.mark.parametrize(("days", "runs"), [(29, 2), (31, 1)])
+@pytest.mark.parametrize(("days", "runs"), [(44, 2), (46, 1)])
 def test_a_replay_of_what_was_forgotten_is_refused_after_the_maximal_age(staged, days, runs):
     with staged.test() as t:
         sent = task(staged, "add").delay(1, 2)

@@ -227,6 +227,20 @@ def test_tests_may_be_coroutines(app):
     asyncio.run(test())
 
 
+def test_a_task_whose_input_is_gone_fails_instead_of_hanging(app, t):
+    double = app.tasks["double"]
+    waits = chain(double.s(2), double.s().set(countdown=5)).delay()
+    t.run_until_idle()
+    t.broker._tasks.pop(t.tasks(double)[0].id)  # as if somebody had deleted the record
+
+    t.clock.advance(5)
+    t.run_until_idle()
+
+    assert waits.state == "FAILURE"
+    with pytest.raises(UnknownTask, match="is gone"):
+        waits.get()
+
+
 # --- time -------------------------------------------------------------------------------------------
 
 

@@ -54,10 +54,11 @@ def test_lua_names_keys_as_python_does(redis_server):
         "EXPIRY": KEYS.expiry,
         "WORKERS": KEYS.workers,
         "PARKED": KEYS.parking,
+        "DEAD": KEYS.dead,
     }
     source = (LUA / "include" / "keys.lua").read_text() + f"return {{ {', '.join(asked)} }}"
 
-    answered = redis_server.cli("EVAL", source, len(KEYS.shared), *KEYS.shared, KEYS.root, 1, 1, 0)
+    answered = redis_server.cli("EVAL", source, len(KEYS.shared), *KEYS.shared, KEYS.root, 1, "1 1", 0)
 
     assert answered == list(asked.values())
 

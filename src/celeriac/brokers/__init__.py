@@ -7,7 +7,7 @@ import re
 from typing import Final
 from urllib.parse import unquote
 
-from celeriac.broker import DEFAULT_DEADLINE, DEFAULT_RETENTION, Broker
+from celeriac.broker import DEFAULT_DEAD_RETENTION, DEFAULT_DEADLINE, DEFAULT_RETENTION, Broker
 from celeriac.errors import ConfigurationError
 
 _CLASSES: Final = {
@@ -22,7 +22,7 @@ _CLASSES: Final = {
 
 
 _OPEN: Final = ("sqlite", "memory")  # they have no password, and their paths may hold anything
-_OPTION: Final = re.compile(r"db|username|namespace|clock|sentinel_username|ssl_\w+")
+_OPTION: Final = re.compile(r"db|username|namespace|clock|sentinel_\w+|ssl_\w+|password")
 _BETWEEN_OPTIONS: Final = re.compile(r"&|;(?=[^&;=]+=)")
 _SECRET_WORDS: Final = ("password", "passwd", "secret", "token")
 _END_OF_AUTHORITY: Final = re.compile(r"[/?#]")
@@ -34,13 +34,14 @@ def connect(
     *,
     namespace: str = "celeriac",
     retention: float = DEFAULT_RETENTION,
+    dead_retention: float = DEFAULT_DEAD_RETENTION,
     deadline: float = DEFAULT_DEADLINE,
 ) -> Broker:
     """Make the store behind *url*; nothing is opened yet.
 
     Args:
         namespace: keeps applications apart that share a Redis (a SQLite file is one application's own).
-        retention: seconds for which finished records are kept.
+        retention: seconds for which finished records are kept. dead_retention: those of failed tasks.
         deadline: seconds after which a verb gives up on a store that is away or busy.
 
     Raises:
@@ -55,7 +56,9 @@ def connect(
         )
     module, name = _CLASSES[scheme]
     kind: type[Broker] = getattr(importlib.import_module(module), name)
-    return kind(url, namespace=namespace, retention=retention, deadline=deadline)  # type: ignore[call-arg]
+    return kind(  # type: ignore[call-arg]
+        url, namespace=namespace, retention=retention, dead_retention=dead_retention, deadline=deadline
+    )
 
 
 def masked(url: str) -> str:
@@ -87,8 +90,10 @@ def _without_secrets(place: str) -> str:
 
 def _without_password(place: str) -> str:
     """Mask what stands between the user's name and the last `@`."""
-    authority = _END_OF_AUTHORITY.split(place, maxsplit=1)[0]
-    if "@" not in authority and _HOSTS.fullmatch(authority):
+    where, _, options = place.partition("?")
+    authority = _END_OF_AUTHORITY.split(where, maxsplit=1)[0]
+    names = (option.partition("=")[0].lower() for option in options.split("&") if options)
+    if "@" not in where and _HOSTS.fullmatch(authority) and all(map(_OPTION.fullmatch, names)):
         return place
     credentials, at, hosts = place.rpartition("@")
     user, colon, _ = credentials.partition(":")

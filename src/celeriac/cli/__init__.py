@@ -9,7 +9,8 @@ How a command ends (`codes.Exit`):
     4    no such task, task name or setting
     5    the application cannot be loaded
     6    a task was revoked (and none failed)
-    7    the task's state does not allow it: not ended yet (result, forget), ended already (revoke)
+    7    the task's state does not allow it: not ended yet (result, forget), ended already (revoke), not
+         failed (dead)
     8    tasks wait that no worker takes (status)
     70   a bug in Celeriac
     124  the time-out is over

@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "explain": "explain",
     "doctor": "doctor",
     "check": "check",
+    "dead": "dead",
     "revoke": "revoke",
     "reschedule": "reschedule",
     "forget": "forget",
@@ -58,6 +59,8 @@ ELSEWHERE: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "workers": ("queues and workers are shown together", ("status",)),
     "queues": ("queues and workers are shown together", ("status",)),
     "cancel": ("it is called", ("revoke", "--help")),
+    "failed": ("what has failed is called the dead letter", ("dead",)),
+    "retry": ("what has failed is run again from the dead letter", ("dead", "requeue", "--help")),
 }
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
+
+import click
 
 from celeriac.broker import QueueInfo, WorkerInfo
 from celeriac.cli.codes import Exit
@@ -17,16 +20,25 @@ from celeriac.worker.scaling import load_of, processes_for
 
 
 @make_command("status")
-def command(session: Session, /) -> int:
+@click.option(
+    "--check", is_flag=True, help="Say in one line whether all is well: 8 also if no worker is alive."
+)
+@click.option("-n", "--hostname", help="With --check: of the workers of this name; %h is the host's.")
+def command(session: Session, /, *, check: bool, hostname: str | None) -> int:
     """Show the store, its workers and its queues.
 
     The exit code is 8 when tasks wait that no worker takes, 3 when the store cannot be reached.
     """
+    if hostname is not None and not check:
+        raise click.UsageError("--hostname belongs to --check")
     app = session.look()
     app.broker.ping()
     now = app.clock.now()
     workers, queues = app.broker.workers(now), app.broker.queues()
     unserved = _unserved(session, workers, queues)
+    if check:
+        name = None if hostname is None else hostname.replace("%h", socket.gethostname())
+        return _check(session, [worker for worker in workers if name in (None, worker.name)], name, unserved)
     if session.json:
         _tell_json(session, workers, queues, now)
     else:
@@ -34,6 +46,24 @@ def command(session: Session, /) -> int:
         for reason, attempt in unserved:
             session.note(reason, *attempt)
     return Exit.UNSERVED if unserved else Exit.OK
+
+
+def _check(
+    session: Session,
+    workers: Sequence[WorkerInfo],
+    name: str | None,
+    unserved: Sequence[tuple[str, tuple[str, ...]]],
+) -> int:
+    """Say in one line whether all is well. A worker whose lease has run out is not among those given."""
+    whose = "" if name is None else f" is called {visible(name)}"
+    reasons = [] if workers else [f"no live worker{whose}"]
+    reasons += [reason for reason, _ in unserved]
+    processes = count(len(workers), "process", "processes")
+    if session.json:
+        session.emit({"kind": "check", "ok": not reasons, "processes": len(workers), "reasons": reasons})
+    else:
+        session.out("; ".join(reasons) if reasons else f"ok: {processes}")
+    return Exit.UNSERVED if reasons else Exit.OK
 
 
 def _unserved(

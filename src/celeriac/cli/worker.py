@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from click.core import ParameterSource
@@ -18,6 +20,9 @@ from celeriac.cli.session import Session
 from celeriac.config import MOST_WEIGHT
 from celeriac.errors import InvalidName
 from celeriac.message import check_id
+
+if TYPE_CHECKING:
+    from celeriac.worker.health import Health
 
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -100,6 +105,23 @@ class _Weights(ParamType):
 WEIGHTS: Final = _Weights()
 
 
+class _Address(ParamType):
+    name = "[host:]port"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
+        if isinstance(value, tuple):
+            return value
+        host, _, port = value.rpartition(":")
+        if not port.isdecimal() or int(port) > 65_535:
+            self.fail(f"{value!r} is not [HOST:]PORT, such as 8081 or 0.0.0.0:8081", param, ctx)
+        return host.strip("[]") or "127.0.0.1", int(port)
+
+
+ADDRESS: Final = _Address()
+
+
 @make_command("worker", params=_idle_options())
 @click.option(
     "-Q", "--queues", type=QUEUE_NAMES, multiple=True, help="Queues to serve, the most important first: a,b."
@@ -133,6 +155,14 @@ WEIGHTS: Final = _Weights()
     "--max-memory-per-child", type=_POSITIVE, metavar="KIB", help="Replace a process above so much memory."
 )
 @click.option("--no-beat", is_flag=True, help="Leave the schedules to other workers, or to `celeriac beat`.")
+@click.option(
+    "--ready-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A file that is there while all processes exchange with the store, and only then.",
+)
+@click.option(
+    "--health", type=ADDRESS, metavar="[HOST:]PORT", help="Answer GET there: 200 while ready, else 503; JSON."
+)
 @click.option("--reload", is_flag=True, help="Start anew when a Python file here changes (extra `reload`).")
 @click.pass_context
 def command(
@@ -146,6 +176,8 @@ def command(
     loglevel: str,
     reload: bool,
     no_beat: bool,
+    ready_file: Path | None,
+    health: tuple[str, int] | None,
     **options: Any,
 ) -> int:
     """Run a worker until SIGTERM or Ctrl-C; it then finishes what runs. A second signal gives that back too.
@@ -165,10 +197,29 @@ def command(
         given["beat"] = False
     if hostname:
         given["name"] = _name(hostname)
-    return run(session, reference, given, loglevel=loglevel.upper(), reload=reload)
+    told = _health(ready_file, health)
+    return run(session, reference, given, loglevel=loglevel.upper(), reload=reload, health=told)
 
 
-def run(session: Session, reference: str, given: Mapping[str, Any], *, loglevel: str, reload: bool) -> int:
+def _health(ready_file: Path | None, address: tuple[str, int] | None) -> Health | None:
+    """Return whom to tell how the worker is; None if nobody asks."""
+    from celeriac.worker.health import Health
+
+    notify = os.environ.pop("NOTIFY_SOCKET", None)  # what tasks start shall not speak for the worker
+    if ready_file is None and address is None and notify is None:
+        return None
+    return Health(ready_file=ready_file, address=address, notify=notify)
+
+
+def run(
+    session: Session,
+    reference: str,
+    given: Mapping[str, Any],
+    *,
+    loglevel: str,
+    reload: bool,
+    health: Health | None = None,
+) -> int:
     """Supervise until told to stop; return the exit code."""
     from celeriac.brokers import connect
     from celeriac.worker.supervisor import Supervisor
@@ -180,6 +231,7 @@ def run(session: Session, reference: str, given: Mapping[str, Any], *, loglevel:
         settings=session.settings,
         loglevel=loglevel,
         reload=reload,
+        health=health,
         banner=lambda hello: _banner(session, hello),
     )
     return supervisor.run()

@@ -218,7 +218,7 @@ class InlineWorker(Worker):
         self._courier.look()
         self._courier.step()
         self._tell_all()
-        return carries or held != set(self._held)
+        return carries or not self._courier.idle or held != set(self._held)
 
     def run_one(self) -> bool:
         """Run what was claimed first; say whether there was anything.

@@ -52,7 +52,7 @@ class Stage:
         self.app = app
         start = SystemClock.now() if at is None else self._timestamp(at)
         self.clock = ManualClock(start)
-        self.broker = StageBroker(app.conf.result_expires)
+        self.broker = StageBroker(app.conf.result_expires, app.conf.dead_letter_expires)
         self._store = sealed(self.broker, app.security)
         self._queues = None if queues is None else tuple(queues)
         self._faults = Faults()

@@ -18,8 +18,8 @@ class StageBroker(MemoryBroker):
 
     is_away = False
 
-    def __init__(self, retention: float) -> None:
-        super().__init__(retention=retention)
+    def __init__(self, retention: float, dead_retention: float) -> None:
+        super().__init__(retention=retention, dead_retention=dead_retention)
         self._sent: dict[str, str] = {}  # the names of all tasks by their ids, in the order of sending
         self._past: dict[str, Record] = {}  # what is forgotten
 

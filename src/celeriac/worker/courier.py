@@ -127,6 +127,7 @@ class Courier(threading.Thread):
         self._claiming = True
         self._ending = False
         self.ready = threading.Event()  # the first trip has been made
+        self.exchanged: float | None = None  # monotonic, when the store answered last
 
     # --- for everybody: any thread may call these ---------------------------------------------------
 
@@ -335,6 +336,7 @@ class Courier(threading.Thread):
         return max(0, min(self._broker.trip_size, room + ahead - self._cargo.backlog()))
 
     def _unpack(self, answer: Exchanged) -> None:
+        self.exchanged = self._clock.monotonic()
         for task_id in answer.refused:
             self._say_refused(task_id)
         self._on_the_way = False

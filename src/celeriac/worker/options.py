@@ -30,6 +30,8 @@ class WorkerOptions(msgspec.Struct, frozen=True):
         beat: whether it sends for the schedules that are due.
         weights: shares of the queues; None to serve them strictly in their order.
         ageing: seconds in which a task that waits gains one priority; None for never.
+        loop_patience: seconds for which a task may block the event loop before it is named in the log; 0 for
+            ever.
         autoscale: at most and at least how many processes; None for always as many as `processes` says.
     """
 
@@ -46,6 +48,7 @@ class WorkerOptions(msgspec.Struct, frozen=True):
     autoscale: tuple[int, int] | None = None
     weights: dict[str, int] | None = None
     ageing: float | None = None
+    loop_patience: float = 0.1
 
     @property
     def hostname(self) -> str:

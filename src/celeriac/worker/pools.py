@@ -299,6 +299,7 @@ class LoopPool(Generic[R, E]):
         self._room = room
         self._backlog: deque[R] = deque()
         self._tasks: dict[asyncio.Task[None], R] = {}
+        self.on_start: Callable[[], None] | None = None  # called on the loop when something starts there
         self.active = 0
         self.blocked = False  # whether the loop was asked for a sign of life that it has not given yet
 
@@ -362,11 +363,13 @@ class LoopPool(Generic[R, E]):
             try:
                 run = self._backlog.popleft()
             except IndexError:  # taken back in between
-                return
+                break
             self.active += 1
             task = self._loop.create_task(self._serve(run))
             run.coroutine = task
             self._tasks[task] = run
+        if self.on_start is not None and self.active:
+            self.on_start()
 
     def sweep(self) -> None:
         """Give back runs whose coroutine somebody cancelled before its first step, so that no code saw it."""

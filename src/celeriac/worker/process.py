@@ -61,6 +61,9 @@ class Overseer(Protocol):
     def retiring(self, reason: str) -> None:
         """The process claims nothing any more and will end: start another."""
 
+    def pulse(self, exchanged: float | None) -> None:
+        """The store has last answered at that monotonic moment; said about once a second."""
+
 
 class _Nobody:
     """The overseer of an embedded worker: there is none."""
@@ -72,6 +75,8 @@ class _Nobody:
     def ended(self, ids: Sequence[str]) -> None: ...
 
     def retiring(self, reason: str) -> None: ...
+
+    def pulse(self, exchanged: float | None) -> None: ...
 
 
 class Worker:
@@ -137,6 +142,8 @@ class Worker:
             loop=self._loop,
             loader=loader,
         )
+        if options.loop_patience:
+            self._rooms.watch_loop(options.loop_patience)
         self._courier = Courier(
             broker,
             self,
@@ -472,6 +479,7 @@ class Worker:
         self._tells_successes = log.isEnabledFor(logging.INFO)
         if self._keeper is not None:
             self._keeper.keep()
+        self._overseer.pulse(self._courier.exchanged)
         limit = self.options.max_memory_kib
         if limit is not None and (used := resident_kib()) > limit:
             self.retire(f"it uses {used} KiB of memory, the limit is {limit}")

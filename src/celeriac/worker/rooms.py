@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from celeriac.clock import Clock
 from celeriac.context import Run
 from celeriac.worker.batches import Batch, BatchPool, BatchRunner, Ends
 from celeriac.worker.isolated import IsolatedPool, Loader
+from celeriac.worker.loopwatch import LoopWatch
 from celeriac.worker.options import WorkerOptions
 from celeriac.worker.pools import Done, LoopPool, Pool, ThreadPool
 from celeriac.worker.runner import Runner
+
+RUNNERS: Final = frozenset({Runner.run_async.__code__, BatchRunner.run_async.__code__})
 
 
 class Rooms:
@@ -42,6 +46,7 @@ class Rooms:
         self._loop, self._loader = loop, loader
         self._choked = False
         self._make()
+        self._watch: LoopWatch | None = None
         self.batches = BatchPool(self._batch_threads, self._batch_loop, clock, self._is_crowded)
         self._pools: dict[str, Pool] = {
             "thread": self._threads,
@@ -143,11 +148,24 @@ class Rooms:
                     self._choked = True
         return taken
 
+    def watch_loop(self, after: float) -> None:
+        """Tell in the log who blocks the event loop for longer than *after* seconds."""
+        watch = self._watch = LoopWatch(
+            self._loop,
+            after=after,
+            is_busy=lambda: self._async.active + self._batch_loop.active > 0,
+            runners=RUNNERS,
+            now=self._clock.monotonic,
+        )
+        self._async.on_start = self._batch_loop.on_start = watch.look
+
     def sweep(self) -> None:
         """Give back runs whose coroutine somebody cancelled before its first step."""
         self._async.sweep()
 
     def close(self) -> None:
         """Let threads and processes end when they have nothing to do."""
+        if self._watch is not None:
+            self._watch.close()
         for pool in (self._threads, self._batch_threads, self._isolated):
             pool.close()

@@ -29,6 +29,7 @@ from celeriac.outcome import REVOKED, Settlement, stored
 from celeriac.sealing import sealed
 from celeriac.states import State, Verdict
 from celeriac.worker.channel import Channel
+from celeriac.worker.health import LEAST_PATIENCE, Health, Pulse
 from celeriac.worker.keeper import PERIOD, Keeper
 from celeriac.worker.log import log, set_up_logging
 from celeriac.worker.scaling import PERIOD as SCALE_PERIOD
@@ -56,6 +57,7 @@ class _Child:
         self.limits: dict[str, tuple[int, float]] = {}
         self.hello: dict[str, Any] | None = None
         self.retiring = False
+        self.exchanged: float | None = None
         self.exit_code: int | None = None  # it says that starting it again makes no sense
         self.connected = True
 
@@ -76,6 +78,7 @@ class Supervisor:
         loglevel: of the processes.
         reload: start the processes anew when a Python file below the current directory changes.
         command: how a process is started, without its order; for tests.
+        health: whom to tell how the processes are.
     """
 
     def __init__(
@@ -90,6 +93,7 @@ class Supervisor:
         command: Sequence[str] = (sys.executable, "-m", "celeriac.child"),
         environment: Mapping[str, str] | None = None,
         banner: Callable[[Mapping[str, Any]], None] | None = None,
+        health: Health | None = None,
     ) -> None:
         self._reference = reference
         self._given = dict(given or {})
@@ -100,6 +104,8 @@ class Supervisor:
         self._command = list(command)
         self._environment = environment
         self._banner = banner
+        self._health = health
+        self._next_health = 0.0
         self._clock = SystemClock()
         self._children: list[_Child] = []
         self._unburied: list[tuple[list[str], str]] = []
@@ -142,6 +148,8 @@ class Supervisor:
                 child.channel.close()
             if self._broker is not None:
                 self._broker.close()
+            if self._health is not None:
+                self._health.close()
             ear.close()
             mouth.close()
         return self._code
@@ -154,6 +162,7 @@ class Supervisor:
         self._scale()
         self._kill_hanging()
         self._kill_late()
+        self._tell_health()
 
     def stop(self) -> None:
         """Tell the processes to stop; a second call takes their grace period away. From any thread."""
@@ -244,6 +253,7 @@ class Supervisor:
             "limited": self._on_limited,
             "ended": self._on_ended,
             "retiring": self._on_retiring,
+            "pulse": self._on_pulse,
             "failed": self._on_failed,
         }
         handlers[kind](child, **fields)
@@ -270,6 +280,8 @@ class Supervisor:
             self._broker, self._clock, workers=self._living, lease=hello["lease"], ticker=ticker
         )
 
+        if self._health is not None:
+            self._health.patience = max(LEAST_PATIENCE, hello["lease"])
         if hello["autoscale"]:
             most, least = hello["autoscale"]
             self._scaler = Scaler(most, least, slots=hello["slots"], queues=hello["queues"])
@@ -302,6 +314,9 @@ class Supervisor:
             log.info("process is replaced", extra={"index": child.index, "reason": reason})
             self._start(child.index)
 
+    def _on_pulse(self, child: _Child, exchanged: float | None) -> None:
+        child.exchanged = exchanged
+
     def _on_failed(self, child: _Child, code: int) -> None:
         child.exit_code = code
 
@@ -316,6 +331,7 @@ class Supervisor:
             "first": not self._started,
             "loglevel": self._loglevel,
             "descriptor": theirs.fileno(),
+            "pulse": self._health is not None,
         }
         try:
             process = subprocess.Popen(  # noqa: S603 - our own module, by our own interpreter
@@ -433,6 +449,18 @@ class Supervisor:
             leaving = max(staying, key=lambda child: child.index)
             leaving.retiring = True
             leaving.channel.send("stop", hurry=False)
+
+    def _tell_health(self) -> None:
+        now = time.monotonic()
+        if self._health is None or now < self._next_health:
+            return
+        self._next_health = now + PERIOD
+        pulses = [
+            Pulse(child.process.pid, child.started, child.exchanged)
+            for child in self._children
+            if not child.retiring
+        ]
+        self._health.update(pulses, now, stopping=self._stopping)
 
     def _kill_hanging(self) -> None:
         """Kill processes in which a hard limit is long over: something holds the interpreter."""

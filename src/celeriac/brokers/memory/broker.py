@@ -14,6 +14,8 @@ from collections.abc import Collection, Iterable, Sequence
 import msgspec
 
 from celeriac.broker import (
+    DEAD_AT_ONCE,
+    DEFAULT_DEAD_RETENTION,
     DEFAULT_DEADLINE,
     DEFAULT_RETENTION,
     LINKS_AT_ONCE,
@@ -25,6 +27,7 @@ from celeriac.broker import (
     Bell,
     Broker,
     Cancelled,
+    Dead,
     Exchanged,
     Listener,
     Pending,
@@ -66,7 +69,7 @@ class MemoryBroker(Broker):
 
     Args:
         url: `memory://`; each broker object is a store of its own.
-        retention: seconds for which finished records are kept.
+        retention: seconds for which finished records are kept. dead_retention: those of failed tasks.
     """
 
     def __init__(
@@ -75,10 +78,11 @@ class MemoryBroker(Broker):
         *,
         namespace: str = "celeriac",  # noqa: ARG002 - each object is a namespace of its own
         retention: float = DEFAULT_RETENTION,
+        dead_retention: float = DEFAULT_DEAD_RETENTION,
         deadline: float = DEFAULT_DEADLINE,  # noqa: ARG002 - it is never away
     ) -> None:
         self.url = url
-        self._retention = retention
+        self._retention, self._dead_retention = retention, dead_retention
         self._lock = threading.RLock()
         self._tasks: dict[str, Task] = {}
         self._ready: defaultdict[tuple[str, int], deque[str]] = defaultdict(deque)
@@ -147,6 +151,7 @@ class MemoryBroker(Broker):
             self._finish(old, State.CANCELLED, SUPERSEDED, now)
         self._names[unique.name] = message.id, now, unique
         self._send([bare(message)], now)
+        self._tasks[message.id].unique = unique.name
         return message.id
 
     def _holder_of(self, name: str, now: float) -> str | None:
@@ -223,8 +228,8 @@ class MemoryBroker(Broker):
     def _is_needed(self, task: Task) -> bool:
         """Say whether an unfinished task may need *task*'s result."""
         for dependant in map(self._tasks.get, task.dependants):
-            if dependant is None:
-                continue
+            if dependant is None or not (dependant.message.after or dependant.stands_for):
+                continue  # forgotten, or requeued: that waits for nobody
             join = dependant.message.after is not None and dependant.message.after.join
             if not dependant.state.final or (join and self._is_needed(dependant)):
                 return True
@@ -590,8 +595,8 @@ class MemoryBroker(Broker):
         with self._lock:
             known = [self._workers[worker] for worker in workers if worker in self._workers]
             for holder in known:
-                holder.lease_ends = now + holder.info.lease
-                holder.info = msgspec.structs.replace(holder.info, seen=now)
+                holder.lease_ends = max(holder.lease_ends, now + holder.info.lease)
+                holder.info = msgspec.structs.replace(holder.info, seen=max(holder.info.seen, now))
             return Beat(
                 lost=[worker for worker in workers if worker not in self._workers],
                 stops={holder.info.id: dict(holder.stops) for holder in known if holder.stops},
@@ -680,6 +685,34 @@ class MemoryBroker(Broker):
             return False
         self._schedule(task, due, now)
         return True
+
+    def requeue(self, ids: Sequence[str], now: float) -> list[bool]:
+        """Queue failed tasks again; see `Broker.requeue`."""
+        with self._lock:
+            return [self._requeue(self._tasks.get(task_id), now) for task_id in ids]
+
+    def _requeue(self, task: Task | None, now: float) -> bool:
+        if task is None or not self._has_failed_itself(task) or task.message.id in self._ended:
+            return False
+        if task.unique and not self._takes_name_back(task, now):
+            return False
+        task.message = msgspec.structs.replace(task.message, expires=None, after=None)
+        task.retries = task.crashes = 0
+        task.cancelled, task.finished = False, None
+        self._queue(task, now)
+        return True
+
+    @staticmethod
+    def _has_failed_itself(task: Task) -> bool:
+        """Say whether its own run has failed: not another task, one that it waited for or was replaced by."""
+        return task.state is State.FAILED and task.fence > 0 and not task.stands_for
+
+    def _takes_name_back(self, task: Task, now: float) -> bool:
+        """Give *task* its unique name again; False if another one has it."""
+        holder = self._holder_of(task.unique, now)
+        if holder is None:
+            self._names[task.unique] = task.message.id, now, Unique(task.unique)
+        return holder in (None, task.message.id)
 
     def forget(self, ids: Collection[str]) -> int:
         """Delete finished records; see `Broker.forget`."""
@@ -785,12 +818,27 @@ class MemoryBroker(Broker):
 
     def _drop(self, now: float, limit: int) -> int:
         def old(task: Task) -> bool:
-            over = task.finished is not None and task.state.final and task.finished + self._retention <= now
-            return over and not self._is_needed(task)
+            if not task.state.final or task.finished is None or self._is_needed(task):
+                return False
+            dead = task.state is State.FAILED or self._may_be_needed_again(task)
+            return task.finished + (self._dead_retention if dead else self._retention) <= now
 
         return self.forget(
             [task.message.id for task in itertools.islice(filter(old, self._tasks.values()), limit)]
         )
+
+    def _may_be_needed_again(self, task: Task) -> bool:
+        """Say whether a task that has failed, or was requeued, was given *task*'s result, or a join's."""
+        for dependant in map(self._tasks.get, task.dependants):
+            if dependant is None:
+                continue
+            join = dependant.message.after is not None and dependant.message.after.join
+            is_requeued = dependant.message.after is None and not dependant.state.final
+            if self._has_failed_itself(dependant) or is_requeued:
+                return True
+            if join and self._may_be_needed_again(dependant):
+                return True
+        return False
 
     # --- questions ----------------------------------------------------------------------------------
 
@@ -874,6 +922,18 @@ class MemoryBroker(Broker):
             records = [self._tasks[each].record() for each in behind[:count]]
         return Pending(records, behind[count - 1] if len(behind) > count else "")
 
+    def dead(self, after: str = "", count: int = DEAD_AT_ONCE, before: float | None = None) -> Dead:
+        """Return some failed tasks; see `Backend.dead`."""
+        with self._lock:
+            failed = sorted(
+                (((task.finished or 0.0), task.message.id, task) for task in self._in(State.FAILED)),
+                reverse=True,
+            )
+            found = [each for each in failed if _is_behind(each[:2], after, before)]
+            records = [task.record() for _, _, task in found[:count]]
+        last = found[count - 1][:2] if len(found) > count else None
+        return Dead(records, "" if last is None else f"{last[0]!r} {last[1]}")
+
     def queues(self) -> list[QueueInfo]:
         """Return the queues; see `Backend.queues`."""
         counts: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
@@ -939,6 +999,14 @@ class MemoryBroker(Broker):
             for queue in queues:
                 if any(self._ready[queue, priority] for priority in range(10)):
                     self._ring(queue)
+
+
+def _is_behind(place: tuple[float, str], after: str, before: float | None) -> bool:
+    """Say whether a failed task, told by when it failed and its id, comes behind what was asked for."""
+    if after:
+        moment, _, task_id = after.partition(" ")
+        return place < (float(moment), task_id)
+    return before is None or place[0] < before
 
 
 def _first_of_each(messages: Sequence[Message]) -> Iterable[Message]:

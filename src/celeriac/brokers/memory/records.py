@@ -38,6 +38,7 @@ class Task(msgspec.Struct):
     dependants: list[str] = []
     stands_for: str = ""  # the task that it was replaced by
     told: int = 0  # how many of them know what has become of it
+    unique: str = ""  # the name that it was sent under
 
     def record(self) -> Record:
         """Return what others may see of it."""

@@ -15,6 +15,8 @@ import msgspec
 from redis.exceptions import RedisError
 
 from celeriac.broker import (
+    DEAD_AT_ONCE,
+    DEFAULT_DEAD_RETENTION,
     DEFAULT_DEADLINE,
     DEFAULT_RETENTION,
     LINKS_AT_ONCE,
@@ -26,6 +28,7 @@ from celeriac.broker import (
     Bell,
     Broker,
     Cancelled,
+    Dead,
     Exchanged,
     Listener,
     Pending,
@@ -85,7 +88,7 @@ class RedisBroker(Broker):
     Args:
         url: `redis://`, `rediss://`, `unix://` or `redis+sentinel://`; see the how-to on Redis.
         namespace: keeps applications apart; the URL's option of that name comes first.
-        retention: seconds for which finished records are kept.
+        retention: seconds for which finished records are kept. dead_retention: those of failed tasks.
         deadline: seconds after which a verb gives up on a server that is away or busy.
         clock: `server` corrects this host's clock by the server's, `caller` does not.
 
@@ -99,13 +102,14 @@ class RedisBroker(Broker):
         *,
         namespace: str = "celeriac",
         retention: float = DEFAULT_RETENTION,
+        dead_retention: float = DEFAULT_DEAD_RETENTION,
         deadline: float = DEFAULT_DEADLINE,
         clock: str = "server",
     ) -> None:
         address = self._address = parse(url)
         self.url = hidden(url)
         self._keys = Keys(address.options.get("namespace", namespace))
-        self._retention = max(1, int(min(retention, LONGEST_RETENTION) * 1000))
+        self._retention = f"{_milliseconds(retention)} {_milliseconds(dead_retention)}"
         self._skew = Skew(enabled=address.options.get("clock", clock) == "server")
         self._client = Client(address, where=self.url, deadline=deadline, greet=self._skew.measure)
         self._locks = Directory(temporary(_place_of(address, self._keys)))
@@ -344,6 +348,10 @@ class RedisBroker(Broker):
         moved = self._call("reschedule", now, due + self._skew.seconds, *ids, patience=len(ids) * EACH)
         return [answer == 1 for answer in moved]
 
+    def requeue(self, ids: Sequence[str], now: float) -> list[bool]:
+        """Queue failed tasks again; see `Broker.requeue`."""
+        return [answer == 1 for answer in self._call("requeue", now, *ids, patience=len(ids) * EACH)]
+
     def forget(self, ids: Collection[str]) -> int:
         """Delete finished records; see `Broker.forget`."""
         return int(self._call("forget", 0.0, *ids, patience=len(ids) * EACH))
@@ -458,6 +466,13 @@ class RedisBroker(Broker):
         records = (self._record(task_id.decode(), flat) for task_id, flat in found)
         return Pending([each for each in records if each], "" if cursor == b"0" else cursor.decode())
 
+    def dead(self, after: str = "", count: int = DEAD_AT_ONCE, before: float | None = None) -> Dead:
+        """Return some failed tasks; see `Backend.dead`."""
+        until = "" if before is None else before + self._skew.seconds
+        following, *found = self._call("dead", 0.0, after, count, until)
+        records = (self._record(task_id.decode(), flat) for task_id, flat in found)
+        return Dead([each for each in records if each], following.decode())
+
     def queues(self) -> list[QueueInfo]:
         """Return the queues; see `Backend.queues`."""
         flat, members = map(
@@ -508,6 +523,10 @@ _COUNTED: Final = {
     "p": ("queued", "parked"),
     "w": ("waiting",),
 }
+
+
+def _milliseconds(retention: float) -> int:
+    return max(1, int(min(retention, LONGEST_RETENTION) * 1000))
 
 
 def _place_of(address: Address, keys: Keys) -> bytes:

@@ -6,7 +6,7 @@ Every key has an owner and an end:
 | key | type | what | ends |
 |---|---|---|---|
 | `{ns}:schema` | string | the layout's version | never |
-| `{ns}:t:<id>` | hash | a task's record | `retention` after it finished |
+| `{ns}:t:<id>` | hash | a task's record | `retention` after it finished, `dead_retention` if it failed |
 | `{ns}:q:<priority>:<queue>` | list | ids of queued tasks | when empty |
 | `{ns}:p:<queue> <name>` | list | ids of tasks that were parked, their name unknown | when empty |
 | `{ns}:u:<queue>` | set | the names of tasks parked in it | when empty |
@@ -23,6 +23,7 @@ Every key has an owner and an end:
 | `{ns}:m:<lane> <queue> <priority>` | list | ids of queued tasks that wait in their lane | when empty |
 | `{ns}:k:<queue>` | set | lanes and priorities at which tasks of this queue wait | when empty |
 | `{ns}:wakes` | sorted set | lanes that wait for a token, by when they get it | when empty |
+| `{ns}:dead` | sorted set | when a task failed, and its id, in that order | when empty |
 | `{ns}:due` | sorted set | ids of scheduled tasks, by due time | when empty |
 | `{ns}:expiry` | sorted set | ids of waiting tasks that expire | when empty |
 | `{ns}:counts` | hash | how many tasks per queue and state | when all are 0 |
@@ -81,6 +82,7 @@ class Keys:
         self.paused: Final = self.root + "paused"
         self.schedules: Final = self.root + "schedules"
         self.wakes: Final = self.root + "wakes"
+        self.dead: Final = self.root + "dead"
         self.shared: Final = (self.counts, self.due, self.expiry, self.workers, self.parking)
 
     def record(self, task_id: str) -> str:
@@ -173,6 +175,7 @@ _KINDS: Final = {
     "paused": "set",
     "schedules": "zset",
     "wakes": "zset",
+    "dead": "zset",
     "x:": "string",
     "l:": "hash",
     "m:": "list",

@@ -15,7 +15,7 @@ QUEUED, `p` is QUEUED but parked, `h` QUEUED but held in its lane, other states 
 | x | expires | j | last claim: fence, when | l | who listens |
 | p | payload | g | retries, crashes, crash limit | z | cancelled |
 | o | options | w | worker | L | lane, and how it is limited |
-| X | its unique name | | | | |
+| X | its unique name | D | a failed task was given its result | R | when it was requeued |
 
 Times are decimal text that gives the very same float back; scripts never write a time that they computed.
 """

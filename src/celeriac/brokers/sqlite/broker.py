@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 
 from celeriac.broker import (
+    DEAD_AT_ONCE,
+    DEFAULT_DEAD_RETENTION,
     DEFAULT_DEADLINE,
     DEFAULT_RETENTION,
     LINKS_AT_ONCE,
@@ -17,6 +19,7 @@ from celeriac.broker import (
     Bell,
     Broker,
     Cancelled,
+    Dead,
     Exchanged,
     Listener,
     Pending,
@@ -29,8 +32,8 @@ from celeriac.broker import (
     WorkerInfo,
     check_changes,
 )
+from celeriac.brokers.sqlite import dead, explaining, moves, replacing, schedules, sending, tending, workers
 from celeriac.brokers.sqlite import exchange as trips
-from celeriac.brokers.sqlite import explaining, moves, replacing, schedules, sending, tending, workers
 from celeriac.brokers.sqlite.address import parse
 from celeriac.brokers.sqlite.alive import Proofs, boot_id
 from celeriac.brokers.sqlite.bell import SqliteBell
@@ -52,7 +55,7 @@ class SqliteBroker(Broker):
 
     Args:
         url: `sqlite:///relative.db`, `sqlite:////absolute.db`; `?synchronous=full` survives power cuts.
-        retention: seconds for which finished records are kept.
+        retention: seconds for which finished records are kept. dead_retention: those of failed tasks.
         deadline: seconds after which a verb gives up on a file that others keep locked.
 
     Raises:
@@ -67,10 +70,11 @@ class SqliteBroker(Broker):
         *,
         namespace: str = "celeriac",  # noqa: ARG002 - a file is one application's own
         retention: float = DEFAULT_RETENTION,
+        dead_retention: float = DEFAULT_DEAD_RETENTION,
         deadline: float = DEFAULT_DEADLINE,
     ) -> None:
         self.url = url
-        self._retention, self._deadline = retention, deadline
+        self._retention, self._deadline = tending.Retention(retention, dead_retention), deadline
         self._store = Store(parse(url), deadline)
         self._proofs = Proofs(self._store.place)
         self._known: dict[str, trips.Known] = {}
@@ -135,6 +139,8 @@ class SqliteBroker(Broker):
     def _trip(
         self, known: trips.Known, trip: int, finished: Sequence[Settlement], rules: trips.Rules, now: float
     ) -> Exchanged:
+        if trip < self._unwritten.get(known.id, 0):
+            return Exchanged()
         if not finished and (idle := self._idle(known.id, trip, rules.want, now)) is not None:
             return idle
         make = self._store.write_after_others
@@ -151,8 +157,6 @@ class SqliteBroker(Broker):
         if peeked is None:
             return Exchanged(lost=True)
         unwritten = self._unwritten.get(worker, 0)
-        if trip < unwritten:
-            return Exchanged()
         claimable = (
             peeked.ready or (peeked.parked and want > 0) or (peeked.due is not None and peeked.due <= now)
         )
@@ -246,6 +250,10 @@ class SqliteBroker(Broker):
         """Let scheduled tasks become due at another moment; see `Broker.reschedule`."""
         return self._store.write(tending.reschedule, ids, due, now)
 
+    def requeue(self, ids: Sequence[str], now: float) -> list[bool]:
+        """Queue failed tasks again; see `Broker.requeue`."""
+        return self._store.write(dead.requeue, ids, now) if ids else []
+
     def forget(self, ids: Collection[str]) -> int:
         """Delete finished records; see `Broker.forget`."""
         return self._store.write(tending.forget, ids) if ids else 0
@@ -271,9 +279,9 @@ class SqliteBroker(Broker):
         """Do what time asks for; see `Broker.tend`."""
         needed = self._store.read(tending.look, now, self._retention)
         write = self._store.write
-        dead, recovered = write(tending.bury, now, limit) if needed.bury else ([], 0)
-        self._bury(dead)
-        if dead:  # what they held may have expired
+        buried, recovered = write(tending.bury, now, limit) if needed.bury else ([], 0)
+        self._bury(buried)
+        if buried:  # what they held may have expired
             needed = self._store.read(tending.look, now, self._retention)
         expired = write(tending.expire, now, limit) if needed.expire else 0
         if needed.wake:
@@ -281,7 +289,7 @@ class SqliteBroker(Broker):
         promoted = write(moves.promote, now, limit) if needed.promote else 0
         dropped = write(tending.drop, now, limit, self._retention) if needed.drop else 0
         told = write(follow, now, limit) if needed.follow else 0
-        more = limit in (len(dead), expired, promoted, told, dropped)
+        more = limit in (len(buried), expired, promoted, told, dropped)
         if needed.mark_news:
             write(tending.mark_news, now)
         if needed.drop_news:
@@ -289,7 +297,7 @@ class SqliteBroker(Broker):
         if needed.idle_lanes:
             more = write(tending.drop_lanes, now, limit) or more
         self._store.tidy(listened=needed.hear)
-        return Tended(promoted, recovered, expired, dropped, dead, more, needed.next_schedule)
+        return Tended(promoted, recovered, expired, dropped, buried, more, needed.next_schedule)
 
     # --- questions --------------------------------------------------------------------------------
 
@@ -318,6 +326,10 @@ class SqliteBroker(Broker):
     def pending(self, after: str = "", count: int = PENDING_AT_ONCE) -> Pending:
         """Return some tasks that have not started; see `Backend.pending`."""
         return self._store.read(explaining.pending, after, count)
+
+    def dead(self, after: str = "", count: int = DEAD_AT_ONCE, before: float | None = None) -> Dead:
+        """Return some failed tasks; see `Backend.dead`."""
+        return self._store.read(dead.dead, after, count, before)
 
     def queues(self) -> list[QueueInfo]:
         """Return the queues; see `Backend.queues`."""

@@ -21,6 +21,7 @@ from celeriac.states import State
 SUCCESS, FAILURE, JOIN, STAND_IN = 1, 2, 3, 4
 
 _PARENTS_AT_ONCE: Final = 500
+_KEPT_AT_ONCE: Final = 10_000  # records that are kept for a failed task
 
 
 def kind_of(after: After) -> int:
@@ -108,6 +109,8 @@ class Following:
             return
         state = link.parent_state
         if link.kind == STAND_IN:
+            if self._transaction.value("follow_stands", link.child) != link.parent:
+                return  # what it waited for before was requeued
             self._finish(link.child, State(state), self._transaction.value("follow_body", link.parent))
         elif link.kind == FAILURE:
             if state == State.FAILED:
@@ -150,12 +153,17 @@ class Following:
     # --- what is needed -------------------------------------------------------------------------------
 
     def _free(self, ended: Sequence[int]) -> None:
-        """Note that these need their parents' results no more; a join does as long as somebody needs its."""
+        """Note that these need their parents' results no more; a join does as long as somebody needs its.
+
+        What failed ones were given is kept as long as them: they may be requeued.
+        """
         todo = list(ended)
         while todo:
             freed = self._transaction.all("follow_freed", as_json(todo))
-            self._transaction.many("follow_free", [(seq,) for seq, _ in freed])
-            joined = [seq for seq, joins in freed if joins]
+            self._transaction.many("follow_free", [(seq,) for seq, *_ in freed])
+            if failed := [seq for seq, _, is_dead in freed if is_dead]:
+                self._transaction.run("follow_keep", as_json(failed), _KEPT_AT_ONCE)
+            joined = [seq for seq, joins, _ in freed if joins]
             todo = self._transaction.column("follow_joins", as_json(joined)) if joined else []
 
 

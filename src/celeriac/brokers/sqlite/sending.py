@@ -174,7 +174,7 @@ def _send_unique(transaction: Transaction, message: Message, now: float) -> str:
     unique = message.unique
     if unique is not None and not transaction.column("send_known", as_json([message.id])):
         row = transaction.one("unique", unique.name)
-        if row is not None and _is_taken(row, now):
+        if row is not None and is_taken(row, now):
             holder, _, _, _, seq, state = row
             if not unique.replace:
                 return str(holder)
@@ -182,11 +182,14 @@ def _send_unique(transaction: Transaction, message: Message, now: float) -> str:
                 finish_waiting(transaction, [seq], State.CANCELLED, SUPERSEDED, now)
         until = int(unique.until == "forgotten")
         transaction.run("unique_put", unique.name, message.id, now, unique.seconds, until)
-    send(transaction, [message], now, careful=True)
+        send(transaction, [message], now, careful=True)
+        transaction.run("unique_named", unique.name, message.id)
+    else:
+        send(transaction, [message], now, careful=True)
     return message.id
 
 
-def _is_taken(row: Row, now: float) -> bool:
+def is_taken(row: Row, now: float) -> bool:
     """Say whether a name is taken; the row is as `sql/unique.sql` gives it."""
     _, since, seconds, until, seq, state = row
     if seconds is not None:

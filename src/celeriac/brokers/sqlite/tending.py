@@ -81,6 +81,7 @@ def forget(transaction: Transaction, ids: Collection[str]) -> int:
 def _delete(transaction: Transaction, doomed: list[int]) -> int:
     seqs = as_json(doomed)
     transaction.run("unique_forget", seqs)
+    transaction.run("forget_named", seqs)
     transaction.run("forget_task", seqs)
     if transaction.run("forget_waits", seqs) or transaction.value("follow_linked"):
         transaction.run("forget_links", seqs)
@@ -128,9 +129,17 @@ class Needed(NamedTuple):
     next_schedule: float | None
 
 
-def look(transaction: Transaction, now: float, retention: float) -> Needed:
+class Retention(NamedTuple):
+    """Seconds for which the records of finished tasks are kept, and those of failed ones."""
+
+    finished: float
+    failed: float
+
+
+def look(transaction: Transaction, now: float, retention: Retention) -> Needed:
     """See what there is to do, without writing."""
-    moments = now, now - retention + _SLACK, now - _MARK_EVERY, now - _NEWS_KEPT
+    olds = [now - seconds + _SLACK for seconds in retention]
+    moments = now, *olds, now - _MARK_EVERY, now - _NEWS_KEPT
     *needed, coming = transaction.one("tend_look", *moments) or ()
     return Needed._make([*map(bool, needed), coming])
 
@@ -149,12 +158,18 @@ def expire(transaction: Transaction, now: float, limit: int) -> int:
     return len(doomed)
 
 
-def drop(transaction: Transaction, now: float, limit: int, retention: float) -> int:
+def drop(transaction: Transaction, now: float, limit: int, retention: Retention) -> int:
     """Delete finished records whose retention is over; return how many."""
     transaction.run("unique_old", now)
-    return _delete(
-        transaction, transaction.column("tend_old", now - retention + _SLACK, retention, now, limit)
-    )
+    doomed: list[int] = []
+    for look_for, seconds in (
+        ("tend_old", retention.finished),
+        ("tend_failed", retention.failed),
+        ("tend_kept", retention.failed),
+    ):
+        bounds = now - seconds + _SLACK, seconds, now
+        doomed += transaction.column(look_for, *bounds, limit - len(doomed))
+    return _delete(transaction, doomed)
 
 
 def wake_lanes(transaction: Transaction, now: float) -> None:

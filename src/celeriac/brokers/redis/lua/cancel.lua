@@ -9,6 +9,7 @@
 -- include: lines
 -- include: lanes
 -- include: news
+-- include: dead
 -- include: task
 -- include: following
 local error, terminate, codes = ARGV[5], ARGV[6] == '1', {}

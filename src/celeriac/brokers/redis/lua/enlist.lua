@@ -10,6 +10,7 @@
 -- include: lines
 -- include: lanes
 -- include: news
+-- include: dead
 -- include: task
 local worker, unparked = ARGV[5], 0
 local key = worker_key(worker)

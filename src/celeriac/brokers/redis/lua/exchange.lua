@@ -16,6 +16,7 @@
 -- include: lines
 -- include: lanes
 -- include: news
+-- include: dead
 -- include: task
 -- include: following
 local RETRY, RELEASE, CRASHED = '4', '5', '6'
@@ -83,7 +84,8 @@ local function end_plainly(id, state, body, linked)
   if written == all then
     call('DEL', key) -- somebody has deleted the record
   elseif type(written) == 'number' then
-    if not linked then return call('PEXPIRE', key, RETENTION) end
+    if state == FAILED then note_dead(id) end
+    if not linked then return call('PEXPIRE', key, retention_of(state)) end
     keep_or_let_go(id, key, state, body, call('HGET', key, 'b'))
   end
 end

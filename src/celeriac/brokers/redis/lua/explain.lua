@@ -12,6 +12,7 @@
 -- include: lines
 -- include: lanes
 -- include: news
+-- include: dead
 -- include: task
 local id, most, some = ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
 local task = look(id)

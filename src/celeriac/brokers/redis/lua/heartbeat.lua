@@ -9,8 +9,11 @@ for at = 5, #ARGV do
   local worker = ARGV[at]
   local lease = call('HGET', worker_key(worker), 'l')
   if lease then
-    call('ZADD', WORKERS, string.format('%.17g', now + tonumber(lease)), worker)
-    call('HSET', worker_key(worker), 'e', NOW)
+    local ends = now + tonumber(lease)
+    if ends > tonumber(call('ZSCORE', WORKERS, worker) or 0) then  -- a late copy of an older one shortens none
+      call('ZADD', WORKERS, string.format('%.17g', ends), worker)
+      call('HSET', worker_key(worker), 'e', NOW)
+    end
     reply[#reply + 1] = call('ZRANGE', stops_key(worker), 0, -1, 'WITHSCORES')
   else
     reply[#reply + 1] = false

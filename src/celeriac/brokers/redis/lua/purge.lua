@@ -9,6 +9,7 @@
 -- include: lines
 -- include: lanes
 -- include: news
+-- include: dead
 -- include: task
 -- include: following
 local queue, limit, error, purged = ARGV[5], tonumber(ARGV[6]), ARGV[7], 0

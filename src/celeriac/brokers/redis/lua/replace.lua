@@ -11,6 +11,7 @@
 -- include: lines
 -- include: lanes
 -- include: news
+-- include: dead
 -- include: task
 -- include: following
 -- include: marks

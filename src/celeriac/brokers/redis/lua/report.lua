@@ -10,6 +10,7 @@
 -- include: lines
 -- include: lanes
 -- include: news
+-- include: dead
 -- include: task
 
 -- Add to the children of a task; those that are known stay where they are.

@@ -9,6 +9,7 @@
 -- include: lines
 -- include: lanes
 -- include: news
+-- include: dead
 -- include: task
 local due, moved = ARGV[5], {}
 for at = 6, #ARGV do

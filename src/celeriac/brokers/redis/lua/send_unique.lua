@@ -5,27 +5,18 @@
 --   arguments describe it; then those, as for send.lua from 5 on
 -- Reply: of each the id of the task that has the name
 -- Atomic: all of it; may be repeated
--- A name is a string: id, since when, for how many seconds or '-', '1' for as long as there is a record.
 -- include: keys
 -- include: counts
 -- include: bells
 -- include: lines
 -- include: lanes
 -- include: news
+-- include: dead
 -- include: task
 -- include: following
 -- include: messages
+-- include: names
 local superseded = ARGV[5]
-
--- Who has a name now; nil when it is free.
-local function holder_of(name)
-  local kept = call('GET', unique_key(name))
-  if not kept then return nil end
-  local id, since, seconds, until_gone = string.match(kept, '^(%S+) (%S+) (%S+) (%d)$')
-  if seconds ~= '-' then return now < tonumber(since) + tonumber(seconds) and id or nil end
-  local task = look(id)
-  if task and task.unique == name and (until_gone == '1' or not is_final(task.state)) then return id end
-end
 
 local function take_name(at)
   local id, name, seconds, until_gone = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]

@@ -11,6 +11,7 @@
 -- include: lines
 -- include: lanes
 -- include: news
+-- include: dead
 -- include: task
 -- include: following
 -- include: recover
@@ -51,6 +52,14 @@ local function correct_counts()
   end
 end
 
+-- Strike those off the index of failed tasks whose records are over; the server has dropped them.
+local function trim_dead()
+  local over = moment_of(now - tonumber(DEAD_RETENTION) / 1000)
+  local entries = call('ZRANGE', DEAD, '-', '(' .. over, 'BYLEX', 'LIMIT', 0, limit)
+  in_chunks('ZREM', DEAD, entries)
+  return #entries
+end
+
 local recovered, buried, more = bury()
 follow(MANY)
 local expired = expire()
@@ -59,6 +68,6 @@ local promoted = promote(limit)
 local told = follow(limit)
 write_all()
 correct_counts()
-more = more or expired == limit or promoted == limit or told == limit or call('EXISTS', ENDED, FREED) > 0
+more = trim_dead() == limit or more or expired == limit or promoted == limit or told == limit or call('EXISTS', ENDED, FREED) > 0
 local coming = call('ZRANGEBYSCORE', SCHEDULES, '-inf', '(+inf', 'WITHSCORES', 'LIMIT', 0, 1)
 return { promoted, recovered, expired, more and '1' or '', coming[2] or '', unpack(buried) }

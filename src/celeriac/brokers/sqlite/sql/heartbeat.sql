@@ -1,2 +1,3 @@
--- heartbeat: renew a lease. In: now, now, worker. No row changes when the worker is not known.
-update workers set seen = ?, lease_ends = ? + lease where id = ?
+-- heartbeat: renew a lease; an older one shortens none. In: now, now, worker.
+-- No row changes when the worker is not known.
+update workers set seen = max(seen, ?), lease_ends = max(lease_ends, ? + lease) where id = ?

@@ -67,7 +67,7 @@ create table firsts (
 -- expires and is not watched has no row yet: it is queued, and everything else is as the defaults say.
 -- `position` is that in the line, among the parked tasks of one name, or among the claims of one trip.
 -- `parked` is that name, '' for tasks that are not parked; `trip` the worker's last one. `watched` says that
--- somebody listens for changes. The blobs stand last, behind what changes most.
+-- somebody listens for changes, `kept` that a failed task was given its result, which may need it again. The blobs stand last, behind what changes most.
 create table tasks (
     seq integer primary key,
     state integer not null check (state between 0 and 6),
@@ -80,6 +80,7 @@ create table tasks (
     crashes integer not null default 0,
     cancelled integer not null default 0,
     watched integer not null default 0,
+    kept integer not null default 0,
     expires real,
     due real,
     started real,
@@ -98,7 +99,9 @@ create index tasks_parked on tasks (parked, position, queue, state) where state 
 create index tasks_waiting on tasks (queue) where state = 0;
 create index tasks_scheduled on tasks (due, queue, state) where state = 1;
 create index tasks_running on tasks (worker) where state = 3;
-create index tasks_finished on tasks (finished) where state >= 4;
+create index tasks_finished on tasks (finished) where state >= 4 and state <> 5 and kept = 0;
+create index tasks_failed on tasks (finished) where state = 5;
+create index tasks_kept on tasks (finished) where kept = 1;
 create index tasks_expiring on tasks (expires) where expires is not null and state <= 2;
 
 -- What waits or waited for other tasks, and how: `kind` 1 for their success, 2 for the failure of its only one, 3
@@ -173,6 +176,12 @@ create table uniques (
 ) strict, without rowid;
 create index uniques_id on uniques (id) where seconds is null;
 create index uniques_ends on uniques (since + seconds) where seconds is not null;
+
+-- The unique names that tasks were sent under, also when others have them by now.
+create table named (
+    seq integer primary key,
+    name text not null
+) strict;
 
 -- What shall run on time. `entry` and `memory` are opaque; `token` is another one after each change.
 create table schedules (

@@ -1,11 +1,11 @@
 -- tend: see, without writing, what there is to do.
--- In: now; the moment until which finished tasks are old; that until which a mark is an old one; that until
--- which marked news are old.
+-- In: now; the moment until which finished tasks are old; that until which failed ones are; that until which a mark is
+-- an old one; that until which marked news are old.
 -- Out: whether a worker's lease has run out, a task has expired, one is due, a finished one is old enough,
 -- there are news that want a mark, marked news are old enough, anybody listens, dependants are to be told,
 -- a lane gets a token, lanes may be forgotten; when the next schedule is due.
 select * from (
-    with given (now, old, mark_old, news_old) as (values (?, ?, ?, ?))
+    with given (now, old, dead_old, mark_old, news_old) as (values (?, ?, ?, ?, ?))
     select
         exists (select 1 from workers where lease_ends <= (select now from given)),
         exists (
@@ -14,9 +14,23 @@ select * from (
         ),
         exists (select 1 from tasks where state = 1 and due <= (select now from given)),
         exists (
-            select 1 from tasks where state >= 4 and finished <= (select old from given) and not exists (
+            select 1 from tasks
+            where state >= 4 and state <> 5 and kept = 0 and finished <= (select old from given) and not exists (
                 select 1 from links cross join waits on waits.seq = links.child
                 where links.parent = tasks.seq and waits.freed = 0
+            )
+        )
+        or exists (
+            select 1 from tasks where state = 5 and finished <= (select dead_old from given) and not exists (
+                select 1 from links cross join waits on waits.seq = links.child
+                where links.parent = tasks.seq and waits.freed = 0
+            )
+        )
+        or exists (
+            select 1 from tasks
+            where kept = 1 and state >= 4 and finished <= (select dead_old from given) and not exists (
+                select 1 from links cross join tasks as child on child.seq = links.child
+                where links.parent = tasks.seq and (child.state < 4 or child.state = 5 or child.kept = 1)
             )
         ),
         exists (select 1 from news where seq > (select coalesce(max(seq), 0) from news_marks))

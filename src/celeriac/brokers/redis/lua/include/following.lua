@@ -1,6 +1,6 @@
 -- What the end of a task means for those that wait for it. Needs keys, counts, bells, lines, news, task.
 -- Field 'm' of a record is what kind of waiting it is, s(uccess), f(ailure), j(oin) or that it was r(eplaced) by
--- task 'f', and its countdown; 'k' is how many of its parents have not succeeded yet; 'b', of a parent, how many dependants may still need its result.
+-- task 'f', and its countdown; 'D' that a failed task was given its result; 'k' is how many of its parents have not succeeded yet; 'b', of a parent, how many dependants may still need its result.
 local PARENT_REVOKED = '{"type":"celeriac.errors.TaskRevokedError",'
   .. '"message":"a task that it waited for was revoked","args":["a task that it waited for was revoked"]}'
 local NOT_NEEDED = '{"type":"celeriac.errors.TaskRevokedError",'
@@ -30,8 +30,8 @@ local function waiting_task(id)
     task = look(id) or false
     if task and task.state == WAITING then
       task.kind, task.countdown = string.match(task.waits or 's', '^(%a) ?(.*)$')
-      local got = call('HMGET', task.key, 'k', 'c')
-      task.open, task.created = tonumber(got[1]) or 0, got[2]
+      local got = call('HMGET', task.key, 'k', 'c', 'f')
+      task.open, task.created, task.stands_for = tonumber(got[1]) or 0, got[2], got[3]
     end
     waiting[id] = task
   end
@@ -59,7 +59,9 @@ end
 -- Let a task know that one of its parents has ended.
 local function hear(task, parent)
   if not task or task.state ~= WAITING then return end
-  if task.kind == 'r' then return end_waiting(task, parent.state, parent.body) end
+  if task.kind == 'r' then -- of what it waited for before it hears again when that is requeued
+    return parent.id == task.stands_for and end_waiting(task, parent.state, parent.body)
+  end
   if task.kind == 'f' then
     if parent.state == FAILED then return release(task) end
     return end_waiting(task, CANCELLED, NOT_NEEDED)
@@ -135,16 +137,20 @@ end
 
 -- --- what is needed no more ---
 
--- A task needs the result of one of its parents no more.
-local function free_parent(id)
+-- A task needs the result of one of its parents no more; *is_dead* when it may be requeued and need it once more.
+local function free_parent(id, is_dead)
   local key = RECORD .. id
-  local got = try('HMGET', key, 'b', 's', 'm', 'r')
-  if got.err or not got[1] or call('HINCRBY', key, 'b', -1) > 0 or not is_final(got[2]) then return end
-  call('PEXPIRE', key, RETENTION)
-  call('PEXPIRE', children_key(id), RETENTION)
+  local got = try('HMGET', key, 'b', 's', 'm', 'r', 'D')
+  if got.err or not got[1] then return end
+  if is_dead and not got[5] then call('HSET', key, 'D', '1') end
+  if call('HINCRBY', key, 'b', -1) > 0 or not is_final(got[2]) then return end
+  is_dead = is_dead or got[5]
+  local retention = is_dead and DEAD_RETENTION or retention_of(got[2])
+  call('PEXPIRE', key, retention)
+  call('PEXPIRE', children_key(id), retention)
   if got[3] and string.sub(got[3], 1, 1) == 'j' and not got[4] then
     call('HSET', key, 'r', '1')
-    freed[#freed + 1] = id .. ' 0'
+    freed[#freed + 1] = id .. ' 0' .. (is_dead and ' d' or '')
   end
 end
 
@@ -155,15 +161,15 @@ local function free_parents()
   for _, entry in ipairs(call('LRANGE', FREED, 0, -1)) do table.insert(freed, 1, entry) end
   call('DEL', FREED)
   while at <= #freed and left > 0 do
-    local id, from = string.match(freed[at], '^(%S+) (%d+)$')
+    local id, from, ending = string.match(freed[at], '^(%S+) (%d+)(.*)$')
     local ids = call('LRANGE', parents_key(id), from, from + left - 1)
-    for _, parent in ipairs(ids) do free_parent(parent) end
+    for _, parent in ipairs(ids) do free_parent(parent, ending == ' d') end
     left = left - #ids
     if left > 0 then
-      call('PEXPIRE', parents_key(id), RETENTION)
+      call('PEXPIRE', parents_key(id), ending ~= '' and DEAD_RETENTION or RETENTION)
       at = at + 1
     else
-      freed[at] = id .. ' ' .. (from + #ids)
+      freed[at] = id .. ' ' .. (from + #ids) .. ending
     end
   end
   for rest = at, #freed do call('RPUSH', FREED, freed[rest]) end

@@ -1,13 +1,14 @@
 -- The names of keys; the other half of keys.py, and a test holds the two together. Every script gets
 -- KEYS: counts, due, expiry, workers, parked (the namespace's own, one each)
--- ARGV: 1 the namespace's root, such as "{celeriac}:"; 2 now; 3 the retention in milliseconds;
+-- ARGV: 1 the namespace's root, such as "{celeriac}:"; 2 now; 3 the retention in milliseconds, and that of failed tasks;
 --   4 which try this is: from 1 on an earlier one may have been carried out, its answer lost
 -- Keys of single tasks, queues, names and workers are derived from the root and share its hash tag.
 local COUNTS, DUE, EXPIRY, WORKERS, PARKED = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local ROOT, NOW, RETENTION = ARGV[1], ARGV[2], ARGV[3]
+local ROOT, NOW = ARGV[1], ARGV[2]
+local RETENTION, DEAD_RETENTION = string.match(ARGV[3], '^(%d+) (%d+)$')
 local AGAIN = ARGV[4] ~= '0'
 local RECORD, ENDED, FREED, PAUSED = ROOT .. 't:', ROOT .. 'ended', ROOT .. 'freed', ROOT .. 'paused'
-local SCHEDULES, WAKES = ROOT .. 'schedules', ROOT .. 'wakes'
+local SCHEDULES, WAKES, DEAD = ROOT .. 'schedules', ROOT .. 'wakes', ROOT .. 'dead'
 local now = tonumber(NOW) -- to compare with; what is stored is NOW, since Lua would round it
 local call, try = redis.call, redis.pcall
 

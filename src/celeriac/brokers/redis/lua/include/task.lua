@@ -1,4 +1,4 @@
--- A task's record and its moves. Needs keys, counts, bells, lines, lanes, news.
+-- A task's record and its moves. Needs keys, counts, bells, lines, lanes, news, dead.
 -- The fields of a record are listed in wire.py. States: absent is queued, 'p' queued and parked, else the
 -- number of states.State.
 local WAITING = '0'
@@ -97,25 +97,35 @@ end
 
 local ended, freed = {}, {} -- for following.lua: what somebody may wait for, what has waited
 
+local function retention_of(state) return state == FAILED and DEAD_RETENTION or RETENTION end
+
 -- Keep a record that somebody waits for, who is told later; let others end by themselves. Say which it was.
 local function keep_or_let_go(id, key, state, body, needed)
   if needed and tonumber(needed) > 0 then
     ended[#ended + 1] = { id = id, state = state, body = body }
     return true
   end
-  call('PEXPIRE', key, RETENTION)
-  if needed then call('PEXPIRE', children_key(id), RETENTION) end
+  call('PEXPIRE', key, retention_of(state))
+  if needed then call('PEXPIRE', children_key(id), retention_of(state)) end
   return false
 end
 
+-- How an entry of `freed` ends: 'd' where the task may be requeued and given its inputs again, 'f' where it has failed
+-- otherwise.
+local function kind_of_end(state, waits, has_run)
+  if state ~= FAILED then return '' end
+  return has_run and string.sub(waits, 1, 1) ~= 'r' and ' d' or ' f'
+end
+
 -- Write a final state. *tally* to *waits* are fields, to see whether there is anything to clear or to follow.
-local function conclude(id, key, state, body, tally, listeners, needed, waits)
+local function conclude(id, key, state, body, tally, listeners, needed, waits, has_run)
   if body == '' then
     call('HSET', key, 's', state, 'e', NOW)
   else
     call('HSET', key, 's', state, 'e', NOW, state == SUCCEEDED and 'v' or 't', body)
   end
   if tally and (state == SUCCEEDED or body == '') then call('HDEL', key, 't') end -- an earlier run's error
+  if state == FAILED then note_dead(id) end
   if listeners then
     call('HDEL', key, 'l')
     tell(id, listeners)
@@ -123,24 +133,24 @@ local function conclude(id, key, state, body, tally, listeners, needed, waits)
   local is_needed, is_join = keep_or_let_go(id, key, state, body, needed), waits and string.sub(waits, 1, 1) == 'j'
   if waits and not (is_needed and is_join) then
     if is_join then call('HSET', key, 'r', '1') end -- once only: others may come to wait for it later
-    freed[#freed + 1] = id .. ' 0'
+    freed[#freed + 1] = id .. ' 0' .. kind_of_end(state, waits, has_run)
   end
 end
 
 -- A name that a task had until it ended is kept no longer than its record.
-local function let_go_of_name(task)
+local function let_go_of_name(task, state)
   local key = unique_key(task.unique)
   local kept = call('GET', key)
   if kept and string.match(kept, '^%S+') == task.id and string.match(kept, ' (%S+) %d$') == '-' then
-    call('PEXPIRE', key, RETENTION)
+    call('PEXPIRE', key, retention_of(state))
   end
 end
 
 local function finish(task, state, body, taken)
   leave(task, taken)
-  if task.unique then let_go_of_name(task) end
+  if task.unique then let_go_of_name(task, state) end
   if task.state == SCHEDULED then call('HDEL', task.key, 'd') end
-  conclude(task.id, task.key, state, body, task.tally, task.listeners, task.needed, task.waits)
+  conclude(task.id, task.key, state, body, task.tally, task.listeners, task.needed, task.waits, task.fence)
 end
 
 -- Make a task queued that has left where it was; its id still has to go into its line.

@@ -1,0 +1,111 @@
+"""Many stories on each store; that bugs would be found, and told in short; and stories that once went wrong.
+
+A story that fails here is told by `python -m tests.simulation --store … --from SEED --seeds 1`. What that
+prints last goes into `REGRESSIONS`, under a name that says what went wrong.
+"""
+
+import pytest
+
+from celeriac.brokers.memory import MemoryBroker
+from celeriac.brokers.sqlite import SqliteBroker
+from tests.simulation.stores import STORES
+from tests.simulation.story import a_story, play, replayed, shortest, told
+
+TOGETHER = {"memory": 250, "sqlite": 25}  # stories in one test
+TESTS = 8  # on each store
+KINDS = {"memory": MemoryBroker, "sqlite": SqliteBroker}
+
+# What went wrong: the store, the seed, and the steps that are left of its story.
+# fmt: off
+REGRESSIONS: dict[str, tuple[str, int, list]] = {
+    "a heartbeat that comes late shortens a lease": ("memory", 1972, [
+        3889152351, 1272044648, 2836149762, 502295082, 69725329, 3803932947, 1361469120, 3008971470,
+        (1611592525, False), (1814177860, False), 1867203606, 1282074760, 389166176, 859415985,
+        228509659, 902981021, 3599233755, 516219255, 91362157, (321141658, False), (1230967005,
+        False), (2086754700, False), (92356217, False), (2484860498, False), 144899978, 480749850,
+        3442315256, 1932158867, (865231424, False), (315338093, False), (390472750, False),
+        (4229110823, False), (5167377, False), (601678321, False), (2244171085, False), (1283331225,
+        False), 3761482995, (970708277, False), (805625027, False), (482422162, False), (4159207739,
+        False), (1741485232, False), (3966508352, False), (510712387, False), 4275879685
+    ]),
+}
+# fmt: on
+
+
+@pytest.mark.parametrize("part", range(TESTS))
+@pytest.mark.parametrize("store", STORES)
+def test_whatever_goes_wrong_everything_that_was_accepted_ends_as_promised(store, part):
+    count = TOGETHER[store]
+
+    for seed in range(1 + part * count, 1 + (part + 1) * count):
+        end = play(a_story(store, seed))
+
+        assert not end.broken, f"seed {seed} on {store}: {end.broken}"
+
+
+def test_what_once_went_wrong_goes_well():
+    ends = {name: play(replayed(*story)).broken for name, story in REGRESSIONS.items()}
+
+    assert not any(ends.values()), ends
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_a_seed_tells_the_same_story_again(store):
+    assert play(a_story(store, 7)) == play(a_story(store, 7))
+
+
+# --- bugs, made on purpose ---------------------------------------------------------------------------------
+
+
+class LosesSettlements:
+    """Now and then a trip does not bring the last settlement."""
+
+    def exchange(self, worker, *, trip, finished=(), want=0, now):
+        some = finished[:-1] if trip % 5 == 0 else finished
+        return super().exchange(worker, trip=trip, finished=some, want=want, now=now)
+
+
+class LeavesTheDead:
+    """What dead workers held stays with them."""
+
+    def retire(self, workers, now, error=b""):
+        return 0
+
+
+class ForgetsTrips:
+    """A trip that is asked for again is a new one."""
+
+    def exchange(self, worker, *, trip, finished=(), want=0, now):
+        self.made = getattr(self, "made", 0) + 1
+        return super().exchange(worker, trip=self.made, finished=finished, want=want, now=now)
+
+
+class KnowsNoRevocation:
+    """Whoever revokes is told that it is done, and it is not."""
+
+    def cancel(self, ids, now, **options):
+        return ["cancelled" for _ in ids]
+
+
+BUGS = (LosesSettlements, LeavesTheDead, ForgetsTrips, KnowsNoRevocation)
+
+
+@pytest.mark.parametrize("bug", BUGS)
+@pytest.mark.parametrize("store", STORES)
+def test_a_bug_in_a_store_is_found(store, bug):
+    kind = type(bug.__name__, (bug, KINDS[store]), {})
+
+    assert any(play(a_story(store, seed, kind)).broken for seed in range(1, 40))
+
+
+def test_a_story_that_fails_is_told_in_a_few_steps_that_fail_again():
+    kind = type("Broken", (LeavesTheDead, MemoryBroker), {})
+    stories = (a_story("memory", seed, kind) for seed in range(1, 40))
+    story = next(story for story in stories if play(story).broken)
+
+    short = shortest(story, patience=20.0)
+
+    end = play(short)
+    assert end.broken
+    assert len(short.steps) <= len(story.steps) / 2
+    assert f"seed {story.seed} on memory" in told(short, end)
