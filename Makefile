@@ -10,7 +10,7 @@ FROM ?= 1000000
 export PY JOBS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-matrix check format simulate soak bench bench-peers clean FORCE
+.PHONY: help demo test test-matrix check audit fuzz format simulate soak bench bench-peers clean FORCE
 
 help: ## show this list
 	@echo 'make TARGET [PY=python3.13]'
@@ -32,6 +32,12 @@ check: .venv/dev.stamp ## check format, lint, types and the direction of imports
 	$(PYTHON) -m mypy
 	@if [ -d tests/typing ]; then set -x; $(PYTHON) -m pyright --pythonpath $(PYTHON) tests/typing; fi
 	.venv/bin/lint-imports
+
+audit: .venv/dev.stamp ## look for known vulnerabilities in everything that is installed here
+	$(PYTHON) -m tools.audit
+
+fuzz: .venv/dev.stamp ## give broken bytes to everything that reads stored ones [ARGS='--inputs 1000000 --only schedule']
+	$(PYTHON) -m tests.fuzz $(ARGS)
 
 format: .venv/dev.stamp ## format the code and repair what the linter can
 	$(PYTHON) -m ruff format .

@@ -106,7 +106,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "error-tree": error_tree,
     "error-table": error_table,
     "store-settings": lambda: settings(STORE),
-    "task-settings": lambda: settings(("",), but=(*STORE, "worker_")),
+    "task-settings": lambda: settings(("",), but=(*STORE, "security_", "worker_")),
+    "security-settings": lambda: settings(("security_",)),
     "worker-settings": lambda: settings(("worker_",)),
 }
 

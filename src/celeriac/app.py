@@ -29,6 +29,7 @@ from celeriac.explaining import Reason, reason_of
 from celeriac.groups import GroupResult
 from celeriac.hub import Hub
 from celeriac.jobs import TaskJob
+from celeriac.keyring import Security
 from celeriac.making import (
     BatchDecorator,
     BoundBatchDecorator,
@@ -41,6 +42,7 @@ from celeriac.making import (
 from celeriac.message import (
     Message,
     check_id,
+    check_names,
     check_queue_name,
     check_task_name,
     encode_payload,
@@ -50,6 +52,7 @@ from celeriac.message import (
 from celeriac.middleware import Middleware, Moments
 from celeriac.result import AsyncResult, EagerResult
 from celeriac.schedules import POLICIES, Schedules, name_of
+from celeriac.sealing import sealed
 from celeriac.submitter import Submitter
 from celeriac.task import AsyncTask, BatchOptions, Task, TaskOptions
 from celeriac.updates import Update, aupdates, updates
@@ -318,11 +321,27 @@ class Celeriac:
             "deadline": conf.broker_connection_timeout,
         }
 
+    @property
+    def security(self) -> Security | None:
+        """How what goes into the store is sealed; None for not at all.
+
+        Raises:
+            ConfigurationError: it shall be encrypted, and there is no key.
+        """
+        conf = self.conf
+        if conf.security_keys:
+            return Security(
+                conf.security_keys, conf.security_encrypt, conf.security_unsigned, conf.security_max_age
+            )
+        if conf.security_encrypt:
+            raise ConfigurationError("security_encrypt needs a key: set security_keys")
+        return None
+
     def _connect(self, **options: Any) -> Broker:
         self._check_backend()
         if self._cut_off:
             raise BrokerUnavailable(self._cut_off)
-        return connect(self.broker_url, **{**self.store_options, **options})
+        return sealed(connect(self.broker_url, **{**self.store_options, **options}), self.security)
 
     def _impatient_broker(self) -> Broker:
         """The same store, but an error at once when it is away: for calls with `retry=False`."""
@@ -434,8 +453,11 @@ class Celeriac:
 
     def prepared(self, messages: list[Message]) -> list[Message]:
         """Return *messages* as the application's middleware wants them sent."""
-        for call in self._moments["before_publish"]:
+        calls = self._moments["before_publish"]
+        for call in calls:
             messages = [call(message) for message in messages]
+        for message in messages if calls else ():  # its names are those that the middleware has made of them
+            check_names(message)
         return messages
 
     def _after_publish(self, messages: list[Message]) -> None:
@@ -646,7 +668,7 @@ class Celeriac:
             timeout: seconds; `TimeoutError` when they have not ended by then.
             tick: yield None whenever so many seconds have passed without a change; None for never.
         """
-        return updates(self, [str(task_id) for task_id in ids], timeout=timeout, tick=tick)
+        return updates(self, [check_id(str(task_id)) for task_id in ids], timeout=timeout, tick=tick)
 
     def aupdates(
         self,
@@ -656,7 +678,7 @@ class Celeriac:
         tick: float | None = None,
     ) -> AsyncIterator[Update | None]:
         """Do what `updates` does, without blocking the event loop."""
-        return aupdates(self, [str(task_id) for task_id in ids], timeout=timeout, tick=tick)
+        return aupdates(self, [check_id(str(task_id)) for task_id in ids], timeout=timeout, tick=tick)
 
     # --- tests -------------------------------------------------------------------------------------------
 

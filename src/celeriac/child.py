@@ -113,6 +113,7 @@ def _work(order: dict[str, Any], channel: Channel) -> int:
         "hello",
         url=app.broker_url,
         store=app.store_options,
+        security=app.security,
         app=app.main,
         tasks=sorted(name for name in app.tasks if not name.startswith("celeriac.")),
         **{

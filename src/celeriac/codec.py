@@ -18,9 +18,13 @@ from typing import Any, Final
 
 import msgspec
 
-from celeriac.errors import DecodeError, EncodeError, PayloadTooLarge
+from celeriac.errors import DecodeError, EncodeError, PayloadTooLarge, SecurityError
 
 NOTHING: Final = b""
+SEALED: Final = b"\xc1"  # what is signed or encrypted begins so, and no JSON text; see `keyring`
+REFUSED: Final = SEALED + b"!"  # and this stands for what cannot be trusted; the reason follows, up to
+END: Final = b"\0"
+_LONGEST_REASON: Final = 500
 # msgspec refuses subclasses of these (a template's safe string, say); their base's own form is exact.
 _PLAIN: Final[dict[type, Callable[[Any], Any]]] = {
     str: str.__str__,
@@ -130,13 +134,22 @@ def decode(data: bytes, kind: Any = Any, *, what: str = "value") -> Any:
 
     Raises:
         DecodeError: the bytes are not JSON, or cannot become *kind*.
+        SecurityError: they are signed or encrypted, and were not opened.
     """
     if not data:
         return None
     try:
         return _decoder.decode(data) if kind is Any else _typed_decoder(kind).decode(data)
     except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
+        if data.startswith(SEALED):
+            raise SecurityError(f"{what} cannot be read: {_why_sealed(data)}") from None
         raise DecodeError(f"{what} cannot be read: {_reason(error)}") from error
+
+
+def _why_sealed(data: bytes) -> str:
+    if not data.startswith(REFUSED):
+        return "it is signed or encrypted, and this process has no security_keys"
+    return data[len(REFUSED) :].partition(END)[0][:_LONGEST_REASON].decode("utf-8", "replace")
 
 
 def convert(value: Any, kind: Any, *, what: str = "value") -> Any:

@@ -18,6 +18,7 @@ import msgspec
 
 from celeriac.broker import DEFAULT_DEAD_RETENTION, DEFAULT_DEADLINE, DEFAULT_LEASE, DEFAULT_RETENTION
 from celeriac.errors import ConfigurationError, InvalidName
+from celeriac.keyring import MAX_AGE, Secrets, Unsigned, check_keys
 from celeriac.message import DEFAULT_CRASH_LIMIT, check_queue_name
 
 MOST_WEIGHT: Final = 1_000_000
@@ -91,6 +92,20 @@ class Config:
         dict[str, Any], "schedules by name, in Celery's form: task, schedule, args, kwargs, options"
     ]
     worker_beat: Annotated[bool, "whether workers send for the schedules that are due"]
+
+    # --- security ---
+    security_keys: Annotated[
+        tuple[str, ...],
+        "keys of 32 characters or more: the first one signs, each is accepted; none: no signing",
+    ]
+    security_encrypt: Annotated[bool, "encrypt, and not only sign (extra `encryption`)"]
+    security_unsigned: Annotated[
+        Unsigned, "what is not signed: 'refuse' or 'accept' it, or even 'send' so: two steps of a migration"
+    ]
+    security_max_age: Annotated[
+        Seconds | None,
+        "a call that has not started so long after it was due is refused as a replay; None: never",
+    ]
 
     # --- the worker ---
     worker_concurrency: Annotated[int | None, "tasks at once in each process; None: 16"]
@@ -194,7 +209,7 @@ class Config:
         for name in found:  # a module has other names too: only a near miss is surely a mistake
             if name not in DEFAULTS and (near := difflib.get_close_matches(name, DEFAULTS, 1, 0.9)):
                 raise ConfigurationError(
-                    f"{name!r} in {source!r} is not a setting; did you mean {near[0]!r}?"
+                    f"{name!r} in {_called(source)} is not a setting; did you mean {near[0]!r}?"
                 )
         self.update({name: value for name, value in found.items() if name in DEFAULTS})
 
@@ -238,6 +253,10 @@ DEFAULTS: Final[dict[str, Any]] = {
     "result_extended": True,
     "beat_schedule": {},
     "worker_beat": True,
+    "security_keys": Secrets(),
+    "security_encrypt": False,
+    "security_unsigned": "refuse",
+    "security_max_age": MAX_AGE,
     "worker_concurrency": None,
     "worker_processes": None,
     "worker_autoscale": None,
@@ -264,6 +283,7 @@ _AT_LEAST: Final[dict[str, float]] = {
     "task_crash_limit": 0,
     "task_payload_limit": 1,
     "result_payload_limit": 1,
+    "security_max_age": 1,
     "worker_concurrency": 1,
     "worker_processes": 1,
     "worker_threads": 1,
@@ -308,13 +328,14 @@ def _checked(name: str, value: Any) -> Any:
         checked = msgspec.convert(value, _types[name], strict=False)
     except msgspec.ValidationError as error:
         kind = _type_name(_hints()[name])
-        raise ConfigurationError(f"the setting {name!r} must be {kind}, not {value!r} ({error})") from None
+        shown = "" if name in SECRET else f", not {value!r} ({error})"
+        raise ConfigurationError(f"the setting {name!r} must be {kind}{shown}") from None
     least = _AT_LEAST.get(name)
     if least is not None and checked is not None and not checked >= least:
         raise ConfigurationError(f"the setting {name!r} must be at least {least:g}, not {value!r}")
     if name in _MORE_RULES:
         _MORE_RULES[name](name, checked)
-    return checked
+    return Secrets(checked) if name == "security_keys" else checked
 
 
 def _check_priority(name: str, value: int) -> None:
@@ -357,9 +378,13 @@ def check_weights(name: str, value: Mapping[str, int] | None) -> None:
             )
 
 
+# What may hold a password or a key: no error shows its value.
+SECRET: Final = frozenset({"broker_url", "result_backend", "security_keys"})
+
 _MORE_RULES: Final[dict[str, Callable[[str, Any], None]]] = {
     "task_default_priority": _check_priority,
     "task_default_queue": _check_queue,
+    "security_keys": check_keys,
     "timezone": _check_zone,
     "worker_autoscale": _check_autoscale,
     "worker_queue_weights": check_weights,
@@ -395,6 +420,12 @@ def _attributes(source: object, prefix: str) -> dict[str, Any]:
     names = vars(source) if isinstance(source, ModuleType | type) else dir(source)
     wanted = [name for name in names if name.startswith(prefix) and not name.startswith("_")]
     return {name: getattr(source, name) for name in wanted}
+
+
+def _called(source: object) -> str:
+    """Name *source* without showing what is in it."""
+    kind = source if isinstance(source, type) else type(source)
+    return source.__name__ if isinstance(source, ModuleType) else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _unknown(name: str, kind: type[Exception]) -> Exception:

@@ -8,6 +8,7 @@ CeleriacError
 │   ├── InvalidArguments        the call does not fit the function's signature (also a TypeError)
 │   ├── EncodeError             a value cannot be written as JSON (also a TypeError)
 │   ├── DecodeError             stored bytes are broken, or not of the type expected (also a ValueError)
+│   │   └── SecurityError       stored bytes are not signed, or were changed, moved, replayed
 │   ├── PayloadTooLarge         a value is larger than the configured limit
 │   └── DuplicateTask           there is a task already that stands for this call
 ├── NotRegistered               no task has this name (also a KeyError)
@@ -77,6 +78,10 @@ class EncodeError(InvalidMessage, TypeError):
 
 class DecodeError(InvalidMessage, ValueError):
     """Stored bytes are broken, or a stored value cannot become the annotated type."""
+
+
+class SecurityError(DecodeError):
+    """Stored bytes cannot be trusted: not signed, changed, moved from elsewhere, or replayed too late."""
 
 
 class PayloadTooLarge(InvalidMessage, ValueError):

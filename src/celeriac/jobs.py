@@ -11,7 +11,7 @@ import msgspec
 from celeriac import codec
 from celeriac.batching import batching_of
 from celeriac.context import Executor, Hook
-from celeriac.errors import ConfigurationError
+from celeriac.errors import ConfigurationError, DecodeError
 from celeriac.message import Request, decode_payload
 from celeriac.outcome import ErrorInfo
 from celeriac.retry import RetryPolicy
@@ -85,7 +85,7 @@ class TaskJob:
     def load_failure(self, payload: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Turn a message's bytes into the call of an errback: with id, or request, error and traceback."""
         what = f"the arguments of {self.name}"
-        (told, *args), kwargs = decode_payload(payload, what=what)
+        (told, *args), kwargs = _at_least_one(decode_payload(payload, what=what), what)
         note = codec.convert(told, _Told, what=what)
         if not self._arguments.fits((None,) * 3 + tuple(args), kwargs):
             return self._arguments.convert([note.id, *args], kwargs)
@@ -100,6 +100,12 @@ class TaskJob:
     def hook(self, name: Hook) -> Callable[..., Any]:
         """Return the task's own method *name*."""
         return cast("Callable[..., Any]", getattr(self.task, name))
+
+
+def _at_least_one(call: tuple[list[Any], dict[str, Any]], what: str) -> tuple[list[Any], dict[str, Any]]:
+    if not call[0]:
+        raise DecodeError(f"{what} cannot be read: nothing tells of a failure")
+    return call
 
 
 def _body_of(task: Task[Any, Any]) -> Callable[..., Any]:

@@ -107,7 +107,7 @@ def lane_of(task: str, key: object = None) -> str:
     """Return the name of the lane of *task*, or of one *key* of it; of long keys a hash is taken."""
     if key is None:
         return task
-    text = quote(str(key), safe="@:,+", errors="backslashreplace")
+    text = quote(str(key), safe="@:,+", errors="surrogatepass").replace("~", "%7E")
     if len(text) > _LONGEST_KEY:
         text = f"{text[:40]}~{hashlib.sha256(text.encode()).hexdigest()[:32]}"
     return f"{task}#{text}"

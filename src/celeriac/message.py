@@ -51,6 +51,17 @@ def check_id(task_id: str) -> str:
     return _checked(task_id, _PLAIN_NAME, "a task id: use 1 to 128 letters, digits or any of _.:@+=~-")
 
 
+def check_names(message: Message) -> None:
+    """Return if a store may see the names in *message*.
+
+    Raises:
+        InvalidName: it may not.
+    """
+    check_id(message.id)
+    check_task_name(message.name)
+    check_queue_name(message.queue)
+
+
 def _checked(name: str, pattern: re.Pattern[str], rule: str) -> str:
     if isinstance(name, str) and pattern.fullmatch(name):
         return name

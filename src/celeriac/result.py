@@ -15,7 +15,7 @@ from celeriac.current import current_application
 from celeriac.errors import IncompleteStream, UnknownTask, WouldDeadlock
 from celeriac.explaining import Reason
 from celeriac.graphs import Graph
-from celeriac.message import Options, Record, decode_options, decode_payload
+from celeriac.message import Options, Record, check_id, decode_options, decode_payload
 from celeriac.outcome import decode_error
 from celeriac.states import State
 from celeriac.updates import Home, Update, afollow, aupdates, follow, members, update_of, updates
@@ -38,12 +38,15 @@ class AsyncResult(Generic[R]):
     Args:
         id: the task's id.
         home: the application; None takes the current one.
+
+    Raises:
+        InvalidName: it cannot be a task's id.
     """
 
     def __init__(
         self, id: str, home: Home | None = None, *, kind: Any = None, record: Record | None = None
     ) -> None:
-        self.id = id
+        self.id = id if kind is not None or record is not None else check_id(id)
         self._home: Home = current_application() if home is None else home
         self._kind = kind
         self._final = record

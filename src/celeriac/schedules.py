@@ -395,7 +395,7 @@ class Schedules:
         return kept
 
     def _refuse_code(self, kept: Schedule, done: str) -> None:
-        app = decode_entry(kept.entry, kept.name).app
+        app = ticker.app_of(kept)  # nobody's, if it cannot be read: so it can be got rid of
         if app:
             raise ConfigurationError(
                 f"the schedule {kept.name!r} stands in the code of {app}: it is {done} there, here it can "

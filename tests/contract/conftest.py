@@ -10,18 +10,32 @@ import pytest
 from celeriac.broker import Bell, Broker, Listener
 from celeriac.brokers import connect
 from celeriac.clock import ManualClock
+from celeriac.keyring import Security
+from celeriac.sealing import sealed
 from tests.conftest import redis_program_or_give_up
 from tests.contract.given import Courier
 from tests.servers import RedisServer
 
 STORES = (
     "memory",
+    "signed memory",
+    "encrypted memory",
     "sqlite",
     pytest.param("redis", marks=pytest.mark.redis),
     pytest.param("valkey", marks=pytest.mark.redis),
 )
 
-BETWEEN_PROCESSES = STORES[1:]
+BETWEEN_PROCESSES = STORES[3:]
+
+SEALED_BETWEEN_PROCESSES = (
+    "encrypted sqlite",
+    pytest.param("signed redis", marks=pytest.mark.redis),
+)
+
+SEALS = {
+    "signed": Security(("k" * 32,), max_age=None),
+    "encrypted": Security(("k" * 32,), encrypt=True, max_age=None),
+}
 
 _numbers = itertools.count(1)
 
@@ -30,16 +44,21 @@ class Store:
     """One empty store. `connect` gives broker objects on it; several are as good as several processes."""
 
     def __init__(self, kind: str, url: str) -> None:
-        self.kind, self.url = kind, url
+        *seal, self.kind = kind.split()
+        self.security = SEALS[seal[0]] if seal else None
+        self.url = url
         self.namespace = f"contract-{next(_numbers)}"
-        self.expires_by_itself = kind in ("redis", "valkey")  # finished records, by the server's own clock
+        self.expires_by_itself = self.kind in (
+            "redis",
+            "valkey",
+        )  # finished records, by the server's own clock
         self.opened: list[Broker] = []
 
     def connect(self, **options) -> Broker:
         """A broker object on this store; the memory store has one only, made by the first call."""
         if self.kind == "memory" and self.opened:
             return self.opened[0]
-        broker = connect(self.url, namespace=self.namespace, **options)
+        broker = sealed(connect(self.url, namespace=self.namespace, **options), self.security)
         self.opened.append(broker)
         return broker
 
@@ -80,11 +99,11 @@ def new_store(
             return store
 
         def url() -> str:
-            if kind == "memory":
+            if kind.endswith("memory"):
                 return "memory://"
-            if kind == "sqlite":
+            if kind.endswith("sqlite"):
                 return f"sqlite:///{tmp_path}/{next(_numbers)}.db"
-            return start_server(kind).url
+            return start_server(kind.split()[-1]).url
 
         yield make
 

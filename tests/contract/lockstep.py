@@ -6,6 +6,7 @@ the milliseconds that a server's clock differs. The tests beside this one look a
 
 import itertools
 import random
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -27,6 +28,7 @@ from celeriac.errors import UnknownTask
 from celeriac.lanes import Limit
 from celeriac.message import After, Delivery, Message, Record, Unique
 from celeriac.outcome import Settlement
+from celeriac.sealing import SealedBroker
 from celeriac.states import Verdict
 
 _BY_TRIP = [verdict for verdict in Verdict if verdict is not Verdict.REPLACED]
@@ -374,6 +376,19 @@ def _in_any_order(name: str, value: Any) -> Any:
     return sorted(value) if name in ("stops", "lost") and isinstance(value, list) else value
 
 
+def _without_reasons(answer: Any) -> Any:
+    """Leave out why a parent has failed: in front of a sealed store none knows it once that is forgotten."""
+    match answer:
+        case bytes():
+            return re.sub(rb"has failed: .*?\"", b'has failed"', answer)
+        case dict():
+            return {key: _without_reasons(value) for key, value in answer.items()}
+        case list():
+            return [_without_reasons(value) for value in answer]
+        case _:
+            return answer
+
+
 # --- the driver ---------------------------------------------------------------------------------
 
 
@@ -422,7 +437,10 @@ class Lockstep:
 
     def _both(self, ask: Callable[[Broker], Any]) -> Any:
         expected, got = ask(self.model), ask(self.real)
-        assert seen(got) == seen(expected)
+        if isinstance(self.real, SealedBroker):
+            assert _without_reasons(seen(got)) == _without_reasons(seen(expected))
+        else:
+            assert seen(got) == seen(expected)
         return expected
 
     def _in(self, seconds: float | None) -> float | None:

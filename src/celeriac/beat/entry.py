@@ -9,11 +9,19 @@ import msgspec
 from msgspec.structs import replace
 
 from celeriac import codec
-from celeriac.beat.rules import Rule
-from celeriac.errors import InvalidName
-from celeriac.message import Message, decode_options, encode_options
+from celeriac.beat.rules import Rule, check_rule
+from celeriac.errors import ConfigurationError, DecodeError, InvalidMessage, InvalidName
+from celeriac.message import (
+    Message,
+    check_names,
+    decode_options,
+    encode_options,
+)
 
 GRACE: Final = 30.0
+LONGEST_JITTER: Final = 86_400.0
+
+_FOREVER: Final = 1e11  # seconds since 1970: some three thousand years
 
 Missed = Literal["once", "skip", "all"]
 Overlap = Literal["allow", "skip", "queue"]
@@ -89,8 +97,32 @@ def decode_entry(data: bytes, name: str) -> Entry:
     Raises:
         DecodeError: the bytes are something else, or of a newer version.
     """
-    entry: Entry = codec.decode(data, Entry, what=f"the schedule {name!r}")
+    entry: Entry | None = codec.decode(data, Entry, what=f"the schedule {name!r}")
+    if entry is None:
+        raise DecodeError(f"the schedule {name!r} cannot be read: it is empty")
+    try:
+        _check(entry)
+    except (ConfigurationError, InvalidMessage, ValueError) as error:
+        raise DecodeError(f"the schedule {name!r} cannot be read: {error}") from error
     return entry
+
+
+def _check(entry: Entry) -> None:
+    """Return if beat can work with *entry*; it may have been written by somebody else.
+
+    Raises:
+        ConfigurationError, InvalidMessage, ValueError: it cannot.
+    """
+    check_rule(entry.rule)
+    if not (0 <= entry.grace <= _FOREVER and 0 <= entry.max_jitter <= LONGEST_JITTER):
+        raise ValueError("its grace, or its jitter, is out of range")
+    if entry.end not in names_in(entry.messages):
+        raise ValueError("what it ends with is not among what it sends")
+    for message in entry.messages:
+        check_names(message)
+        moments = (message.created, message.eta or 0.0, message.expires or 0.0)
+        if not 0 <= message.priority <= 9 or not all(abs(moment) <= _FOREVER for moment in moments):
+            raise ValueError("a priority, or a time, is out of range")
 
 
 def decode_memory(data: bytes, name: str) -> Memory:
@@ -99,9 +131,12 @@ def decode_memory(data: bytes, name: str) -> Memory:
     Raises:
         DecodeError: the bytes are something else.
     """
-    return (
-        codec.decode(data, Memory, what=f"what is remembered of the schedule {name!r}") if data else Memory()
-    )
+    what = f"what is remembered of the schedule {name!r}"
+    memory = codec.decode(data, Memory, what=what) if data else Memory()
+    moments = (memory.next, memory.due, memory.sent, memory.held)
+    if not all(moment is None or 0 <= moment <= _FOREVER for moment in moments):
+        raise DecodeError(f"{what} cannot be read: a time is out of range")
+    return memory
 
 
 # --- what is sent, as a pattern and for real --------------------------------------------------------

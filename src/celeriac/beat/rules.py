@@ -293,11 +293,24 @@ def _checked(rule: Cron, text: str) -> Cron:
     try:
         CronSim(rule.text, datetime(2000, 1, 1, tzinfo=UTC))
         due = rule.after(946_684_800.0)
-    except CronSimError as error:
-        raise ConfigurationError(f"{text!r} is no cron rule: {error}") from error
+    except (CronSimError, ValueError, LookupError, RecursionError) as error:
+        raise ConfigurationError(f"{text!r:.80} is no cron rule: {error!s:.200}") from error
     if due is None:
-        raise ConfigurationError(f"{text!r} would never be due")
+        raise ConfigurationError(f"{text!r:.80} would never be due")
     return rule
+
+
+@lru_cache(maxsize=1024)
+def check_rule(rule: Rule) -> None:
+    """Return if *rule*, which was read from a store, is one that could have been made here.
+
+    Raises:
+        ConfigurationError: it is not: it would be due never, or without end.
+    """
+    if isinstance(rule, Interval):
+        every(rule.seconds)
+    else:
+        _checked(rule, rule.text)
 
 
 # --- looking around ---------------------------------------------------------------------------------

@@ -167,24 +167,32 @@ def _changes_to_declare(
         if old is None:
             changes.append(put(name, None, entry, now))
         elif old.entry != entry:
-            if _app_of(old) == app:
+            if app_of(old) == app:
                 changes.append(put(name, old, entry, now))
             else:
                 _log.warning("schedule is somebody else's", extra={"schedule": name, "app": app})
-    gone = [old for old in kept.values() if old.name not in entries and _app_of(old) == app]
+    gone = [old for old in kept.values() if old.name not in entries and app_of(old) == app]
     return changes + [ScheduleChange(old.name, old.token, None) for old in gone]
 
 
-def _app_of(schedule: Schedule) -> str:
+def app_of(schedule: Schedule) -> str:
+    """Return the application in whose code *schedule* stands; "" for none, and where it cannot be read."""
     try:
         return decode_entry(schedule.entry, schedule.name).app
     except CeleriacError:
         return ""
 
 
+def _memory_of(schedule: Schedule) -> Memory:
+    try:
+        return decode_memory(schedule.memory, schedule.name)
+    except CeleriacError:
+        return Memory()
+
+
 def put(name: str, old: Schedule | None, entry: bytes, now: float) -> ScheduleChange:
     """Make the step that adds a schedule, or gives *old* another entry: it begins anew, but stays paused."""
-    memory = decode_memory(b"" if old is None else old.memory, name)
+    memory = Memory() if old is None else _memory_of(old)
     memory = replace(memory, next=decode_entry(entry, name).rule.after(now), held=None)
     new = Schedule(
         name,

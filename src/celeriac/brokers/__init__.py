@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 from typing import Final
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote
 
 from celeriac.broker import DEFAULT_DEAD_RETENTION, DEFAULT_DEADLINE, DEFAULT_RETENTION, Broker
 from celeriac.errors import ConfigurationError
@@ -21,7 +21,12 @@ _CLASSES: Final = {
 }
 
 
-_SECRETS: Final = re.compile(r"([?&;][a-z_]*password=)[^&#]*", re.IGNORECASE)
+_OPEN: Final = ("sqlite", "memory")  # they have no password, and their paths may hold anything
+_OPTION: Final = re.compile(r"db|username|namespace|clock|sentinel_\w+|ssl_\w+|password")
+_BETWEEN_OPTIONS: Final = re.compile(r"&|;(?=[^&;=]+=)")
+_SECRET_WORDS: Final = ("password", "passwd", "secret", "token")
+_END_OF_AUTHORITY: Final = re.compile(r"[/?#]")
+_HOSTS: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[\w.-]+)(:\d+)?(,(\[[0-9a-fA-F:.]+\]|[\w.-]+)(:\d+)?)*|")
 
 
 def connect(
@@ -57,17 +62,39 @@ def connect(
 
 
 def masked(url: str) -> str:
-    """Return *url* with every password, those among its options too, replaced by `***`: fit for logs."""
-    return _SECRETS.sub(r"\1***", _without_password(url))
+    """Return *url* with every password, those among its options too, replaced by `***`: fit for logs.
+
+    A URL that is wrong is masked as well: a password may hold what should have been escaped in it. Where it
+    cannot be told where the password ends, more is hidden than need be.
+    """
+    scheme, colon, rest = url.partition(":")
+    if scheme.lower() in _OPEN:
+        return url
+    place = rest.lstrip("/")
+    slashes = rest[: len(rest) - len(place)]
+    return f"{scheme}{colon}{slashes}{_without_password(_without_secrets(place))}"
 
 
-def _without_password(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        if not parts.password:
-            return url
-    except ValueError:
-        return url.partition("://")[0] + "://***"
-    credentials, _, hosts = parts.netloc.rpartition("@")
-    user = credentials.partition(":")[0]
-    return urlunsplit(parts._replace(netloc=f"{user}:***@{hosts}"))
+def _without_secrets(place: str) -> str:
+    """Mask the options that are secrets, and after one of them all that may still be a part of it."""
+    place, mark, options = place.partition("?")
+    kept, hidden = list[str](), False
+    for option in _BETWEEN_OPTIONS.split(options) if mark else ():
+        name = unquote(option.partition("=")[0]).lower()
+        is_secret = any(word in name for word in _SECRET_WORDS)
+        if is_secret or not hidden or _OPTION.fullmatch(name):
+            kept.append(f"{option.partition('=')[0]}=***" if is_secret else option)
+        hidden = hidden or is_secret
+    return place + mark + "&".join(kept)
+
+
+def _without_password(place: str) -> str:
+    """Mask what stands between the user's name and the last `@`."""
+    where, _, options = place.partition("?")
+    authority = _END_OF_AUTHORITY.split(where, maxsplit=1)[0]
+    names = (option.partition("=")[0].lower() for option in options.split("&") if options)
+    if "@" not in where and _HOSTS.fullmatch(authority) and all(map(_OPTION.fullmatch, names)):
+        return place
+    credentials, at, hosts = place.rpartition("@")
+    user, colon, _ = credentials.partition(":")
+    return f"{user}:***@{hosts}" if at and colon else place

@@ -78,7 +78,9 @@ class Directory:
         """
         for path in self._paths:
             try:
-                path.mkdir(mode=0o700, exist_ok=True)
+                with contextlib.suppress(FileExistsError):
+                    path.mkdir(mode=0o700)
+                    path.chmod(0o700)  # an odd umask may have taken the owner's own rights
                 status = path.lstat()
             except OSError as error:
                 raise StoreReadOnly(f"the directory {path} cannot be created: {error.strerror}") from error

@@ -70,6 +70,8 @@ def _value(session: Session, name: str) -> Any:
     if name == "namespace":
         return app.store_options["namespace"]
     value = app.conf[name]
+    if name == "security_keys":
+        return ["***"] * len(value)
     return masked(value) if name in _URLS and isinstance(value, str) else value
 
 

@@ -23,6 +23,7 @@ def examine(app: Celeriac) -> Iterator[Finding]:
     names = [name for name in app.tasks if not name.startswith(_OWN)]
     yield from _tasks(app, names)
     yield from _schedules(app)
+    yield from _security(app)
     if problems:
         return
     if names:
@@ -53,6 +54,25 @@ def _tasks(app: Celeriac, names: list[str]) -> Iterator[Finding]:
         except ConfigurationError as error:
             text = f"No worker can start with the task {name}: {error}."
             yield Finding("app.tasks", Severity.ERROR, text, "Correct the task's options.")
+
+
+def _security(app: Celeriac) -> Iterator[Finding]:
+    try:
+        security = app.security
+    except ConfigurationError as error:
+        yield Finding("app.security", Severity.ERROR, f"No store can be used: {error}.", "Set security_keys.")
+        return
+    if security is None:
+        return
+    if security.unsigned != "refuse":
+        text = (
+            "Calls and results that are not signed are accepted: until that ends, signing protects nothing."
+        )
+        remedy = "When everything that sends and works signs, set security_unsigned to 'refuse'."
+        yield Finding("app.security", Severity.WARNING, text, remedy, ("config", "security_unsigned"))
+        return
+    how = "encrypted" if security.encrypt else "signed"
+    yield ok("app.security", f"What goes into the store is {how}. Keys: {len(security.keys)}.")
 
 
 def _schedules(app: Celeriac) -> Iterator[Finding]:

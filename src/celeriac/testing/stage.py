@@ -18,6 +18,7 @@ from celeriac.embedded import jobs_of, load_table, options_of
 from celeriac.errors import CeleriacError, UnknownTask
 from celeriac.errors import TimeoutError as WaitTimeout
 from celeriac.result import AsyncResult
+from celeriac.sealing import SealedBroker, sealed
 from celeriac.testing.faults import Fault, Faults, Kind, WorkerDied
 from celeriac.testing.inline import InlineWorker, Loop
 from celeriac.testing.store import StageBroker, StageHub
@@ -52,10 +53,11 @@ class Stage:
         start = SystemClock.now() if at is None else self._timestamp(at)
         self.clock = ManualClock(start)
         self.broker = StageBroker(app.conf.result_expires, app.conf.dead_letter_expires)
+        self._store = sealed(self.broker, app.security)
         self._queues = None if queues is None else tuple(queues)
         self._faults = Faults()
-        self._hub = StageHub(self.broker, self.clock.monotonic, self.run_until_idle, self._stuck)
-        self._ticker = Ticker(self.broker, self.clock)
+        self._hub = StageHub(self._store, self.clock.monotonic, self.run_until_idle, self._stuck)
+        self._ticker = Ticker(self._store, self.clock)
         self._open = ExitStack()
         self._loop = Loop()
         self._worker: InlineWorker | None = None
@@ -71,7 +73,7 @@ class Stage:
 
     def __enter__(self) -> Stage:
         self.app.import_modules()
-        self._open.enter_context(self.app.lent(self.broker, self.clock, self._hub))
+        self._open.enter_context(self.app.lent(self._store, self.clock, self._hub))
         try:
             self._open.callback(self._loop.close)
             if self.app.conf.worker_beat:
@@ -133,7 +135,7 @@ class Stage:
     def _next_moment(self) -> float | None:
         """Return when something becomes due."""
         due = [self.broker.next_due(), self._the_worker.due()]
-        due += [each.due for each in self.broker.next_schedules(1)]
+        due += [each.due for each in self._store.next_schedules(1)]
         later = [moment for moment in due if moment is not None and moment > self.clock.now()]
         return min(later, default=None)
 
@@ -205,7 +207,7 @@ class Stage:
         options = options_of(self.app, queues=self._queues, slots=1, processes=0)
         options = replace(options, max_tasks=None, max_memory_kib=None, lease=LEASE, autoscale=None)
         worker = InlineWorker(
-            self.broker,
+            self._store,
             jobs_of(self.app),
             moments=self.app.moments,
             clock=self.clock,
@@ -225,7 +227,7 @@ class Stage:
         """Let the worker be dead, which is noticed at once, and have another one."""
         dead = self._the_worker
         dead.close()
-        self.broker.retire([dead.id], self.clock.now(), KERNEL_SAYS)
+        self._store.retire([dead.id], self.clock.now(), KERNEL_SAYS)
         self._worker = self._new_worker()
 
     # --- what there is --------------------------------------------------------------------------------
@@ -237,7 +239,11 @@ class Stage:
             task: a task, or its name; None for all. state: only those that are in it, such as "PENDING".
         """
         name = None if task is None else _name_of(task)
-        found = [AsyncResult[Any](each, self.app, record=record) for each, record in self.broker.sent(name)]
+        sent = self.broker.sent(name)
+        past = [record for _, record in sent]
+        records = self._store.opened(past) if isinstance(self._store, SealedBroker) else past
+        pairs = zip(sent, records, strict=True)
+        found = [AsyncResult[Any](each, self.app, record=record) for (each, _), record in pairs]
         return [result for result in found if state is None or result.state == state]
 
     def _stuck(self, ids: list[str]) -> BaseException:

@@ -13,8 +13,8 @@ import msgspec
 
 from celeriac import codec
 from celeriac.broker import Broker
-from celeriac.errors import DecodeError, OperationalError, TaskFailed, UnknownTask
-from celeriac.message import Delivery, FailureNote, Options, Record, decode_options
+from celeriac.errors import DecodeError, OperationalError, SecurityError, TaskFailed, UnknownTask
+from celeriac.message import Delivery, FailureNote, Options, Record, decode_options, decode_payload
 from celeriac.outcome import Settlement, decode_error, stored
 from celeriac.states import State, Verdict
 
@@ -104,7 +104,7 @@ class _Results:
             after = record.message.after
             joins = after is not None and after.join
             if not joins and record.state is not State.SUCCEEDED:
-                raise Gone(task_id)
+                raise _reason(record)
             self._values[task_id] = self._joined(task_id) if joins else record.result or b"null"
         return self._values[task_id]
 
@@ -126,6 +126,7 @@ class _Results:
             self.read([origin])
             record = self._records.get(origin, record)
             error = record.error
+        decode_payload(record.message.payload, what=f"the arguments of {record.message.name}")
         note = FailureNote(
             id=record.id,
             task=record.message.name,
@@ -142,6 +143,12 @@ class _Results:
             return self._records[task_id]
         except KeyError:
             raise Gone(task_id) from None
+
+
+def _reason(record: Record) -> Exception:
+    """Say why there is no result where there was one: it is gone, or cannot be trusted any more."""
+    error = decode_error(record.error).rebuild() if record.state is State.FAILED else None
+    return error if isinstance(error, SecurityError) else Gone(record.id)
 
 
 def split(claims: Sequence[Delivery]) -> tuple[list[Delivery], list[Delivery]]:

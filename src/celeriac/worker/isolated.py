@@ -150,7 +150,7 @@ class IsolatedPool(ThreadPool[Run, Settlement]):
             self._wait_until_ready(run, child)
             self._steps.begin(run)
             settlement = self._converse(run, child)
-        except (EOFError, OSError, msgspec.MsgspecError, _Lost) as error:
+        except (EOFError, OSError, _Lost) as error:
             how = self._drop(run, child)
             reason = str(error) if isinstance(error, _Lost) else how
             return self._steps.lose(run, run.verdict or ChildLost(reason))
@@ -195,7 +195,7 @@ class IsolatedPool(ThreadPool[Run, Settlement]):
         if not child.ready:
             if not child.pipe.poll(READY_TIMEOUT):
                 raise _Lost(f"a fresh process had not loaded the application after {READY_TIMEOUT:g} s")
-            news = _decode_news(child.pipe.recv_bytes())
+            news = _heard(child)
             if isinstance(news, _Unfit):
                 raise _Lost(news.reason)
             child.ready = True
@@ -205,7 +205,7 @@ class IsolatedPool(ThreadPool[Run, Settlement]):
     def _converse(self, run: Run, child: _Child) -> Settlement:
         child.pipe.send_bytes(_encode(_Order(run.delivery, run.hostname, run.started)))
         while True:
-            news = _decode_news(child.pipe.recv_bytes())
+            news = _heard(child)
             if isinstance(news, _Ended):
                 return news.settlement
             if isinstance(news, _Unfit):
@@ -253,6 +253,16 @@ class IsolatedPool(ThreadPool[Run, Settlement]):
                 child.kill()
         for child in free:
             child.end()
+
+
+def _heard(child: _Child) -> _Ready | _Unfit | _Progress | _Ended:
+    """Wait for what *child* has to tell."""
+    data = child.pipe.recv_bytes()
+    try:
+        news: _Ready | _Unfit | _Progress | _Ended = _decode_news(data)
+    except (ValueError, RecursionError) as error:  # its task may have written to the pipe
+        raise _Lost(f"the process that ran it has told nonsense: {error!s:.200}") from error
+    return news
 
 
 # --- the child's side -----------------------------------------------------------------------------

@@ -18,11 +18,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from celeriac.beat.ticker import Ticker
 from celeriac.broker import Beat, Broker
 from celeriac.clock import SystemClock
 from celeriac.errors import OperationalError, TimeLimitExceeded, WorkerLostError
+from celeriac.keyring import Security
 from celeriac.outcome import REVOKED, Settlement, stored
+from celeriac.sealing import sealed
 from celeriac.states import State, Verdict
 from celeriac.worker.channel import Channel
 from celeriac.worker.health import LEAST_PATIENCE, Health, Pulse
@@ -229,7 +233,30 @@ class Supervisor:
             child.connected = False
             return
         for message in messages:
-            getattr(self, f"_on_{message.pop('kind')}")(child, **message)
+            try:
+                self._obey(child, **message)
+            except (TypeError, KeyError, ValueError) as error:  # a task has written there: it must not end us
+                log.error("process speaks nonsense", extra={"index": child.index, "reason": str(error)[:200]})
+                child.connected = False
+                return
+
+    def _obey(self, child: _Child, kind: str = "", **fields: Any) -> None:
+        """Do what a process tells.
+
+        Raises:
+            TypeError, KeyError, ValueError: it tells nonsense.
+        """
+        handlers: dict[str, Callable[..., None]] = {
+            "hello": self._on_hello,
+            "enlisted": self._on_enlisted,
+            "scheduled": self._on_scheduled,
+            "limited": self._on_limited,
+            "ended": self._on_ended,
+            "retiring": self._on_retiring,
+            "pulse": self._on_pulse,
+            "failed": self._on_failed,
+        }
+        handlers[kind](child, **fields)
 
     def _on_hello(self, child: _Child, **hello: Any) -> None:
         child.hello = hello
@@ -243,7 +270,11 @@ class Supervisor:
                     self._start(index)
 
     def _open_store(self, hello: Mapping[str, Any]) -> None:
-        self._broker = self._connect(hello["url"], **hello["store"])
+        security = hello.get("security")
+        self._broker = sealed(
+            self._connect(hello["url"], **hello["store"]),
+            None if security is None else msgspec.convert(security, Security),
+        )
         ticker = Ticker(self._broker, self._clock) if hello["beat"] else None
         self._keeper = Keeper(
             self._broker, self._clock, workers=self._living, lease=hello["lease"], ticker=ticker

@@ -478,25 +478,18 @@ class RedisBroker(Broker):
         flat, members = map(
             self._sound, self._ask([("HGETALL", self._keys.counts), ("SMEMBERS", self._keys.paused)])
         )
-        paused = {queue.decode() for queue in members}
+        paused = {queue.decode(errors="replace") for queue in members}
         counts: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
-        for field, value in zip(flat[::2], flat[1::2], strict=True):
-            kind, _, queue = field.decode().partition(":")
+        for kind, queue, count in wire.counted(zip(flat[::2], flat[1::2], strict=True)):
             for name in _COUNTED.get(kind, ("queued",)):
-                counts[queue][name] += max(0, int(value))
+                counts[queue][name] += count
         names = sorted(paused.union(counts))
         return [QueueInfo(name, **counts[name], paused=name in paused) for name in names]
 
     def workers(self, now: float) -> list[WorkerInfo]:
         """Return the workers; see `Backend.workers`."""
-        return sorted(
-            (self._worker(*fields) for fields in self._call("workers", now)), key=lambda one: one.id
-        )
-
-    def _worker(self, _id: bytes, described: bytes, started: bytes, seen: bytes, running: int) -> WorkerInfo:
-        info = msgspec.json.decode(described, type=WorkerInfo)
-        times = {"started": float(started), "seen": float(seen)}
-        return self._skew.worker(msgspec.structs.replace(info, running=running, **times))
+        found = (wire.worker(*fields) for _, *fields in self._call("workers", now))
+        return sorted(map(self._skew.worker, filter(None, found)), key=lambda one: one.id)
 
     def schedules(self, names: Sequence[str] | None = None) -> list[Schedule]:
         """Return schedules; see `Backend.schedules`."""

@@ -15,7 +15,8 @@ from celeriac.errors import ConfigurationError
 DEFAULT_PORT: Final = 6379
 SENTINEL_PORT: Final = 26379
 
-_SECRETS: Final = re.compile(r"([?&;][a-z_]*password=)[^&#]*", re.IGNORECASE)
+_VALUE: Final = re.compile(r"[\w.+-]{0,20}")
+_NAME: Final = re.compile(r"[a-z_]{1,40}")
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -53,7 +54,7 @@ def parse(url: str) -> Address:
 
 def hidden(url: str) -> str:
     """Return *url* with every password in it replaced by `***`, those among the options too."""
-    return _SECRETS.sub(r"\1***", masked(url))
+    return masked(url)
 
 
 def _parse(url: str) -> Address:
@@ -86,9 +87,14 @@ def _parse(url: str) -> Address:
 
 def _split(url: str) -> tuple[str, str, str]:
     """Return what stands between the scheme, the path and the query, the path unquoted."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # its text shows what may be the password
+        raise ValueError("it cannot be taken apart") from None
     if parts.fragment:
         _fail("a '#' in the password must be written as %23")
+    if "@" in parts.path and parts.scheme != "unix":
+        _fail("a '/' in the password must be written as %2F")
     return parts.netloc, unquote(parts.path), parts.query
 
 
@@ -97,8 +103,11 @@ def _hosts(text: str, port: int) -> tuple[tuple[str, int], ...]:
 
 
 def _host(text: str, port: int) -> tuple[str, int]:
-    parts = urlsplit(f"//{text}")
-    return parts.hostname or "localhost", parts.port or port
+    try:
+        parts = urlsplit(f"//{text}")
+        return parts.hostname or "localhost", parts.port or port
+    except ValueError:  # as above
+        raise ValueError("a host, or its port, is none: a port is a number up to 65535") from None
 
 
 def _login(credentials: str, options: dict[str, Any]) -> dict[str, str]:
@@ -120,15 +129,23 @@ def _options(query: str, family: str, sentinel: bool) -> dict[str, Any]:
         readers |= _TLS_OPTIONS
     if sentinel:
         readers |= _SENTINEL_OPTIONS
-    options = {}
+    options: dict[str, Any] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
         if name not in readers:
-            _fail(f"it has the unknown option {name!r}; known are {', '.join(sorted(readers))}")
+            # What follows a password may be a part of it, with an '&' that was not escaped.
+            is_name = _NAME.fullmatch(name) and not any("password" in known for known in options)
+            shown = f"the unknown option {name!r}" if is_name else "an unknown option"
+            _fail(f"it has {shown}; known are {', '.join(sorted(readers))}")
         try:
             options[name] = readers[name](value)
         except ValueError as error:
             raise ValueError(f"its option {name} {error}") from None
     return options
+
+
+def _shown(value: str) -> str:
+    """Show a wrong value, unless it is so wrong that it may hold more than that."""
+    return repr(value) if _VALUE.fullmatch(value) else "that"
 
 
 def _fail(reason: str) -> Any:
@@ -137,7 +154,7 @@ def _fail(reason: str) -> Any:
 
 def _whole(value: str) -> int:
     if not value.isdecimal():
-        raise ValueError(f"must be a whole number, not {value!r}")
+        raise ValueError(f"must be a whole number, not {_shown(value)}")
     return int(value)
 
 
@@ -160,14 +177,14 @@ def _flag(value: str) -> bool:
         "off": False,
     }
     if value.lower() not in flags:
-        raise ValueError(f"must be true or false, not {value!r}")
+        raise ValueError(f"must be true or false, not {_shown(value)}")
     return flags[value.lower()]
 
 
 def _one_of(*choices: str) -> Callable[[str], str]:
     def read(value: str) -> str:
         if value not in choices:
-            raise ValueError(f"must be {' or '.join(choices)}, not {value!r}")
+            raise ValueError(f"must be {' or '.join(choices)}, not {_shown(value)}")
         return value
 
     return read
@@ -178,7 +195,7 @@ def _tls_version(value: str) -> int:
 
     versions = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
     if value not in versions:
-        raise ValueError(f"must be {' or '.join(versions)}, not {value!r}")
+        raise ValueError(f"must be {' or '.join(versions)}, not {_shown(value)}")
     return versions[value]
 
 

@@ -22,12 +22,15 @@ Times are decimal text that gives the very same float back; scripts never write 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, groupby, repeat
 from operator import attrgetter
 from typing import Any, Final, TypeVar
 
-from celeriac.broker import Exchanged, Report, Schedule, ScheduleChange
+import msgspec
+
+from celeriac.broker import Exchanged, Report, Schedule, ScheduleChange, WorkerInfo
 from celeriac.errors import StoreCorrupt
 from celeriac.lanes import Limit
 from celeriac.message import DEFAULT_CRASH_LIMIT, After, Delivery, Message, Record
@@ -172,11 +175,34 @@ def changes(given: Iterable[ScheduleChange]) -> list[Argument]:
 
 
 def schedule(fields: Sequence[Any]) -> Schedule:
-    """Read one schedule of the reply of `schedules.lua`."""
+    """Read one schedule of the reply of `schedules.lua`; what is broken in it is never due."""
     name, entry, due, memory, paused, token = fields
-    return Schedule(
-        name.decode(), entry, _time(due or None), memory, paused=paused == b"1", token=token.decode()
-    )
+    try:
+        moment = _time(due or None)
+    except ValueError:
+        moment = None
+    return Schedule(_text(name), entry, moment, memory, paused=paused == b"1", token=_text(token))
+
+
+def worker(described: bytes, started: bytes, seen: bytes, running: int) -> WorkerInfo | None:
+    """Read one worker of the reply of `workers.lua`; None for what something else has written."""
+    try:
+        info = msgspec.json.decode(described, type=WorkerInfo)
+        return msgspec.structs.replace(info, running=running, started=float(started), seen=float(seen))
+    except (ValueError, RecursionError):
+        return None
+
+
+def counted(flat: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[str, str, int]]:
+    """Read how many tasks there are: of which kind, in which queue, how many; what is broken is none."""
+    for field, value in flat:
+        kind, _, queue = _text(field).partition(":")
+        with contextlib.suppress(ValueError):
+            yield kind, queue, max(0, int(value))
+
+
+def _text(data: bytes) -> str:
+    return data.decode(errors="replace")
 
 
 def settlements(finished: Iterable[Settlement]) -> list[Argument]:
@@ -211,9 +237,27 @@ _FINAL: Final = (Verdict.SUCCEEDED, Verdict.FAILED, Verdict.CANCELLED)
 
 
 def exchanged(reply: list[Any]) -> Exchanged:
-    """Read the reply of `exchange.lua`."""
+    """Read the reply of `exchange.lua`.
+
+    Raises:
+        StoreCorrupt: something else has written to the records that it tells of.
+    """
     if not reply:
         return Exchanged(lost=True)
+    try:
+        return _exchanged(reply)
+    except (ValueError, TypeError, IndexError, AttributeError, OverflowError) as error:
+        raise corrupt(error) from error
+
+
+def corrupt(error: Exception) -> StoreCorrupt:
+    """Make the error for a reply that cannot be read."""
+    return StoreCorrupt(
+        f"what the store has kept cannot be read, something else has written to it: {error!s:.200}"
+    )
+
+
+def _exchanged(reply: list[Any]) -> Exchanged:
     due, refused, stops, groups, ids, payloads, extras, options = reply
     return Exchanged(
         _claims(groups, ids, payloads, extras, options) if groups else (),
@@ -268,7 +312,7 @@ def _extras(extras: list[Any], claims: int) -> Iterable[Iterable[Any]]:
     """Make columns of what only some of the claims have."""
     rows: list[tuple[Any, ...]] = [(0, 0, DEFAULT_CRASH_LIMIT, b"")] * claims
     for position, tally, checkpoint in extras:
-        rows[position] = (*_tally(tally), checkpoint)
+        rows[position] = (*_tally_or_none(tally), checkpoint)
     return zip(*rows, strict=True)
 
 
@@ -278,6 +322,14 @@ def _tally(field: bytes) -> tuple[int, int, int]:
         return 0, 0, DEFAULT_CRASH_LIMIT
     retries, crashes, limit = field.split(b" ")
     return int(retries), int(crashes), int(limit)
+
+
+def _tally_or_none(field: bytes) -> tuple[int, int, int]:
+    """Do as `_tally`; a broken one must not keep a worker from its other claims."""
+    try:
+        return _tally(field)
+    except ValueError:
+        return _tally(b"")
 
 
 def reports(given: Iterable[Report]) -> list[Argument]:

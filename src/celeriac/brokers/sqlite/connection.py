@@ -101,7 +101,9 @@ def _look(connection: Connection, path: Path) -> tuple[bool, str]:
 def _create(path: Path) -> None:
     """Make an empty file that only this user may read; SQLite gives its companions the same rights."""
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        os.fchmod(descriptor, 0o600)  # an odd umask may have taken the owner's own rights
+        os.close(descriptor)
     except FileExistsError:
         if path.is_dir():
             raise BrokerUnavailable(f"{path} is a directory; name a file for the store") from None

@@ -14,8 +14,7 @@ from celeriac.brokers.sqlite import moves
 from celeriac.brokers.sqlite.following import follow
 from celeriac.brokers.sqlite.lanes import lanes_of
 from celeriac.brokers.sqlite.lines import Lines
-from celeriac.brokers.sqlite.transaction import Transaction, as_json
-from celeriac.lanes import Limit
+from celeriac.brokers.sqlite.transaction import Transaction, as_json, limit_of
 from celeriac.message import Delivery
 from celeriac.outcome import EXPIRED, Settlement
 from celeriac.states import State, Verdict
@@ -282,7 +281,7 @@ def _start_limited(
         if row[-2] is None:
             started.append(row)
             continue
-        place = Limit.parse(row[-2]).lane, row[4], row[5]
+        place = limit_of(row[-2]).lane, row[4], row[5]
         if row[1]:
             moves.finish(transaction, [row[0]], State.CANCELLED, EXPIRED, now)
             lanes.leave_line(place)

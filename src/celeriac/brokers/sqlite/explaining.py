@@ -6,7 +6,7 @@ from typing import Final
 
 from celeriac.broker import MOST_BEFORE, SOME, Pending, Situation
 from celeriac.brokers.sqlite.rows import record
-from celeriac.brokers.sqlite.transaction import Transaction, as_json
+from celeriac.brokers.sqlite.transaction import Transaction, as_json, limit_of
 from celeriac.lanes import Limit
 from celeriac.states import State
 
@@ -47,18 +47,18 @@ def explain(transaction: Transaction, id: str, now: float) -> Situation | None:
         parents=tuple(open_parents[:SOME]),
         open=len(open_parents),
         running=running,
-        holders=tuple(transaction.column("explain_holders", Limit.parse(lane).lane, SOME)) if lane else (),
+        holders=tuple(transaction.column("explain_holders", limit_of(lane).lane, SOME)) if lane else (),
         wakes=wakes,
     )
 
 
 def _lane(transaction: Transaction, text: str | None, now: float) -> tuple[int, float | None]:
     """Return how many tasks of a lane run, and when it gets a token, if it lacks one."""
-    row = None if text is None else transaction.one("lane", Limit.parse(text).lane)
+    row = None if text is None else transaction.one("lane", limit_of(text).lane)
     if text is None or row is None:
         return 0, None
     rate, burst, concurrency, tokens, since, running = row
-    limit = Limit(Limit.parse(text).lane, rate, burst, concurrency)
+    limit = Limit(limit_of(text).lane, rate, burst, concurrency)
     tokens = limit.tokens_at(tokens, since, now)
     lacks = not limit.has_room(tokens, running)
     return running, limit.wakes(tokens, max(since, now), running) if lacks else None

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from celeriac.brokers.sqlite.transaction import Row, Transaction, as_json
+from celeriac.brokers.sqlite.transaction import Row, Transaction, as_json, limit_of
 from celeriac.lanes import Limit
 
 Place = tuple[str, str, int]  # lane, queue, priority
@@ -52,7 +52,7 @@ class Lanes:
 
     def learn(self, text: str) -> None:
         """Limit the lane of a task that is sent as its *text* says."""
-        limit = Limit.parse(text)
+        limit = limit_of(text)
         lane = self._lane(limit)
         if lane.limit != limit:
             lane.limit, lane.tokens, lane.is_changed = limit, min(lane.tokens, limit.burst), True
@@ -60,7 +60,7 @@ class Lanes:
 
     def enter(self, seq: int, text: str, queue: str, priority: int, *, head: bool = False) -> bool:
         """Let a queued task in; say whether it is the first one and has room: it may join its line."""
-        limit = Limit.parse(text)
+        limit = limit_of(text)
         lane, place = self._lane(limit), (limit.lane, queue, priority)
         waiting = self._waiting(place)
         if not waiting.first and waiting.low is None and self._has_room(lane):
@@ -96,7 +96,7 @@ class Lanes:
         `take_next` has to follow where it starts.
         """
         seq, text, queue, priority = row[0], row[-2], row[4], row[5]
-        limit = Limit.parse(text)
+        limit = limit_of(text)
         lane, place = self._lane(limit), (limit.lane, queue, priority)
         waiting = self._waiting(place)
         waiting.first = False
@@ -108,7 +108,7 @@ class Lanes:
 
     def stop(self, text: str) -> None:
         """Let a running task out; `make_room` gives its place to another one."""
-        limit = Limit.parse(text)
+        limit = limit_of(text)
         lane = self._lane(limit)
         lane.running, lane.is_changed = lane.running - 1, True
         if lane.limit.concurrency is not None:  # else there was room before
@@ -277,7 +277,7 @@ def leave_all(transaction: Transaction, seqs: Iterable[int], now: float) -> None
         return
     lanes, firsts = lanes_of(transaction, now), []
     for seq, text, queue, priority in transaction.all("lanes_of", as_json(seqs)):
-        place = Limit.parse(text).lane, queue, priority
+        place = limit_of(text).lane, queue, priority
         if not lanes.leave_held(seq, place):
             firsts.append(place)
     for place in firsts:  # afterwards, so that none who leaves too takes their place

@@ -27,13 +27,14 @@ def record(row: tuple[Any, ...]) -> Record:
     """Make a record of a row of `sql/get.sql`."""
     try:
         state = State(row[_STATE])
-    except ValueError:
+        limit = None if row[-1] is None else Limit.parse(row[-1])
+    except (ValueError, TypeError, AttributeError):
         return _broken(row)
     if not all(map(isinstance, row, _KINDS)) or _REPLACED in f"{row[0]}{row[1]}{row[2]}":
         return _broken(row)
-    *blobs, children, kind, countdown, lane = row[_CANCELLED + 1 :]
+    *blobs, children, kind, countdown, _ = row[_CANCELLED + 1 :]
     values: Any = (*row[_STATE + 1 : _CANCELLED], bool(row[_CANCELLED]), *blobs, tuple(from_json(children)))
-    sent: Any = (*row[:_STATE], _after(kind, countdown), None if lane is None else Limit.parse(lane))
+    sent: Any = (*row[:_STATE], _after(kind, countdown), limit)
     return Record(Message(*sent), state, *values)
 
 

@@ -8,7 +8,8 @@ from typing import Any, Final, NamedTuple
 
 from celeriac import codec
 from celeriac.brokers.sqlite.statements import sql, sql_with_rows
-from celeriac.errors import DecodeError
+from celeriac.errors import DecodeError, StoreCorrupt
+from celeriac.lanes import Limit
 
 Row = tuple[Any, ...]
 
@@ -107,6 +108,18 @@ class Transaction:
         return count
 
 
+def limit_of(text: str) -> Limit:
+    """Read how a task is limited.
+
+    Raises:
+        StoreCorrupt: it is damaged.
+    """
+    try:
+        return Limit.parse(text)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise StoreCorrupt(f"the limit {text!r:.80} of a task is damaged: send the task again") from error
+
+
 def as_json(values: Iterable[str | int]) -> str:
     """Write a list for `json_each`."""
     return codec.encode(list(values)).decode()
@@ -116,6 +129,6 @@ def from_json(text: str) -> list[str]:
     """Read a list of names; damaged ones are none."""
     try:
         names: list[str] = codec.decode(text.encode(), list[str]) or []
-    except DecodeError:
+    except (DecodeError, AttributeError, UnicodeError):  # no JSON, no text
         return []
     return names
