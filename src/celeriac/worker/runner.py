@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import os
 import random
 import types
 from collections.abc import Callable, Coroutine, Generator
@@ -75,6 +76,7 @@ class Runner:
         self._moments = moments
         self._now = clock.now
         self._chance = chance
+        self._process = os.getpid()
         self._watched = any(moments.calls.values())
 
     # --- the two paths ----------------------------------------------------------------------------
@@ -91,6 +93,7 @@ class Runner:
             outcome, value = outcome_of(run, error), shown_to_hooks(error)
         finally:
             run.done = True
+        self.end_copy()
         try:
             return self.leave(run, outcome, value)
         finally:
@@ -109,6 +112,7 @@ class Runner:
             outcome, value = outcome_of(run, error), shown_to_hooks(error)
         finally:
             run.done = True
+        self.end_copy()
         try:
             return self.leave(run, outcome, value)
         finally:
@@ -134,6 +138,14 @@ class Runner:
         if "before_start" in run.job.hooks:
             run.job.hook("before_start")(run.id, run.args, run.kwargs)
         return soft
+
+    def end_copy(self) -> None:
+        """End the process if it is a copy, made by code that forked and came back in both of them.
+
+        The copy has the sockets and the event loop of the process, and would answer for it.
+        """
+        if os.getpid() != self._process:
+            os._exit(0)
 
     def success(self, run: Run, value: Any) -> Outcome:
         """Say what it means that *run*'s code has given *value*; raises where that cannot be kept."""
