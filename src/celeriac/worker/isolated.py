@@ -319,11 +319,9 @@ class _PipeReporter:
 def serve(loader: Loader, pipe: Connection, hostname: str) -> None:
     """Run orders from *pipe* until it ends; the main function of a child."""
     os.setsid()  # so that killing this process's group kills what its tasks have started
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     current: list[Run] = []
     reporter = _PipeReporter(pipe)
-    signal.signal(SOFT_SIGNAL, lambda *_: _soft_limit(current, reporter))
+    _take_signals(current, reporter)
     orders: queue.SimpleQueue[_Order] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(pipe, reporter, orders), daemon=True).start()
     try:
@@ -345,11 +343,18 @@ def serve(loader: Loader, pipe: Connection, hostname: str) -> None:
             continue
         run = Run(job, order.delivery, reporter, order.hostname)
         run.started = order.started
+        _take_signals(current, reporter)  # a task before may have taken them over
         current[:] = [run]
         settlement = _run(runner, run)
         current.clear()
         reporter.postponed = None
         reporter.send(_Ended(settlement))
+
+
+def _take_signals(current: list[Run], reporter: _PipeReporter) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(SOFT_SIGNAL, lambda *_: _soft_limit(current, reporter))
 
 
 def _tell_init(moments: Moments, hostname: str) -> None:
