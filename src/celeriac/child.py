@@ -28,6 +28,7 @@ from celeriac.worker.process import Worker
 
 EXIT_STORE: Final = 3
 EXIT_APPLICATION: Final = 5
+EXIT_CRIPPLED: Final = 70  # as sysexits.h has it for an internal error
 AWAY_PAUSE: Final = 1.0
 LAST_SECONDS: Final = 2.0
 # A task that computes without pause gives the interpreter away once in so many seconds. A trip to SQLite asks
@@ -61,6 +62,9 @@ class _Supervised:
     def pulse(self, exchanged: float | None) -> None:
         if self._tells_pulse:
             self._channel.drop("pulse", exchanged=exchanged)
+
+    def crippled(self) -> None:
+        os._exit(EXIT_CRIPPLED)
 
 
 def main(argv: Sequence[str]) -> int:

@@ -64,6 +64,9 @@ class Overseer(Protocol):
     def pulse(self, exchanged: float | None) -> None:
         """The store has last answered at that monotonic moment; said about once a second."""
 
+    def crippled(self) -> None:
+        """The process cannot be trusted any more; where others can take its place it ends here and now."""
+
 
 class _Nobody:
     """The overseer of an embedded worker: there is none."""
@@ -77,6 +80,8 @@ class _Nobody:
     def retiring(self, reason: str) -> None: ...
 
     def pulse(self, exchanged: float | None) -> None: ...
+
+    def crippled(self) -> None: ...
 
 
 class Worker:
@@ -394,6 +399,11 @@ class Worker:
         self.id = new_worker_id()
         self._enlist()
         return self.id
+
+    def crippled(self, reason: str) -> None:
+        """End this process if another can take its place: what it writes may go to anybody's file now."""
+        log.error("process is crippled", extra={"worker": self.id, "reason": reason})
+        self._overseer.crippled()
 
     # --- what the pools hand over -------------------------------------------------------------------------
 
