@@ -186,13 +186,14 @@ def _renew(app: Any, worker: Worker) -> None:
 
 
 def _end(worker: Worker, stopped: threading.Event) -> None:
-    """End the process when the worker has stopped or retired, even if a task blocks its event loop."""
+    """End the process when the worker has stopped or retired, even if a task's loop or threads go on."""
     worker.wait_for_stop()
     stopped.set()
     while not worker.join(PERIOD):
         continue
     threading.Event().wait(LAST_SECONDS)
-    log.warning("a task blocks the event loop; ending anyway", extra={"worker": worker.id})
+    hint = "a task blocks the event loop, or has left a thread behind"
+    log.warning("process does not end by itself: ending it", extra={"worker": worker.id, "hint": hint})
     os._exit(0)
 
 

@@ -144,7 +144,7 @@ class IsolatedPool(ThreadPool[Run, Settlement]):
         """Have a child run *run*, and wait for how it ends."""
         try:
             child = self._take(run)
-        except OSError as error:
+        except (OSError, ImportError, MemoryError) as error:  # too many processes, or too little memory
             return self._steps.lose(run, ChildLost(f"no process could be started for it: {error}"))
         try:
             self._wait_until_ready(run, child)

@@ -11,6 +11,7 @@ import contextlib
 import inspect
 import os
 import random
+import traceback
 import types
 from collections.abc import Callable, Coroutine, Generator
 from functools import partial
@@ -289,6 +290,8 @@ def outcome_of(run: Run, error: BaseException) -> Outcome:
     """Say what it means that the task's code (or the steps around it) raised *error*."""
     if run.verdict is not None and (run.interrupted is not None or isinstance(error, asyncio.CancelledError)):
         return run.verdict  # whatever the task made of the interruption
+    if isinstance(error, MemoryError):  # what the code has held goes first, or there is no room to say so
+        traceback.clear_frames(error.__traceback__)
     match error:
         case Retry():
             return _retry_asked(error)
