@@ -134,6 +134,25 @@ def test_two_hundred_milliseconds_on_the_way_cost_time_and_nothing_else(shop, st
     assert {(record.fence, record.crashes) for record in records} == {(1, 0)}
 
 
+def test_the_tasks_of_a_worker_killed_on_another_host_run_again_when_its_lease_ends(
+    shop, start_behind, start_worker, tmp_path
+):
+    doomed = start_behind(SHOP_LEASE="1")
+    result = tasks.wait_for.delay("go")
+    until_marked(tmp_path, "start")
+    start_worker("--processes", "1", SHOP_LEASE="1")
+    until_workers(shop, 2)
+
+    killed = time.monotonic()
+    doomed.kill()
+    [_, again] = until_marked(tmp_path, "start", count=2)
+
+    assert time.monotonic() - killed < 5.0  # the lease, and the two seconds within which it is looked for
+    assert "crashes=1 retries=0" in again
+    (tmp_path / "go").touch()
+    assert result.get(SOON) == "go"
+
+
 # --- the server -----------------------------------------------------------------------------------
 
 
