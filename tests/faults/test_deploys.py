@@ -31,7 +31,7 @@ def test_a_rolling_restart_under_load_loses_doubles_and_counts_nothing(app, star
     until_workers(app, 2)
     results = []
 
-    for _ in range(4):
+    for _ in range(3):
         results += ledger.work.delay_many((n,) for n in range(150))
         results += ledger.work_async.delay_many((n,) for n in range(150))
         wanted = len(results) - 280

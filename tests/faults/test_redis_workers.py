@@ -124,9 +124,10 @@ def test_a_server_that_stops_answering_for_a_while_costs_nothing(shop, start_beh
 
 
 def test_two_hundred_milliseconds_on_the_way_cost_time_and_nothing_else(shop, start_behind, proxy, tmp_path):
-    proxy.latency = 0.2
     start_behind(SHOP_LEASE="2")
+    until_workers(shop, 1)
 
+    proxy.latency = 0.2
     results = tasks.add.delay_many((n, 1) for n in range(200))
 
     assert [result.get(SOON) for result in results] == [n + 1 for n in range(200)]
