@@ -55,6 +55,16 @@ _STATUS: Final = {
 }
 _NO_RESULT: Final = Success(b"")
 
+_forks = 0  # between this process and the first one; the process id would be a system call for each task
+
+
+def _count_fork() -> None:
+    global _forks
+    _forks += 1
+
+
+os.register_at_fork(after_in_child=_count_fork)
+
 
 class Runner:
     """Runs tasks for one worker.
@@ -77,7 +87,7 @@ class Runner:
         self._moments = moments
         self._now = clock.now
         self._chance = chance
-        self._process = os.getpid()
+        self._forks = _forks
         self._watched = any(moments.calls.values())
 
     # --- the two paths ----------------------------------------------------------------------------
@@ -145,7 +155,7 @@ class Runner:
 
         The copy has the sockets and the event loop of the process, and would answer for it.
         """
-        if os.getpid() != self._process:
+        if _forks != self._forks:
             os._exit(0)
 
     def success(self, run: Run, value: Any) -> Outcome:
