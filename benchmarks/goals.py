@@ -71,6 +71,7 @@ GOALS: Final = (
     Goal("recovery", "a child killed*", most=0.2),
     Goal("recovery", "all workers of another host killed", most=12.0),
     Goal("recovery", "all of a worker killed*", most=1.0),
+    Goal("recovery", "all of a worker frozen*", most=12.0),
     Goal("canvas", "group of*", least_of_floor=0.7),
     Goal("canvas", "chord of*", least_of_floor=0.5),
     Goal("scale", "large backlog against small", least=90.0),

@@ -52,12 +52,19 @@ class Worker:
         return max((process.memory_info().rss for process in self.processes()), default=0)
 
     def kill(self) -> None:
-        """Kill the supervisor and all processes at once."""
+        """Kill the supervisor and all processes at once, if they live."""
+        if self._supervisor.poll() is not None:
+            return
         everybody = [self.supervisor, *self.processes()]
         for process in everybody:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         self._supervisor.wait()
+
+    def freeze(self) -> None:
+        """Stop the supervisor and all processes where they are, as a laptop's lid does."""
+        for process in (self.supervisor, *self.processes()):
+            process.suspend()
 
     def end(self) -> None:
         """Let it stop in an orderly way; kill what has not stopped soon."""

@@ -3,6 +3,7 @@
 import selectors
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,6 +16,7 @@ class Proxy:
     Attributes:
         port: where it listens, on the loopback address.
         connections: how many it has accepted.
+        latency: seconds by which each request is delayed.
     """
 
     def __init__(self, target: int) -> None:
@@ -24,6 +26,8 @@ class Proxy:
         self.connections = 0
         self._refusing = False
         self._stalled = False
+        self._stranded: set[socket.socket] = set()
+        self.latency = 0.0
         self._cut: tuple[bytes, int] | None = None
         self.cuts = 0
         self._changed = threading.Condition()
@@ -48,6 +52,11 @@ class Proxy:
     def stall(self) -> None:
         """Forward nothing any more, keep every connection."""
         self._set(stalled=True)
+
+    def strand(self) -> None:
+        """Forward nothing any more on the connections that there are, nor close them; new ones work."""
+        with self._changed:
+            self._stranded |= self._sockets
 
     def resume(self) -> None:
         """End a stall, and accept again."""
@@ -79,6 +88,7 @@ class Proxy:
     def _set(self, *, stalled: bool) -> None:
         with self._changed:
             self._stalled = stalled
+            self._stranded &= self._sockets if self._open else set()
             self._changed.notify_all()
 
     def _start(self, target, *args) -> None:
@@ -117,10 +127,11 @@ class Proxy:
                         source = key.fileobj
                         data = source.recv(CHUNK)
                         with self._changed:
-                            self._changed.wait_for(lambda: not self._stalled)
+                            self._changed.wait_for(lambda: not self._stalled and client not in self._stranded)
                         if not data:
                             return
                         if source is client:
+                            time.sleep(self.latency)
                             server.sendall(data)
                             if self._cut and self._cut[0] in data:
                                 doomed, self._cut = self._cut[1], None

@@ -1,7 +1,8 @@
-"""Recovery: how long after kill -9 the task of a dead process runs again.
+"""Recovery: how long after kill -9, or a freeze, the task of a dead process runs again.
 
 Another host is pretended by another temporary directory: workers on Redis then do not see each other's lock
-files, and only the lease tells of a death. SQLite has its lock files beside the database, on one host.
+files, and only the lease tells of a death. SQLite has its lock files beside the database, on one host. A
+frozen worker still holds its lock file, so that on both stores only the lease tells of it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from benchmarks import workers
@@ -18,6 +19,7 @@ from benchmarks.figures import Figure, figure
 from benchmarks.plan import Plan
 from benchmarks.site import site
 from benchmarks.stores import Store
+from benchmarks.workers import Worker
 
 HOLD: Final = 120.0  # seconds that the task would take
 SETTLE: Final = 1.0
@@ -25,12 +27,12 @@ LOOK: Final = 0.001
 
 
 def measure(plan: Plan) -> Iterator[Figure]:
-    """Kill one process of a worker of two and of one, then all processes of one of two workers."""
+    """Kill one process of a worker of two and of one, then all of one of two workers; then freeze one."""
     for store in plan.of_any_disk:
         for processes, words in ((2, "another process takes over"), (1, "it is replaced first")):
             rounds = [_kill_child(store, processes) for _ in range(plan.rounds)]
             yield figure("recovery", store.name, f"a child killed, {words}", "s", rounds=rounds)
-        rounds = [_kill_worker(store) for _ in range(plan.rounds)]
+        rounds = [_lose_worker(store, Worker.kill) for _ in range(plan.rounds)]
         yield figure(
             "recovery",
             store.name,
@@ -39,8 +41,10 @@ def measure(plan: Plan) -> Iterator[Figure]:
             rounds=rounds,
         )
         if store.has_server:
-            rounds = [_kill_worker(store, elsewhere=True) for _ in range(plan.rounds)]
+            rounds = [_lose_worker(store, Worker.kill, elsewhere=True) for _ in range(plan.rounds)]
             yield figure("recovery", store.name, "all workers of another host killed", "s", rounds=rounds)
+        rounds = [_lose_worker(store, Worker.freeze) for _ in range(plan.rounds)]
+        yield figure("recovery", store.name, "all of a worker frozen, another takes over", "s", rounds=rounds)
 
 
 def _kill_child(store: Store, processes: int) -> float:
@@ -57,7 +61,7 @@ def _kill_child(store: Store, processes: int) -> float:
         return here.moments()[1] - killed
 
 
-def _kill_worker(store: Store, *, elsewhere: bool = False) -> float:
+def _lose_worker(store: Store, lose: Callable[[Worker], None], *, elsewhere: bool = False) -> float:
     with tempfile.TemporaryDirectory() as other, site(store) as here, workers.worker(here) as first:
         here.wait_for_workers(1)
         here.task("anap").delay(HOLD)
@@ -66,8 +70,9 @@ def _kill_worker(store: Store, *, elsewhere: bool = False) -> float:
         with workers.worker(here, environment=environment) as second:
             here.wait_for_workers(2)
             time.sleep(SETTLE)
-            killed = time.monotonic()
-            first.kill()
+            lost = time.monotonic()
+            lose(first)
             here.wait_for(2, pause=LOOK)
             second.kill()
-        return here.moments()[1] - killed
+            first.kill()
+        return here.moments()[1] - lost

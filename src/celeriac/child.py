@@ -28,6 +28,7 @@ from celeriac.worker.process import Worker
 
 EXIT_STORE: Final = 3
 EXIT_APPLICATION: Final = 5
+EXIT_CRIPPLED: Final = 70  # as sysexits.h has it for an internal error
 AWAY_PAUSE: Final = 1.0
 LAST_SECONDS: Final = 2.0
 # A task that computes without pause gives the interpreter away once in so many seconds. A trip to SQLite asks
@@ -61,6 +62,9 @@ class _Supervised:
     def pulse(self, exchanged: float | None) -> None:
         if self._tells_pulse:
             self._channel.drop("pulse", exchanged=exchanged)
+
+    def crippled(self) -> None:
+        os._exit(EXIT_CRIPPLED)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -183,13 +187,14 @@ def _renew(app: Any, worker: Worker) -> None:
 
 
 def _end(worker: Worker, stopped: threading.Event) -> None:
-    """End the process when the worker has stopped or retired, even if a task blocks its event loop."""
+    """End the process when the worker has stopped or retired, even if a task's loop or threads go on."""
     worker.wait_for_stop()
     stopped.set()
     while not worker.join(PERIOD):
         continue
     threading.Event().wait(LAST_SECONDS)
-    log.warning("a task blocks the event loop; ending anyway", extra={"worker": worker.id})
+    hint = "a task blocks the event loop, or has left a thread behind"
+    log.warning("process does not end by itself: ending it", extra={"worker": worker.id, "hint": hint})
     os._exit(0)
 
 

@@ -68,8 +68,12 @@ def wait_for(self, name: str) -> str:
     """Run until the test makes the file *name*; each run leaves a mark."""
     mark(f"start {self.request.id} crashes={self.request.crashes} retries={self.request.retries}")
     self.progress(1, 2, "waiting")
-    while not (MARKS / name).exists():
-        time.sleep(0.02)
+    try:
+        while not (MARKS / name).exists():
+            time.sleep(0.02)
+    except BaseException:
+        mark(f"interrupted {self.request.id}")
+        raise
     mark(f"end {self.request.id}")
     return name
 

@@ -126,11 +126,13 @@ def test_a_frozen_worker_that_wakes_up_after_its_lease_changes_nothing(shop, sta
     (tmp_path / "go").touch()
     assert result.get(20) == "go"
     finished = shop.broker.get([result.id])[0]
+    (tmp_path / "go").unlink()  # the zombie runs on, and would not end by itself
     zombie.signal_all(signal.SIGCONT)
 
     wait_until(lambda: "lease lost" in zombie.log, what="the zombie to learn that its lease is lost")
     assert shop.broker.get([result.id])[0] == finished
     assert finished.worker != old.id
+    until_marked(tmp_path, "interrupted")
     wait_until(lambda: len(shop.broker.workers(time.time())) == 2, what="the zombie to enlist anew")
     assert tasks.add.delay(1, 2).get(20) == 3
 

@@ -33,6 +33,7 @@ class WorkerCommand:
         app: str = "tests.faults.shop:app",
         cwd: str | None = None,
         command: str = "worker",
+        stdout: int | None = None,
         **env: str,
     ) -> None:
         self.is_beat = command == "beat"
@@ -44,7 +45,7 @@ class WorkerCommand:
                 [sys.executable, "-m", "celeriac", "-A", app, command, "-l", "INFO", *args],
                 env=environment,
                 cwd=cwd,
-                stdout=log,
+                stdout=log if stdout is None else stdout,
                 stderr=log,
                 start_new_session=True,
             )

@@ -158,6 +158,7 @@ class BatchRunner:
         finally:
             batch.done = True
             reset_current(token)
+        self._runner.end_copy()
         return self._leave(batch, outcomes)
 
     async def run_async(self, batch: Batch) -> Ends:
@@ -175,6 +176,7 @@ class BatchRunner:
         finally:
             batch.done = True
             reset_current(token)
+        self._runner.end_copy()
         return self._leave(batch, outcomes)
 
     def settle(self, batch: Batch, outcome: Outcome) -> Ends:

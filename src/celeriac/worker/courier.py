@@ -71,6 +71,9 @@ class Cargo(Protocol):
     def lost(self) -> str:
         """Give up all that runs, enlist anew, and return the new worker id."""
 
+    def crippled(self, reason: str) -> None:
+        """A task has closed descriptors that the process needs: it is of no use any more."""
+
 
 class Courier(threading.Thread):
     """Carries settlements and reports to the store, and deliveries back.
@@ -119,9 +122,7 @@ class Courier(threading.Thread):
         self._pause = 0.0  # how long to wait while the store is away
         self._incomplete: list[Delivery] = []  # claims that are still to be given their parents' results
         self._bell: Bell | None = None
-        self._ear, self._mouth = socket.socketpair()
-        self._ear.setblocking(False)
-        self._mouth.setblocking(False)
+        self._ear, self._mouth = _pair()
         self._asleep = False
         self._enough = NEVER  # so many finished tasks end a pause
         self._claiming = True
@@ -454,10 +455,20 @@ class Courier(threading.Thread):
             ears.append(rung.fileno())
         heard = _readable(ears, max(0.0, timeout))
         if ears[0] in heard:
-            with contextlib.suppress(BlockingIOError):
-                self._ear.recv(4096)
+            self._hear()
         if len(heard) > (ears[0] in heard) and rung is not None:
             self._answer_bell(rung)
+
+    def _hear(self) -> None:
+        try:
+            self._ear.recv(4096)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._cargo.crippled(f"a descriptor of the worker was closed: {error.strerror}")
+            for end in (self._ear, self._mouth):
+                end.detach()  # the numbers may be somebody else's now
+            self._ear, self._mouth = _pair()
 
     def _armed_bell(self) -> Bell | None:
         bell = self._hang_bell()
@@ -495,6 +506,14 @@ class Courier(threading.Thread):
         self._hang_up()
         self._ear.close()
         self._mouth.close()
+
+
+def _pair() -> tuple[socket.socket, socket.socket]:
+    """Return two connected sockets; neither ever waits."""
+    ear, mouth = socket.socketpair()
+    ear.setblocking(False)
+    mouth.setblocking(False)
+    return ear, mouth
 
 
 def _readable(descriptors: Sequence[int], timeout: float) -> set[int]:

@@ -144,7 +144,7 @@ class IsolatedPool(ThreadPool[Run, Settlement]):
         """Have a child run *run*, and wait for how it ends."""
         try:
             child = self._take(run)
-        except OSError as error:
+        except (OSError, ImportError, MemoryError) as error:  # too many processes, or too little memory
             return self._steps.lose(run, ChildLost(f"no process could be started for it: {error}"))
         try:
             self._wait_until_ready(run, child)
@@ -329,11 +329,9 @@ class _PipeReporter:
 def serve(loader: Loader, pipe: Connection, hostname: str) -> None:
     """Run orders from *pipe* until it ends; the main function of a child."""
     os.setsid()  # so that killing this process's group kills what its tasks have started
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     current: list[Run] = []
     reporter = _PipeReporter(pipe)
-    signal.signal(SOFT_SIGNAL, lambda *_: _soft_limit(current, reporter))
+    _take_signals(current, reporter)
     orders: queue.SimpleQueue[_Order] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(pipe, reporter, orders), daemon=True).start()
     try:
@@ -355,11 +353,18 @@ def serve(loader: Loader, pipe: Connection, hostname: str) -> None:
             continue
         run = Run(job, order.delivery, reporter, order.hostname)
         run.started = order.started
+        _take_signals(current, reporter)  # a task before may have taken them over
         current[:] = [run]
         settlement = _run(runner, run)
         current.clear()
         reporter.postponed = None
         reporter.send(_Ended(settlement))
+
+
+def _take_signals(current: list[Run], reporter: _PipeReporter) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(SOFT_SIGNAL, lambda *_: _soft_limit(current, reporter))
 
 
 def _tell_init(moments: Moments, hostname: str) -> None:

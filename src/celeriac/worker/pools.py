@@ -97,6 +97,9 @@ class _Thread(threading.Thread):
     def run(self) -> None:
         try:
             self.pool.serve(self)
+        except BaseException:  # its run may be left without an end: only a stop gives it back
+            self.pool.stunted = True
+            raise
         finally:
             self.pool.left(self)
 
@@ -140,6 +143,7 @@ class ThreadPool(Generic[R, E]):
         self._taken = self._taken_before = 0
         self._closed = False
         self._count = 0
+        self.stunted = False  # a thread could not be started, or died: of want of memory, for all we know
 
     # --- for the courier ----------------------------------------------------------------------------
 
@@ -222,7 +226,9 @@ class ThreadPool(Generic[R, E]):
             thread.start()
         except RuntimeError as error:  # what it should have run waits for another one, or is given back
             self._threads.discard(thread)
-            log.error("no thread can be started", extra={"reason": str(error)})
+            if not self.stunted:
+                log.error("no thread can be started", extra={"reason": str(error)})
+            self.stunted = True
             return False
         return True
 

@@ -64,6 +64,9 @@ class Overseer(Protocol):
     def pulse(self, exchanged: float | None) -> None:
         """The store has last answered at that monotonic moment; said about once a second."""
 
+    def crippled(self) -> None:
+        """The process cannot be trusted any more; where others can take its place it ends here and now."""
+
 
 class _Nobody:
     """The overseer of an embedded worker: there is none."""
@@ -77,6 +80,8 @@ class _Nobody:
     def retiring(self, reason: str) -> None: ...
 
     def pulse(self, exchanged: float | None) -> None: ...
+
+    def crippled(self) -> None: ...
 
 
 class Worker:
@@ -125,6 +130,9 @@ class Worker:
         self._stopping = threading.Event()
         self._hurry = threading.Event()
         self._stopper: threading.Thread | None = None
+        self._unaided = False  # no thread could be started for the stop
+        self._alone = threading.Lock()  # taken by whoever does it instead
+        self._stopped = False
         self._guard = threading.RLock()  # a signal handler may stop it in the middle of a stop
         self._announced: set[str] = set()
         self._tells_successes = True  # in the log; looked up once in a while, not for each task
@@ -230,25 +238,40 @@ class Worker:
         self._courier.stop_claiming()  # first: what is claimed from here on would only be given back
         self._stopping.set()
         with self._guard:
-            if self._stopper is None:
-                stopper = threading.Thread(target=self._stop, name="celeriac-stop", daemon=True)
-                stopper.start()
-                self._stopper = stopper
+            if self._stopper is None and not self._unaided:
+                self._start_stopper()
+
+    def _start_stopper(self) -> None:
+        stopper = threading.Thread(target=self._stop, name="celeriac-stop", daemon=True)
+        try:
+            stopper.start()
+        except RuntimeError:
+            self._unaided = True
+        else:
+            self._stopper = stopper
 
     def wait_for_stop(self) -> None:
         """Wait until somebody begins to stop it, or it retires."""
         self._stopping.wait()
 
     def join(self, timeout: float | None = None) -> bool:
-        """Wait until a stop that has begun is complete; say whether it is."""
+        """Wait until a stop that has begun is complete; say whether it is.
+
+        Where no thread could be started for it, the first who waits does it, however long it takes.
+        """
         if self._stopper is not None:
             self._stopper.join(timeout)
-        return self._stopper is not None and not self._stopper.is_alive()
+        elif self._unaided and self._alone.acquire(blocking=False):
+            self._stop()
+        return self._stopped
 
     def _stop(self) -> None:
         self.started.wait(START_TIMEOUT)
-        if self.failure is not None:
-            return
+        if self.failure is None:
+            self._stop_in_order()
+        self._stopped = True
+
+    def _stop_in_order(self) -> None:
         self._give_back_backlog()
         self._wait_until_empty(0.0 if self._hurry.is_set() else self.options.grace)
         self._give_back_running()
@@ -395,6 +418,11 @@ class Worker:
         self._enlist()
         return self.id
 
+    def crippled(self, reason: str) -> None:
+        """End this process if another can take its place: what it writes may go to anybody's file now."""
+        log.error("process is crippled", extra={"worker": self.id, "reason": reason})
+        self._overseer.crippled()
+
     # --- what the pools hand over -------------------------------------------------------------------------
 
     def _done(self, run: Run, settlement: Settlement) -> None:
@@ -480,6 +508,8 @@ class Worker:
         if self._keeper is not None:
             self._keeper.keep()
         self._overseer.pulse(self._courier.exchanged)
+        if self._keeper is None and self._rooms.stunted:
+            self.retire("it cannot keep its threads")
         limit = self.options.max_memory_kib
         if limit is not None and (used := resident_kib()) > limit:
             self.retire(f"it uses {used} KiB of memory, the limit is {limit}")

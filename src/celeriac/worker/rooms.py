@@ -87,6 +87,11 @@ class Rooms:
         return self._threads.backlog + self._async.backlog + self._isolated.backlog + self.batches.backlog
 
     @property
+    def stunted(self) -> bool:
+        """Whether a thread that a task needed could not be started, or died."""
+        return self._threads.stunted or self._batch_threads.stunted or self._isolated.stunted
+
+    @property
     def active_threads(self) -> int:
         """How many threads are busy with single tasks."""
         return self._threads.active

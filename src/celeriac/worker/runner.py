@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import os
 import random
+import traceback
 import types
 from collections.abc import Callable, Coroutine, Generator
 from functools import partial
@@ -53,6 +55,16 @@ _STATUS: Final = {
 }
 _NO_RESULT: Final = Success(b"")
 
+_forks = 0  # between this process and the first one; the process id would be a system call for each task
+
+
+def _count_fork() -> None:
+    global _forks
+    _forks += 1
+
+
+os.register_at_fork(after_in_child=_count_fork)
+
 
 class Runner:
     """Runs tasks for one worker.
@@ -75,6 +87,7 @@ class Runner:
         self._moments = moments
         self._now = clock.now
         self._chance = chance
+        self._forks = _forks
         self._watched = any(moments.calls.values())
 
     # --- the two paths ----------------------------------------------------------------------------
@@ -91,6 +104,7 @@ class Runner:
             outcome, value = outcome_of(run, error), shown_to_hooks(error)
         finally:
             run.done = True
+        self.end_copy()
         try:
             return self.leave(run, outcome, value)
         finally:
@@ -109,6 +123,7 @@ class Runner:
             outcome, value = outcome_of(run, error), shown_to_hooks(error)
         finally:
             run.done = True
+        self.end_copy()
         try:
             return self.leave(run, outcome, value)
         finally:
@@ -134,6 +149,14 @@ class Runner:
         if "before_start" in run.job.hooks:
             run.job.hook("before_start")(run.id, run.args, run.kwargs)
         return soft
+
+    def end_copy(self) -> None:
+        """End the process if it is a copy, made by code that forked and came back in both of them.
+
+        The copy has the sockets and the event loop of the process, and would answer for it.
+        """
+        if _forks != self._forks:
+            os._exit(0)
 
     def success(self, run: Run, value: Any) -> Outcome:
         """Say what it means that *run*'s code has given *value*; raises where that cannot be kept."""
@@ -277,6 +300,8 @@ def outcome_of(run: Run, error: BaseException) -> Outcome:
     """Say what it means that the task's code (or the steps around it) raised *error*."""
     if run.verdict is not None and (run.interrupted is not None or isinstance(error, asyncio.CancelledError)):
         return run.verdict  # whatever the task made of the interruption
+    if isinstance(error, MemoryError):  # what the code has held goes first, or there is no room to say so
+        traceback.clear_frames(error.__traceback__)
     match error:
         case Retry():
             return _retry_asked(error)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import sqlite3
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +22,8 @@ from celeriac.errors import (
 _PRIMARY: Final = 0xFF
 BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _READ_ONLY: Final = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH})
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_PROBE_BYTES: Final = 64 * 1024
 _CORRUPT: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
 
 
@@ -90,10 +95,18 @@ def _is_writable(path: Path) -> bool:
 
 
 def _is_full(path: Path) -> bool:
+    """Try whether a file beside *path* may grow as long: only so a quota or a limit of size can be seen."""
+    longest = 0
+    for name in (path.name, f"{path.name}-wal"):
+        with contextlib.suppress(OSError):
+            longest = max(longest, path.with_name(name).stat().st_size)
     try:
-        return os.statvfs(path.parent).f_bavail == 0
-    except OSError:
-        return False
+        with tempfile.TemporaryFile(dir=path.parent) as probe:
+            os.pwrite(probe.fileno(), bytes(_PROBE_BYTES), longest)
+            os.fsync(probe.fileno())
+    except OSError as error:
+        return error.errno in _NO_ROOM
+    return False
 
 
 def corrupt(path: Path, why: str) -> StoreCorrupt:
