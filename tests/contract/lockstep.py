@@ -403,6 +403,7 @@ class Lockstep:
         self.model, self.real = model, real
         self.clock = ManualClock()
         self.sent = itertools.count()
+        self.done = 0
         self.numbers = dict.fromkeys(WORKERS, 0)
         self.tokens: dict[str, str] = {}  # of the schedules that there are
         self.changes = 0
@@ -422,6 +423,11 @@ class Lockstep:
         some = [kept.name for kept in everything[::2]] + ["no such"]
         self._both(lambda broker: broker.schedules(some))
         self._both(lambda broker: broker.next_schedules(2))
+        self.done += 1
+        if self.done % 4 == 0:  # these walk over the whole store
+            self._look_around()
+
+    def _look_around(self) -> None:
         self._both(_pending)
         self._both(lambda broker: [_dead(broker, count) for count in (3, 100)])
         self._both(lambda broker: [self._explained(broker, each) for each in IDS[:8]])

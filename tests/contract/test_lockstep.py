@@ -12,7 +12,7 @@ from celeriac.brokers import connect
 from tests.contract.conftest import BETWEEN_PROCESSES, SEALED_BETWEEN_PROCESSES
 from tests.contract.lockstep import Lockstep, operations
 
-EXAMPLES = int(os.environ.get("CELERIAC_LOCKSTEP", "200"))
+EXAMPLES = int(os.environ.get("CELERIAC_LOCKSTEP", "100"))
 HABITS = settings(
     deadline=None,
     print_blob=True,
