@@ -67,23 +67,21 @@ def test_in_a_process_of_its_own_it_costs_itself_alone(shop, start, tmp_path):
 # --- forks ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "task",
-    [mischief.fork_and_return, mischief.fork_and_return_async, mischief.fork_and_return_alone],
-    ids=["def", "async def", "isolated"],
-)
-def test_a_copy_of_the_process_that_a_task_made_does_not_go_on_in_its_name(shop, start, tmp_path, task):
+FORKS = (mischief.fork_and_return, mischief.fork_and_return_async, mischief.fork_and_return_alone)
+
+
+def test_a_copy_of_the_process_that_a_task_made_does_not_go_on_in_its_name(shop, start, tmp_path):
     worker = start()
 
-    result = task.delay()
-
-    original = result.get(SOON)
-    copy = int(until_marked(tmp_path, "copy")[0].split()[1])
-    wait_until(lambda: is_gone(copy), what="the copy to end")
-    assert [mischief.where_alone.delay().get(SOON) for _ in range(3)]
+    for number, task in enumerate(FORKS, 1):
+        result = task.delay()
+        original = result.get(SOON)
+        copy = int(until_marked(tmp_path, "copy", count=number)[-1].split()[1])
+        wait_until(lambda copy=copy: is_gone(copy), what="the copy to end")
+        assert not is_gone(original)
+        assert worker.log.count(f"id={result.id}") == 1
+    assert [mischief.where_alone.delay().get(SOON) for _ in range(3)] == [original] * 3
     assert tasks.add.delay(1, 2).get(SOON) == 3
-    assert not is_gone(original)
-    assert worker.log.count(f"id={result.id}") == 1
     assert "settlement refused" not in worker.log
 
 

@@ -122,7 +122,7 @@ def test_a_copy_of_file_and_log_in_the_middle_of_a_write_opens_whole_with_all_th
 ):
     writer = start(OFTEN)
 
-    for number in range(12):
+    for number in range(8):
         so_far = writer.accepted()
         wait_until(lambda so_far=so_far: writer.accepted() > so_far + 7, what="more pairs")
         with writer.standing_still():
@@ -144,7 +144,7 @@ def test_a_log_that_ends_at_any_byte_or_in_noise_costs_its_last_commits_and_neve
     log = whole.with_name("shop.db-wal").read_bytes()
     before = -1
 
-    for number, kept in enumerate(sorted(chance.sample(range(len(log)), k=25))):
+    for number, kept in enumerate(sorted(chance.sample(range(len(log)), k=15))):
         cut = copy_of(whole, tmp_path / f"cut-{number}")
         noise = os.urandom(4_096) if number % 2 else b""
         cut.with_name("shop.db-wal").write_bytes(log[:kept] + noise)

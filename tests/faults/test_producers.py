@@ -44,7 +44,7 @@ def killed_after(url: str, name: str, folder, groups: int) -> int:
 def test_a_killed_producers_groups_are_stored_whole_or_not_at_all(shop, store_url, tmp_path):
     chance = random.Random(2026)
 
-    for number in range(4):
+    for number in range(3):
         last = killed_after(store_url, f"p{number}", tmp_path, chance.randrange(20, 200))
 
         groups = [[f"p{number}-{group}-{each}" for each in range(SIZE)] for group in range(last + 3)]

@@ -37,6 +37,7 @@ class RedisBell(Bell):
         self._pid = os.getpid()
         self._armed = False
         self._since = 0.0
+        self._losses = 0
 
     def fileno(self) -> int:
         """Return the descriptor that becomes readable at a ring; -1 while the server is away."""
@@ -44,17 +45,26 @@ class RedisBell(Bell):
 
     def arm(self, hungry: bool) -> None:  # noqa: ARG002 - the exchange has noted who is hungry
         """Send the blocking pop, if none is on its way already; return quietly when the server is away."""
-        if (self._armed and monotonic() - self._since > SILENCE) or self._pid != os.getpid():
+        if self._may_be_dead() or self._pid != os.getpid():
             self._lose()
         if self._armed:
             return
         try:
             if self._link is None:
+                self._losses = self._client.losses
                 self._link, self._pid = self._client.connect(PATIENCE), os.getpid()
             self._link.tell(("BLPOP", self._key, BLOCK_SECONDS))
             self._armed, self._since = True, monotonic()
         except (RedisError, OperationalError):
             self._lose()
+
+    def _may_be_dead(self) -> bool:
+        """Say whether it has been silent for too long, or other connections of its age have broken."""
+        if self._link is None or not self._armed:
+            return False
+        if monotonic() - self._since > SILENCE:
+            return True
+        return self._losses != self._client.losses and not self._link.readable()
 
     def heard(self) -> bool:
         """Take what is readable; say whether it was a ring for work."""

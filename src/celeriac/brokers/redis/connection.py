@@ -187,6 +187,10 @@ class Client:
     Args:
         where: how errors name the server. deadline: seconds after which a verb gives up.
         greet: called with every new pooled connection.
+
+    Attributes:
+        losses: how often a connection was found broken. One that is older may be dead too, without a sign of
+            it: whoever only listens asks here.
     """
 
     def __init__(
@@ -198,6 +202,7 @@ class Client:
         self._greet = greet
         self._sentinels = list(address.hosts) if address.service else []
         self._idle: deque[Link] = deque()
+        self.losses = 0
         self._pid = os.getpid()
         self._pause = threading.Event()
 
@@ -285,6 +290,7 @@ class Client:
     def _after(self, link: Link | None, fault: Fault) -> None:
         """Keep the connection only when the server has answered plainly."""
         if fault.reconnect:
+            self.losses += 1
             self.drop()
         if link is None:
             return

@@ -35,6 +35,7 @@ class RedisListener(Listener):
         self._channel = keys.channel(self._id)
         self._watch = watch
         self._link: Link | None = None
+        self._losses = 0
         self._ear, self._mouth = socket.socketpair()
         self._ear.setblocking(False)
         self._mouth.setblocking(False)
@@ -83,6 +84,8 @@ class RedisListener(Listener):
         self.wake()
 
     def _wait(self, timeout: float) -> set[str] | None:
+        if self._losses != self._client.losses:  # others have broken; this one may be dead without a sign
+            self._lose()
         if self._link is None:
             self._connect_again(timeout)
             return None
@@ -124,6 +127,7 @@ class RedisListener(Listener):
 
     def _subscribe(self) -> None:
         self._lose()
+        self._losses = self._client.losses
         link = self._client.connect(PATIENCE)
         link.ask(("SUBSCRIBE", self._channel))
         self._selector.register(link, selectors.EVENT_READ)
