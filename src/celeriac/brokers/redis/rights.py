@@ -24,7 +24,7 @@ NEEDED: Final = {
     **{name: f"{name} *" for name in ("persist", "lpop", "llen", "scard", "spop", "sinter", "smembers")},
     **{name: f"{name} * 1" for name in ("setnx", "set", "hget", "hmget", "hdel", "hexists", "pexpire")},
     **{name: f"{name} * 1" for name in ("lpush", "rpush", "lindex", "lpos", "sadd", "srem", "sismember")},
-    **{name: f"{name} * 1" for name in ("zrem",)},
+    **{name: f"{name} * 1" for name in ("zrem", "zscore")},
     **{name: f"{name} * 1 1" for name in ("hset", "hsetnx", "hincrby", "lrange", "lrem", "lset")},
     **{name: f"{name} * 1 1" for name in ("zadd", "zrange", "zrangebyscore")},
 }
