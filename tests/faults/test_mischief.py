@@ -79,7 +79,9 @@ def test_a_copy_of_the_process_that_a_task_made_does_not_go_on_in_its_name(shop,
         copy = int(until_marked(tmp_path, "copy", count=number)[-1].split()[1])
         wait_until(lambda copy=copy: is_gone(copy), what="the copy to end")
         assert not is_gone(original)
-        assert worker.log.count(f"id={result.id}") == 1
+        told = f"id={result.id}"
+        wait_until(lambda told=told: told in worker.log, what="its line in the log")  # after the settlement
+        assert worker.log.count(told) == 1
     assert [mischief.where_alone.delay().get(SOON) for _ in range(3)] == [original] * 3
     assert tasks.add.delay(1, 2).get(SOON) == 3
     assert "settlement refused" not in worker.log
