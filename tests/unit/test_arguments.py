@@ -2,7 +2,6 @@ import dataclasses
 import datetime as dt
 import enum
 import functools
-import threading
 import traceback
 import uuid
 from collections.abc import Sequence
@@ -236,4 +235,4 @@ def test_a_result_type_without_json_form_counts_as_none():
 
 def test_a_function_whose_parameters_python_does_not_know_is_refused_with_the_way_out():
     with pytest.raises(ConfigurationError, match="write a def around it"):
-        Arguments(threading.get_ident, "shop.where")
+        Arguments(max, "shop.largest")  # its signature cannot be told
