@@ -44,12 +44,10 @@ class Member:
             return [each.pid for each in found if "celeriac.child" in " ".join(each.cmdline())]
         return []
 
-    def kill(self, pid: int) -> bool:
-        """Kill one process; say whether it lived."""
+    def kill(self, pid: int) -> None:
+        """Kill one process, if it lives."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-            return True
-        return False
 
     def kill_all(self) -> None:
         """Kill it with all that it has started, at once."""
