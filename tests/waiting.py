@@ -1,21 +1,5 @@
-"""Waiting for another process: poll until a deadline. Within one process wait on a signal instead."""
+"""Waiting for another process. The shipped contract waits in the same way, so the function lives there."""
 
-import time
-from collections.abc import Callable
-from typing import TypeVar
+from celeriac.testing.contract.waiting import wait_until
 
-T = TypeVar("T")
-
-INTERVAL = 0.01
-
-
-def wait_until(condition: Callable[[], T], timeout: float = 10.0, *, what: str = "the condition") -> T:
-    """Return the first true answer of *condition*; raise AssertionError naming *what* after *timeout* s."""
-    deadline = time.monotonic() + timeout
-    while True:
-        answer = condition()
-        if answer:
-            return answer
-        if time.monotonic() >= deadline:
-            raise AssertionError(f"waited {timeout:g} s in vain for {what} (last answer: {answer!r})")
-        time.sleep(INTERVAL)
+__all__ = ["wait_until"]

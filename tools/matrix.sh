@@ -7,7 +7,7 @@ jobs=${JOBS:-2}
 own=$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 worst=0
 quick=
-for folder in tests/unit tests/contract; do if [ -d $folder ]; then quick="$quick $folder"; fi; done
+for folder in tests/unit src/celeriac/testing/contract; do if [ -d $folder ]; then quick="$quick $folder"; fi; done
 
 # A pyenv shim on PATH exists for versions that are not switched on, so each candidate has to start.
 find_python() {

@@ -10,7 +10,7 @@ from celeriac.brokers import connect
 from celeriac.brokers.redis import RedisBroker
 from celeriac.clock import ManualClock
 from celeriac.errors import BrokerUnavailable
-from tests.contract.given import Courier, counts_of, ids, messages, record_of, succeeded
+from celeriac.testing.contract.given import Courier, counts_of, ids, messages, record_of, succeeded
 from tests.servers import free_port
 from tests.waiting import wait_until
 

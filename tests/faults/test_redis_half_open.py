@@ -4,7 +4,7 @@ import pytest
 
 from celeriac.brokers.redis import RedisBroker
 from celeriac.clock import ManualClock
-from tests.contract.given import Courier, messages, rings
+from celeriac.testing.contract.given import Courier, messages, rings
 from tests.proxy import proxy_to
 from tests.waiting import wait_until
 

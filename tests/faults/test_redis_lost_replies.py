@@ -8,7 +8,7 @@ from celeriac.brokers.redis.scripts import script
 from celeriac.clock import ManualClock
 from celeriac.errors import BrokerUnavailable
 from celeriac.states import State
-from tests.contract.given import (
+from celeriac.testing.contract.given import (
     Courier,
     a_message,
     counts_of,

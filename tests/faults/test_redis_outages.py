@@ -12,7 +12,16 @@ from celeriac.clock import ManualClock
 from celeriac.errors import BrokerUnavailable
 from celeriac.message import Message
 from celeriac.states import State
-from tests.contract.given import NAME, Courier, a_message, counts_of, messages, rings, state_of, succeeded
+from celeriac.testing.contract.given import (
+    NAME,
+    Courier,
+    a_message,
+    counts_of,
+    messages,
+    rings,
+    state_of,
+    succeeded,
+)
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(60)

@@ -22,7 +22,7 @@ from celeriac.errors import (
 )
 from celeriac.outcome import decode_error
 from celeriac.states import State
-from tests.contract.given import (
+from celeriac.testing.contract.given import (
     Courier,
     a_message,
     counts_of,

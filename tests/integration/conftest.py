@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from celeriac import Celeriac
-from tests.conftest import redis_program_or_give_up
 from tests.integration import isolated_jobs
+from tests.plugin import redis_program_or_give_up
 from tests.servers import RedisServer
 from tools import redis_server as redis_programs
 
@@ -21,7 +21,7 @@ _numbers = itertools.count(1)
 @pytest.fixture(scope="session")
 def integration_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """One server for all tests here, Redis before Valkey; applications are kept apart by their names."""
-    from tests.conftest import redis_program
+    from tests.plugin import redis_program
 
     kind = next(filter(redis_program, redis_programs.KINDS), "redis")
     server = RedisServer(

@@ -14,8 +14,8 @@ import pytest
 from celeriac import Celeriac
 from celeriac.cli import worker
 from celeriac.cli.codes import Exit
-from tests.conftest import redis_program_or_give_up
 from tests.integration.command_line import Answer, environment, invoke, run
+from tests.plugin import redis_program_or_give_up
 from tests.servers import RedisServer
 from tests.waiting import wait_until
 

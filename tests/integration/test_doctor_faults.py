@@ -11,7 +11,7 @@ from celeriac.brokers.redis import RedisBroker, rights
 from celeriac.brokers.sqlite import SqliteBroker, address, examine
 from celeriac.clock import ManualClock
 from celeriac.findings import Severity
-from tests.contract.given import Courier, messages
+from celeriac.testing.contract.given import Courier, messages
 
 HOWTO = Path(__file__).parents[2] / "docs" / "howto" / "redis.md"
 NOW = 1_700_000_000.0

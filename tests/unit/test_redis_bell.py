@@ -4,7 +4,7 @@ import pytest
 
 from celeriac.brokers.redis import RedisBroker
 from celeriac.clock import ManualClock
-from tests.contract.given import Courier, a_message, is_silent, rings
+from celeriac.testing.contract.given import Courier, a_message, is_silent, rings
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from celeriac.brokers.sqlite import SqliteBroker, store
 from celeriac.brokers.sqlite.place import Place, Turnstile, file_name
 from celeriac.errors import StoreReadOnly
 from celeriac.message import Message
-from tests.contract.given import rings
+from celeriac.testing.contract.given import rings
 from tests.waiting import wait_until
 
 NOW = 1_700_000_000.0

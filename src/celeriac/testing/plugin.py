@@ -1,4 +1,4 @@
-"""The pytest plugin: `celeriac_test`, an application's tasks on their stage.
+"""The pytest plugin: `celeriac_test`, tasks on their stage; and the names of stores to check.
 
 It is there where Celeriac is installed; nothing of it is imported before a test asks for it.
 """
@@ -21,10 +21,31 @@ _NOT_SET = (
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the setting `celeriac_app`."""
+    """Add the settings, and the option that names the stores to check."""
     parser.addini(
         "celeriac_app", "the application of the fixture celeriac_test, as module:attribute", default=""
     )
+    parser.addini(
+        "celeriac_stores",
+        "the stores that celeriac.testing.contract checks",
+        "linelist",
+        default=[],
+    )
+    parser.getgroup("celeriac").addoption(
+        "--celeriac-store",
+        action="append",
+        default=[],
+        metavar="MODULE:NAME",
+        help="a store for celeriac.testing.contract to check: what makes an empty one; may be repeated",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Look at once whether the stores that the option names are there."""
+    if config.getoption("--celeriac-store"):
+        from celeriac.testing.contract.kinds import kinds_of
+
+        kinds_of(config)
 
 
 @pytest.fixture
