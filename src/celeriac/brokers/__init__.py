@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import re
 from typing import Final
 from urllib.parse import unquote
@@ -20,6 +21,8 @@ _CLASSES: Final = {
     "rediss+sentinel": ("celeriac.brokers.redis", "RedisBroker"),
 }
 
+
+STORES: Final = "celeriac.stores"  # the entry points of other packages: the scheme of a URL, and its class
 
 _OPEN: Final = ("sqlite", "memory")  # they have no password, and their paths may hold anything
 _OPTION: Final = re.compile(r"db|username|namespace|clock|sentinel_\w+|ssl_\w+|password")
@@ -45,20 +48,42 @@ def connect(
         deadline: seconds after which a verb gives up on a store that is away or busy.
 
     Raises:
-        ConfigurationError: the URL names no store, or has an option that its store does not know.
+        ConfigurationError: the URL names no store, or has an option that its store does not know; or another
+            package offers a store for it that cannot be used.
         MissingExtra: the store's client library is not installed.
     """
+    return _class_for(url)(  # type: ignore[call-arg]
+        url, namespace=namespace, retention=retention, dead_retention=dead_retention, deadline=deadline
+    )
+
+
+def _class_for(url: str) -> type[Broker]:
+    """Return the class of the store behind *url*: one of ours, else one that another package offers."""
     scheme = url.partition(":")[0].lower()
-    if scheme not in _CLASSES:
-        known = ", ".join(f"{name}://" for name in _CLASSES)
+    if scheme in _CLASSES:
+        module, name = _CLASSES[scheme]
+        kind: type[Broker] = getattr(importlib.import_module(module), name)
+        return kind
+    others = {entry.name: entry for entry in importlib.metadata.entry_points(group=STORES)}
+    if scheme not in others:
+        known = ", ".join(f"{name}://" for name in (*_CLASSES, *others))
         raise ConfigurationError(
             f"{masked(url)!r} is not the URL of a store; it must begin with one of {known}"
         )
-    module, name = _CLASSES[scheme]
-    kind: type[Broker] = getattr(importlib.import_module(module), name)
-    return kind(  # type: ignore[call-arg]
-        url, namespace=namespace, retention=retention, dead_retention=dead_retention, deadline=deadline
-    )
+    return _offered(others[scheme])
+
+
+def _offered(entry: importlib.metadata.EntryPoint) -> type[Broker]:
+    try:
+        kind = entry.load()
+    except (ImportError, AttributeError) as error:
+        raise ConfigurationError(
+            f"the store for {entry.name}:// is {entry.value}, and that cannot be imported: {error}. Repair "
+            f"or remove the package that offers it"
+        ) from error
+    if not (isinstance(kind, type) and issubclass(kind, Broker)):
+        raise ConfigurationError(f"the store for {entry.name}:// is {entry.value}, and that is no Broker")
+    return kind
 
 
 def masked(url: str) -> str:

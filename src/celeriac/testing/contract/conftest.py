@@ -2,7 +2,7 @@
 
 import pickle
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -67,6 +67,19 @@ class Store:
             )
 
 
+@contextmanager
+def _opened(kind: StoreKind) -> Iterator[Connect]:
+    """Make an empty store; say so where that is not what *kind* does."""
+    made: object = kind.new()
+    if not isinstance(made, AbstractContextManager):
+        pytest.fail(f"{kind.name}: {made!r} is no context manager; write @contextmanager", pytrace=False)
+    with made as new_broker:
+        if isinstance(new_broker, Broker) or not callable(new_broker):
+            advice = "give what makes broker objects, such as functools.partial(MyBroker, url)"
+            pytest.fail(f"{kind.name}: its value is {new_broker!r}; {advice}", pytrace=False)
+        yield new_broker
+
+
 @pytest.fixture
 def new_store(request: pytest.FixtureRequest) -> Iterator[Callable[[], Store]]:
     """Make empty stores of one kind."""
@@ -74,7 +87,7 @@ def new_store(request: pytest.FixtureRequest) -> Iterator[Callable[[], Store]]:
     with ExitStack() as stack:
 
         def make() -> Store:
-            store = Store(kind, stack.enter_context(kind.new()))
+            store = Store(kind, stack.enter_context(_opened(kind)))
             stack.callback(store.close)
             return store
 

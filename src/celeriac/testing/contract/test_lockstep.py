@@ -65,6 +65,7 @@ def keep_in_step(new_store, *, examples, security=None):
             real = store.connect(security=security, retention=A_YEAR)
             lockstep = Lockstep(connect("memory://", retention=A_YEAR), real)
             for operation in operations:
+                hypothesis.note(str(operation))  # the last one is where they differ
                 lockstep.do(operation)
         finally:
             store.close()
