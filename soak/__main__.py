@@ -38,7 +38,7 @@ def _run(what: str, site: Site, options: argparse.Namespace) -> Any:
 
     if what == "kills":
         return kills.run(site, kills=options.kills, tasks=options.sent, seed=options.seed, tell=tell)
-    return steady.run(site, minutes=options.minutes, tasks=options.tasks, tell=tell)
+    return steady.run(site, minutes=options.minutes, tasks=options.tasks, rate=options.rate, tell=tell)
 
 
 def _options() -> argparse.Namespace:
@@ -54,6 +54,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="of what is killed when")
     parser.add_argument("--minutes", type=float, default=30.0, help="of the steady run (30)")
     parser.add_argument("--tasks", type=int, default=10_000_000, help="in it, at least (10,000,000)")
+    parser.add_argument("--rate", type=float, default=6_000.0, help="of it, tasks a second at most (6,000)")
     return parser.parse_args()
 
 

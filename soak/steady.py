@@ -69,10 +69,16 @@ def run(
     *,
     minutes: float,
     tasks: int,
+    rate: float,
     period: float = PERIOD,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Verdict:
-    """Send for *minutes*, and until *tasks* have been done; look once in *period*; return what came out."""
+    """Send for *minutes*, and until *tasks* have been done; return what came out.
+
+    Args:
+        rate: how many tasks to send in a second, at most: a machine that is full measures how it shares itself.
+        period: seconds between two looks.
+    """
     worker = site.worker("--processes", "2", "-Q", "work")
     quick = site.worker("--processes", "1", "-Q", "probes")
     supervisors = [worker.process.pid, quick.process.pid]
@@ -87,7 +93,7 @@ def run(
         if now >= next_word:
             next_word = now + 30
             tell(f"{_done(site, sent):,} tasks, {looks[-1].worker >> 20} MiB of memory")
-        if sent - _done(site, sent) < BACKLOG:
+        if sent <= (now - began) * rate and sent - _done(site, sent) < BACKLOG:
             _noop(site).delay_many([(sent + number,) for number in range(BATCH)])
             sent += BATCH
         else:

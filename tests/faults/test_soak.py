@@ -32,7 +32,7 @@ def test_nothing_is_lost_stuck_changed_or_done_twice_whatever_is_killed(site):
 
 
 def test_what_a_steady_run_tells_is_measured(site):
-    verdict = steady.run(site(**steady.ENVIRONMENT), minutes=0.05, tasks=2_000, period=0.3)
+    verdict = steady.run(site(**steady.ENVIRONMENT), minutes=0.05, tasks=2_000, rate=6_000.0, period=0.3)
 
     assert verdict.tasks >= 2_000
     assert min(verdict.worker) > 1 << 20
