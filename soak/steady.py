@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 import psutil
 
+from celeriac.errors import BrokerUnavailable
 from soak.processes import Site
 
 BACKLOG: Final = 20_000  # tasks that wait, at most
@@ -40,6 +41,7 @@ class Verdict(msgspec.Struct):
     Attributes:
         worker_slope, store_slope: bytes that one task more costs, of the workers' memory and the store's.
         latency: p50 and p99, in milliseconds, of a task that is sent beside all others.
+        refused: how many times the store was not to be had for two seconds.
     """
 
     store: str
@@ -55,6 +57,7 @@ class Verdict(msgspec.Struct):
     threads: tuple[int, int] = (0, 0)
     latency_first: tuple[float, float] = (0.0, 0.0)
     latency_last: tuple[float, float] = (0.0, 0.0)
+    refused: int = 0
 
     @property
     def good(self) -> bool:
@@ -76,13 +79,13 @@ def run(
     """Send for *minutes*, and until *tasks* have been done; return what came out.
 
     Args:
-        rate: how many tasks to send in a second, at most: a machine that is full measures how it shares itself.
+        rate: tasks that are sent in a second, at most: a machine that is full measures how it shares itself.
         period: seconds between two looks.
     """
     worker = site.worker("--processes", "2", "-Q", "work")
     quick = site.worker("--processes", "1", "-Q", "probes")
     supervisors = [worker.process.pid, quick.process.pid]
-    began, sent, looks = time.monotonic(), 0, list[Look]()
+    began, sent, refused, looks = time.monotonic(), 0, 0, list[Look]()
     probes = Probes(site)
     probes.start()
     next_look = next_word = began
@@ -94,13 +97,17 @@ def run(
             next_word = now + 30
             tell(f"{_done(site, sent):,} tasks, {looks[-1].worker >> 20} MiB of memory")
         if sent <= (now - began) * rate and sent - _done(site, sent) < BACKLOG:
-            _noop(site).delay_many([(sent + number,) for number in range(BATCH)])
-            sent += BATCH
+            try:
+                _noop(site).delay_many([(sent + number,) for number in range(BATCH)])
+                sent += BATCH
+            except BrokerUnavailable:  # all of them or none
+                refused += 1
         else:
             time.sleep(0.02)
     looks.append(_look(site, supervisors, _done(site, sent), time.monotonic() - began))
     probes.close()
-    return _judge(site, looks, probes.times, time.monotonic() - began)
+    verdict = _judge(site, looks, probes.times, time.monotonic() - began)
+    return msgspec.structs.replace(verdict, refused=refused)
 
 
 def _noop(site: Site) -> Any:
