@@ -19,10 +19,12 @@ from typing import Final, Literal
 
 import msgspec
 
+from celeriac.criteria import ANY, Criteria
 from celeriac.errors import OperationalError
 from celeriac.findings import Examination, Finding, Severity, ok
 from celeriac.message import Delivery, Message, Record, check_parents
 from celeriac.outcome import LEASE_LOST, REVOKED, Settlement
+from celeriac.states import State
 
 DEFAULT_LEASE: Final = 10.0
 DEFAULT_RETENTION: Final = 86_400.0
@@ -32,6 +34,9 @@ TEND_LIMIT: Final = 1_000
 LINKS_AT_ONCE: Final = 1_000
 PENDING_AT_ONCE: Final = 500
 DEAD_AT_ONCE: Final = 100
+FOUND_AT_ONCE: Final = 50
+LOOKED_AT: Final = 10_000
+MOST_COUNTED: Final = 10_000
 
 
 # --- what goes in and what comes back -------------------------------------------------------------
@@ -218,6 +223,44 @@ class Dead(msgspec.Struct, frozen=True):
     after: str = ""
 
 
+class Found(msgspec.Struct, frozen=True):
+    """Some of the tasks that were looked for; the answer to `Backend.find`.
+
+    Attributes:
+        records: perhaps none, also where there are more behind.
+        places: of each record, where to go on behind it.
+        after: where to go on behind all that was looked at; "" at the end.
+        searched: how many tasks were looked at.
+    """
+
+    records: Sequence[Record] = ()
+    places: Sequence[str] = ()
+    after: str = ""
+    searched: int = 0
+
+    @property
+    def more(self) -> bool:
+        """Whether there may be more behind."""
+        return bool(self.after)
+
+
+class Total(msgspec.Struct, frozen=True):
+    """How many tasks are in a state.
+
+    Attributes:
+        number: so many, or
+        precision: "least": it was counted no further; "about": some that were forgotten may be counted.
+    """
+
+    number: int = 0
+    precision: Literal["exact", "least", "about"] = "exact"
+
+    def __str__(self) -> str:
+        """Write it as people read it: `12`, `10,000+`, `about 1,204,331`."""
+        about, more = ("about " * (self.precision == "about"), "+" * (self.precision == "least"))
+        return f"{about}{self.number:,}{more}"
+
+
 MOST_BEFORE: Final = 10_000
 SOME: Final = 10
 
@@ -232,6 +275,8 @@ class QueueInfo(msgspec.Struct, frozen=True):
     Attributes:
         paused: whether nothing is claimed from it.
         held: how many of the queued ones wait for their lane to have room.
+        oldest: when the oldest was sent of those that are the first in its lines, one at each priority; None
+            when none stands there.
     """
 
     name: str
@@ -242,6 +287,7 @@ class QueueInfo(msgspec.Struct, frozen=True):
     waiting: int = 0
     paused: bool = False
     held: int = 0
+    oldest: float | None = None
 
 
 class Listener(ABC):
@@ -375,6 +421,32 @@ class Backend(ABC):
         In one moment in any order. A walk from "" over all `after`s meets each task once that is FAILED all
         the while, also when others are requeued or forgotten meanwhile. Each page takes a bounded time.
         """
+
+    @abstractmethod
+    def find(
+        self,
+        criteria: Criteria = ANY,
+        after: str = "",
+        count: int = FOUND_AT_ONCE,
+        limit: int = LOOKED_AT,
+    ) -> Found:
+        """Return the records of *count* tasks that fit *criteria*, or fewer.
+
+        Looks at some *limit* tasks at most, whatever fits, so that each page takes a bounded time, also the
+        last one of millions. Running ones come first, then those that are queued, scheduled, and wait for
+        others, in an order of the store's; then those that have ended, the last ones first.
+
+        A walk from "" over all `after`s (or from a record's place) meets each task that stays as it is all
+        the while, perhaps more than once; one that changes may be met or not. A page is not one moment. A
+        record whose bytes are broken is FAILED, as in `get`, and may not be found.
+
+        Raises:
+            InvalidFilter: *after* is nothing that an earlier answer said.
+        """
+
+    @abstractmethod
+    def totals(self) -> dict[State, Total]:
+        """Return how many tasks are in each state, in a bounded time."""
 
     @abstractmethod
     def queues(self) -> list[QueueInfo]:

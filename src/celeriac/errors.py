@@ -11,6 +11,7 @@ CeleriacError
 │   │   └── SecurityError       stored bytes are not signed, or were changed, moved, replayed
 │   ├── PayloadTooLarge         a value is larger than the configured limit
 │   └── DuplicateTask           there is a task already that stands for this call
+├── InvalidFilter               a filter of tasks cannot be read (also a ValueError)
 ├── NotRegistered               no task has this name (also a KeyError)
 ├── UnknownTask                 the store has no record of this id
 ├── UnknownSchedule             the store has no schedule of this name
@@ -94,6 +95,25 @@ class DuplicateTask(InvalidMessage):
     def __init__(self, message: str = "", id: str = "") -> None:
         super().__init__(message)
         self.id = id
+
+
+class InvalidFilter(CeleriacError, ValueError):
+    """A filter of tasks cannot be read; the message says where, and what was expected there.
+
+    Attributes:
+        text: the filter. position: the number of the character, from 0. expected: what should stand there.
+    """
+
+    def __init__(self, text: str = "", position: int = 0, expected: str = "") -> None:
+        super().__init__(text, position, expected)
+        self.text = text
+        self.position = position
+        self.expected = expected
+
+    def __str__(self) -> str:
+        """Show the filter with a mark at the place."""
+        before, behind = self.text[: self.position], self.text[self.position :]
+        return f"cannot read the filter at {before}»{behind}: expected {self.expected}"
 
 
 class NotRegistered(CeleriacError, KeyError):

@@ -6,7 +6,9 @@ from collections.abc import Collection, Sequence
 
 from celeriac.broker import (
     DEAD_AT_ONCE,
+    FOUND_AT_ONCE,
     LINKS_AT_ONCE,
+    LOOKED_AT,
     PENDING_AT_ONCE,
     TEND_LIMIT,
     Beat,
@@ -15,6 +17,7 @@ from celeriac.broker import (
     Cancelled,
     Dead,
     Exchanged,
+    Found,
     Listener,
     Pending,
     QueueInfo,
@@ -23,11 +26,14 @@ from celeriac.broker import (
     ScheduleChange,
     Situation,
     Tended,
+    Total,
     WorkerInfo,
 )
+from celeriac.criteria import ANY, Criteria
 from celeriac.findings import Examination
 from celeriac.message import Message, Record
 from celeriac.outcome import LEASE_LOST, REVOKED, Settlement
+from celeriac.states import State
 
 
 class PassingBroker(Broker):
@@ -192,6 +198,20 @@ class PassingBroker(Broker):
     def dead(self, after: str = "", count: int = DEAD_AT_ONCE, before: float | None = None) -> Dead:
         """See `Backend.dead`."""
         return self.inner.dead(after, count, before)
+
+    def find(
+        self,
+        criteria: Criteria = ANY,
+        after: str = "",
+        count: int = FOUND_AT_ONCE,
+        limit: int = LOOKED_AT,
+    ) -> Found:
+        """See `Backend.find`."""
+        return self.inner.find(criteria, after, count, limit)
+
+    def totals(self) -> dict[State, Total]:
+        """See `Backend.totals`."""
+        return self.inner.totals()
 
     def queues(self) -> list[QueueInfo]:
         """See `Backend.queues`."""

@@ -19,12 +19,15 @@ from msgspec.structs import replace
 
 from celeriac.broker import (
     DEAD_AT_ONCE,
+    FOUND_AT_ONCE,
     LINKS_AT_ONCE,
+    LOOKED_AT,
     PENDING_AT_ONCE,
     Broker,
     Cancelled,
     Dead,
     Exchanged,
+    Found,
     Listener,
     Pending,
     Report,
@@ -32,6 +35,7 @@ from celeriac.broker import (
     ScheduleChange,
     Situation,
 )
+from celeriac.criteria import ANY, Criteria
 from celeriac.errors import ChordError, DecodeError, SecurityError, StoreCorrupt
 from celeriac.keyring import Keyring, Security, is_sealed, place_of, refusal, refused
 from celeriac.message import Delivery, Message, Record
@@ -292,6 +296,17 @@ class SealedBroker(PassingBroker):
         """See `Backend.dead`."""
         found = self.inner.dead(after, count, before)
         return Dead([record for record in self.opened(found.records) if record], found.after)
+
+    def find(
+        self,
+        criteria: Criteria = ANY,
+        after: str = "",
+        count: int = FOUND_AT_ONCE,
+        limit: int = LOOKED_AT,
+    ) -> Found:
+        """See `Backend.find`."""
+        found = self.inner.find(criteria, after, count, limit)
+        return replace(found, records=[record for record in self.opened(found.records) if record])
 
     def explain(self, id: str, now: float) -> Situation | None:
         """See `Backend.explain`."""

@@ -18,7 +18,9 @@ from celeriac.broker import (
     DEFAULT_DEAD_RETENTION,
     DEFAULT_DEADLINE,
     DEFAULT_RETENTION,
+    FOUND_AT_ONCE,
     LINKS_AT_ONCE,
+    LOOKED_AT,
     MOST_BEFORE,
     PENDING_AT_ONCE,
     SOME,
@@ -29,6 +31,7 @@ from celeriac.broker import (
     Cancelled,
     Dead,
     Exchanged,
+    Found,
     Listener,
     Pending,
     QueueInfo,
@@ -37,12 +40,15 @@ from celeriac.broker import (
     ScheduleChange,
     Situation,
     Tended,
+    Total,
     WorkerInfo,
     check_changes,
 )
+from celeriac.brokers.memory import finding
 from celeriac.brokers.memory.ears import MemoryBell, MemoryListener
 from celeriac.brokers.memory.lanes import Lane, Lanes, Place, place_of
 from celeriac.brokers.memory.records import Holder, Task
+from celeriac.criteria import ANY, Criteria
 from celeriac.message import After, Message, Record, Unique, aged, bare, check_parents
 from celeriac.outcome import (
     EXPIRED,
@@ -85,6 +91,7 @@ class MemoryBroker(Broker):
         self._retention, self._dead_retention = retention, dead_retention
         self._lock = threading.RLock()
         self._tasks: dict[str, Task] = {}
+        self._numbers = itertools.count(1)
         self._ready: defaultdict[tuple[str, int], deque[str]] = defaultdict(deque)
         self._parked: defaultdict[tuple[str, str], deque[str]] = defaultdict(deque)  # by queue and name
         self._paused: set[str] = set()
@@ -113,7 +120,9 @@ class MemoryBroker(Broker):
             return self._send(messages, now)
 
     def _send(self, messages: Sequence[Message], now: float) -> int:
-        new = {m.id: Task(m) for m in _first_of_each(messages) if m.id not in self._tasks}
+        new = {
+            m.id: Task(m, next(self._numbers)) for m in _first_of_each(messages) if m.id not in self._tasks
+        }
         for task in new.values():
             check_parents(task.message, new.keys() | self._tasks.keys())
         self._tasks.update(new)
@@ -934,6 +943,22 @@ class MemoryBroker(Broker):
         last = found[count - 1][:2] if len(found) > count else None
         return Dead(records, "" if last is None else f"{last[0]!r} {last[1]}")
 
+    def find(
+        self,
+        criteria: Criteria = ANY,
+        after: str = "",
+        count: int = FOUND_AT_ONCE,
+        limit: int = LOOKED_AT,
+    ) -> Found:
+        """Look for tasks; see `Backend.find`."""
+        with self._lock:
+            return finding.find(self._tasks.values(), criteria, after, count, limit)
+
+    def totals(self) -> dict[State, Total]:
+        """Count tasks; see `Backend.totals`."""
+        with self._lock:
+            return finding.totals(self._tasks.values())
+
     def queues(self) -> list[QueueInfo]:
         """Return the queues; see `Backend.queues`."""
         counts: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
@@ -943,9 +968,19 @@ class MemoryBroker(Broker):
                     counts[task.message.queue][task.state.name.lower()] += 1
                     counts[task.message.queue]["parked"] += task.parked
                     counts[task.message.queue]["held"] += task.held
-            paused = set(self._paused)
+            paused, oldest = set(self._paused), self._oldest()
         names = sorted(paused.union(counts))
-        return [QueueInfo(name, **counts[name], paused=name in paused) for name in names]
+        return [
+            QueueInfo(name, **counts[name], paused=name in paused, oldest=oldest.get(name)) for name in names
+        ]
+
+    def _oldest(self) -> dict[str, float]:
+        """Return when the oldest of the first ones of each queue's lines was sent."""
+        firsts = [(queue, self._tasks[line[0]]) for (queue, _), line in self._ready.items() if line]
+        oldest: dict[str, float] = {}
+        for queue, task in firsts:
+            oldest[queue] = min(task.message.created, oldest.get(queue, task.message.created))
+        return oldest
 
     def workers(self, now: float) -> list[WorkerInfo]:
         """Return the workers; see `Backend.workers`."""

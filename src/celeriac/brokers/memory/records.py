@@ -16,6 +16,7 @@ class Task(msgspec.Struct):
     """A record that may be written to."""
 
     message: Message
+    number: int = 0  # rises from task to task
     state: State = State.QUEUED
     custom: str = ""
     due: float | None = None

@@ -19,7 +19,9 @@ from celeriac.broker import (
     DEFAULT_DEAD_RETENTION,
     DEFAULT_DEADLINE,
     DEFAULT_RETENTION,
+    FOUND_AT_ONCE,
     LINKS_AT_ONCE,
+    LOOKED_AT,
     MOST_BEFORE,
     PENDING_AT_ONCE,
     SOME,
@@ -30,6 +32,7 @@ from celeriac.broker import (
     Cancelled,
     Dead,
     Exchanged,
+    Found,
     Listener,
     Pending,
     QueueInfo,
@@ -38,11 +41,12 @@ from celeriac.broker import (
     ScheduleChange,
     Situation,
     Tended,
+    Total,
     WorkerInfo,
     check_changes,
 )
 from celeriac.brokers.alive import Directory, Proofs, boot_id, temporary
-from celeriac.brokers.redis import rights, wire
+from celeriac.brokers.redis import finding, rights, wire
 from celeriac.brokers.redis.bell import RedisBell
 from celeriac.brokers.redis.connection import Client, Command
 from celeriac.brokers.redis.examine import MINIMUM_VERSION, examine
@@ -54,6 +58,7 @@ from celeriac.brokers.redis.scripts import script
 from celeriac.brokers.redis.skew import Skew
 from celeriac.brokers.redis.url import Address, hidden, parse
 from celeriac.clock import SystemClock
+from celeriac.criteria import ANY, Criteria
 from celeriac.errors import (
     OperationalError,
     PayloadTooLarge,
@@ -65,6 +70,7 @@ from celeriac.errors import (
 from celeriac.findings import Examination
 from celeriac.message import Message, Record, check_parents
 from celeriac.outcome import EXPIRED, LEASE_LOST, PURGED, REVOKED, SUPERSEDED, Settlement
+from celeriac.states import State
 
 _log: Final = logging.getLogger("celeriac.redis")
 
@@ -473,18 +479,37 @@ class RedisBroker(Broker):
         records = (self._record(task_id.decode(), flat) for task_id, flat in found)
         return Dead([each for each in records if each], following.decode())
 
+    def find(
+        self,
+        criteria: Criteria = ANY,
+        after: str = "",
+        count: int = FOUND_AT_ONCE,
+        limit: int = LOOKED_AT,
+    ) -> Found:
+        """Look for tasks; see `Backend.find`."""
+
+        def ask(*arguments: Any) -> Any:
+            return self._call("find", 0.0, *arguments)
+
+        return finding.find(ask, self._record, criteria, self._skew.seconds, after, count, limit)
+
+    def totals(self) -> dict[State, Total]:
+        """Count tasks; see `Backend.totals`."""
+        return finding.totals(self._call("totals", 0.0))
+
     def queues(self) -> list[QueueInfo]:
         """Return the queues; see `Backend.queues`."""
-        flat, members = map(
-            self._sound, self._ask([("HGETALL", self._keys.counts), ("SMEMBERS", self._keys.paused)])
-        )
+        flat, members, firsts = self._call("queues", 0.0)
         paused = {queue.decode(errors="replace") for queue in members}
         counts: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
         for kind, queue, count in wire.counted(zip(flat[::2], flat[1::2], strict=True)):
             for name in _COUNTED.get(kind, ("queued",)):
                 counts[queue][name] += count
         names = sorted(paused.union(counts))
-        return [QueueInfo(name, **counts[name], paused=name in paused) for name in names]
+        oldest = wire.oldest(firsts, self._skew.seconds)
+        return [
+            QueueInfo(name, **counts[name], paused=name in paused, oldest=oldest.get(name)) for name in names
+        ]
 
     def workers(self, now: float) -> list[WorkerInfo]:
         """Return the workers; see `Backend.workers`."""

@@ -24,6 +24,9 @@ Every key has an owner and an end:
 | `{ns}:k:<queue>` | set | lanes and priorities at which tasks of this queue wait | when empty |
 | `{ns}:wakes` | sorted set | lanes that wait for a token, by when they get it | when empty |
 | `{ns}:dead` | sorted set | when a task failed, and its id, in that order | when empty |
+| `{ns}:ends` | list | ids of what has ended, in that order | when none was added for the longer retention |
+| `{ns}:trimmed` | hash | what was taken from that list, and what of it has not succeeded | with that list |
+| `{ns}:waiting` | sorted set | ids of tasks that wait for others, by when they were sent | when empty |
 | `{ns}:due` | sorted set | ids of scheduled tasks, by due time | when empty |
 | `{ns}:expiry` | sorted set | ids of waiting tasks that expire | when empty |
 | `{ns}:counts` | hash | how many tasks per queue and state | when all are 0 |
@@ -83,6 +86,9 @@ class Keys:
         self.schedules: Final = self.root + "schedules"
         self.wakes: Final = self.root + "wakes"
         self.dead: Final = self.root + "dead"
+        self.ends: Final = self.root + "ends"
+        self.trimmed: Final = self.root + "trimmed"
+        self.waiting: Final = self.root + "waiting"
         self.shared: Final = (self.counts, self.due, self.expiry, self.workers, self.parking)
 
     def record(self, task_id: str) -> str:
@@ -176,6 +182,9 @@ _KINDS: Final = {
     "schedules": "zset",
     "wakes": "zset",
     "dead": "zset",
+    "ends": "list",
+    "trimmed": "hash",
+    "waiting": "zset",
     "x:": "string",
     "l:": "hash",
     "m:": "list",

@@ -21,12 +21,15 @@ NEEDED: Final = {
     "subscribe": "subscribe #",
     "publish": "publish # 1",
     **{name: f"{name} *" for name in ("get", "type", "hgetall", "hkeys", "hlen", "exists", "del", "unlink")},
-    **{name: f"{name} *" for name in ("persist", "lpop", "llen", "scard", "spop", "sinter", "smembers")},
+    **{
+        name: f"{name} *"
+        for name in ("persist", "lpop", "llen", "scard", "spop", "sinter", "smembers", "zcard")
+    },
     **{name: f"{name} * 1" for name in ("setnx", "set", "hget", "hmget", "hdel", "hexists", "pexpire")},
     **{name: f"{name} * 1" for name in ("lpush", "rpush", "lindex", "lpos", "sadd", "srem", "sismember")},
-    **{name: f"{name} * 1" for name in ("zrem", "zscore")},
+    **{name: f"{name} * 1" for name in ("zrank", "zrem", "zrevrank", "zscore")},
     **{name: f"{name} * 1 1" for name in ("hset", "hsetnx", "hincrby", "lrange", "lrem", "lset")},
-    **{name: f"{name} * 1 1" for name in ("zadd", "zrange", "zrangebyscore")},
+    **{name: f"{name} * 1 1" for name in ("zadd", "zcount", "zrange", "zrangebyscore", "ltrim")},
 }
 
 

@@ -201,6 +201,16 @@ def counted(flat: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[str, str, int
             yield kind, queue, max(0, int(value))
 
 
+def oldest(firsts: Iterable[tuple[bytes, bytes]], ahead: float) -> dict[str, float]:
+    """Read when the oldest of the first ones of each queue's lines was sent; what is broken is none."""
+    found: dict[str, float] = {}
+    for name, sent in firsts:
+        with contextlib.suppress(ValueError):
+            queue, moment = _text(name), float(sent) - ahead
+            found[queue] = min(moment, found.get(queue, moment))
+    return found
+
+
 def _text(data: bytes) -> str:
     return data.decode(errors="replace")
 

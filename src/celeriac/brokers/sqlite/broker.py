@@ -12,7 +12,9 @@ from celeriac.broker import (
     DEFAULT_DEAD_RETENTION,
     DEFAULT_DEADLINE,
     DEFAULT_RETENTION,
+    FOUND_AT_ONCE,
     LINKS_AT_ONCE,
+    LOOKED_AT,
     PENDING_AT_ONCE,
     TEND_LIMIT,
     Beat,
@@ -21,6 +23,7 @@ from celeriac.broker import (
     Cancelled,
     Dead,
     Exchanged,
+    Found,
     Listener,
     Pending,
     QueueInfo,
@@ -29,10 +32,21 @@ from celeriac.broker import (
     ScheduleChange,
     Situation,
     Tended,
+    Total,
     WorkerInfo,
     check_changes,
 )
-from celeriac.brokers.sqlite import dead, explaining, moves, replacing, schedules, sending, tending, workers
+from celeriac.brokers.sqlite import (
+    dead,
+    explaining,
+    finding,
+    moves,
+    replacing,
+    schedules,
+    sending,
+    tending,
+    workers,
+)
 from celeriac.brokers.sqlite import exchange as trips
 from celeriac.brokers.sqlite.address import parse
 from celeriac.brokers.sqlite.alive import Proofs, boot_id
@@ -43,6 +57,7 @@ from celeriac.brokers.sqlite.listener import SqliteListener
 from celeriac.brokers.sqlite.rows import record
 from celeriac.brokers.sqlite.store import Store
 from celeriac.brokers.sqlite.transaction import Transaction, as_json, from_json
+from celeriac.criteria import ANY, Criteria
 from celeriac.errors import OperationalError
 from celeriac.findings import Examination, Finding, Severity
 from celeriac.message import Message, Record
@@ -331,19 +346,23 @@ class SqliteBroker(Broker):
         """Return some failed tasks; see `Backend.dead`."""
         return self._store.read(dead.dead, after, count, before)
 
+    def find(
+        self,
+        criteria: Criteria = ANY,
+        after: str = "",
+        count: int = FOUND_AT_ONCE,
+        limit: int = LOOKED_AT,
+    ) -> Found:
+        """Look for tasks; see `Backend.find`."""
+        return self._store.read(finding.find, criteria, after, count, limit)
+
+    def totals(self) -> dict[State, Total]:
+        """Count tasks; see `Backend.totals`."""
+        return self._store.read(finding.totals)
+
     def queues(self) -> list[QueueInfo]:
         """Return the queues; see `Backend.queues`."""
-        counts: dict[str, QueueInfo] = {}
-        for name, state, parked, count in self._store.read(Transaction.all, "queues"):
-            known = counts.get(name) or QueueInfo(name)
-            if state < 0:
-                counts[name] = msgspec.structs.replace(known, paused=True)
-                continue
-            change = {State(state).name.lower(): getattr(known, State(state).name.lower()) + count}
-            if parked:
-                change["parked" if parked == 1 else "held"] = count
-            counts[name] = msgspec.structs.replace(known, **change)
-        return [counts[name] for name in sorted(counts)]
+        return self._store.read(_queues)
 
     def workers(self, now: float) -> list[WorkerInfo]:
         """Return the workers; see `Backend.workers`."""
@@ -360,6 +379,22 @@ class SqliteBroker(Broker):
     def listener(self) -> Listener:
         """Return a new ear; see `Backend.listener`."""
         return SqliteListener(self._store)
+
+
+def _queues(transaction: Transaction) -> list[QueueInfo]:
+    counts: dict[str, QueueInfo] = {}
+    for name, state, parked, count in transaction.all("queues"):
+        known = counts.get(name) or QueueInfo(name)
+        if state < 0:
+            counts[name] = msgspec.structs.replace(known, paused=True)
+            continue
+        change = {State(state).name.lower(): getattr(known, State(state).name.lower()) + count}
+        if parked:
+            change["parked" if parked == 1 else "held"] = count
+        counts[name] = msgspec.structs.replace(known, **change)
+    for name, oldest in transaction.all("oldest"):
+        counts[name] = msgspec.structs.replace(counts.get(name) or QueueInfo(name), oldest=oldest)
+    return [counts[name] for name in sorted(counts)]
 
 
 def _worker(row: tuple[Any, ...]) -> WorkerInfo:

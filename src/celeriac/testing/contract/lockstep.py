@@ -23,12 +23,13 @@ from celeriac.broker import (
     WorkerInfo,
 )
 from celeriac.clock import ManualClock
+from celeriac.criteria import UNENDED, Criteria
 from celeriac.errors import UnknownTask
 from celeriac.lanes import Limit
 from celeriac.message import After, Delivery, Message, Record, Unique
 from celeriac.outcome import Settlement
 from celeriac.sealing import SealedBroker
-from celeriac.states import Verdict
+from celeriac.states import State, Verdict
 
 _BY_TRIP = [verdict for verdict in Verdict if verdict is not Verdict.REPLACED]
 IDS = tuple(f"t:{number}" for number in range(24))
@@ -359,6 +360,24 @@ def _dead(broker: Broker, count: int) -> list[str]:
             return sorted(ids)
 
 
+def _found(broker: Broker, count: int) -> list[str]:
+    """The ids of all that there is, found in pages of *count*, state by state."""
+    ids = set()
+    for state in State:
+        after = ""
+        while True:
+            page = broker.find(Criteria(states=frozenset({state})), after, count, 2 * count)
+            ids |= {f"{state.name} {record.id}" for record in page.records}
+            if not (after := page.after):
+                break
+    return sorted(ids)
+
+
+def _totals(broker: Broker) -> list[int]:
+    """How many are in each state that every store counts exactly."""
+    return [broker.totals()[state].number for state in sorted(UNENDED | {State.FAILED})]
+
+
 def _in_any_order(name: str, value: Any) -> Any:
     return sorted(value) if name in ("stops", "lost") and isinstance(value, list) else value
 
@@ -417,6 +436,8 @@ class Lockstep:
     def _look_around(self) -> None:
         self._both(_pending)
         self._both(lambda broker: [_dead(broker, count) for count in (3, 100)])
+        self._both(lambda broker: [_found(broker, count) for count in (3, 100)])
+        self._both(_totals)
         self._both(lambda broker: [self._explained(broker, each) for each in IDS[:8]])
         self._both(lambda broker: broker.workers(self.clock.now()))
 

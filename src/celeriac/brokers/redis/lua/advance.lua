@@ -12,6 +12,7 @@
 -- include: lanes
 -- include: news
 -- include: dead
+-- include: ends
 -- include: task
 -- include: following
 -- include: marks

@@ -17,6 +17,7 @@
 -- include: lanes
 -- include: news
 -- include: dead
+-- include: ends
 -- include: task
 -- include: following
 local RETRY, RELEASE, CRASHED = '4', '5', '6'
@@ -85,6 +86,7 @@ local function end_plainly(id, state, body, linked)
     call('DEL', key) -- somebody has deleted the record
   elseif type(written) == 'number' then
     if state == FAILED then note_dead(id) end
+    note_end(id, state)
     if not linked then return call('PEXPIRE', key, retention_of(state)) end
     keep_or_let_go(id, key, state, body, call('HGET', key, 'b'))
   end
@@ -438,6 +440,7 @@ else
   end
   follow(MANY - told)
   write_lanes()
+  write_ends()
   all_ids = table.concat(ids, ' ')
   call('HSET', OURS, 't', trip, 'a', all_ids, 'h', is_hungry())
   write_counts()

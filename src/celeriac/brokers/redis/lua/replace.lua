@@ -12,6 +12,7 @@
 -- include: lanes
 -- include: news
 -- include: dead
+-- include: ends
 -- include: task
 -- include: following
 -- include: marks
@@ -33,6 +34,7 @@ if task.cancelled then
 else
   leave(task)
   call('HSET', task.key, 's', WAITING, 'm', 'r', 'k', 1, 'f', last)
+  call('ZADD', INDEX.waiting, call('HGET', task.key, 'c'), id)
   count('w', task.queue, 1)
   tell_of(task)
   wait_for_more(task, { last })

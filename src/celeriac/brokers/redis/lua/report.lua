@@ -11,6 +11,7 @@
 -- include: lanes
 -- include: news
 -- include: dead
+-- include: ends
 -- include: task
 
 -- Add to the children of a task; those that are known stay where they are.

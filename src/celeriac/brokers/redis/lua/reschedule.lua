@@ -10,6 +10,7 @@
 -- include: lanes
 -- include: news
 -- include: dead
+-- include: ends
 -- include: task
 local due, moved = ARGV[5], {}
 for at = 6, #ARGV do

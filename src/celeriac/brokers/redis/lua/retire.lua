@@ -10,6 +10,7 @@
 -- include: lanes
 -- include: news
 -- include: dead
+-- include: ends
 -- include: task
 -- include: following
 -- include: recover

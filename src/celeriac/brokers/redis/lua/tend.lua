@@ -12,6 +12,7 @@
 -- include: lanes
 -- include: news
 -- include: dead
+-- include: ends
 -- include: task
 -- include: following
 -- include: recover
@@ -60,6 +61,36 @@ local function trim_dead()
   return #entries
 end
 
+-- Take those off the head of what has ended whose records are over. One that is kept longer, since others need it, goes
+-- to the tail; one that has failed is found in DEAD.
+local function trim_ends()
+  local entries, trimmed, kept = call('LRANGE', INDEX.ends, 0, limit - 1), 0, {}
+  local young, off = now - tonumber(RETENTION) / 1000, { c = 0, f = 0 }
+  for _, entry in ipairs(entries) do
+    local mark, id = string.match(entry, '^([#!]?)(.*)$')
+    local got = try('HMGET', RECORD .. id, 's', 'e')
+    local ended_at = not got.err and is_final(got[1]) and tonumber(got[2])
+    if ended_at and ended_at > young then break end
+    trimmed = trimmed + 1
+    if mark == '#' then
+      off.f = off.f + 1
+      if ended_at then call('HSET', INDEX.trimmed, 'u', got[2]) end
+    elseif ended_at then
+      kept[#kept + 1] = entry
+    elseif mark == '!' then
+      off.c = off.c + 1
+    end
+  end
+  if trimmed == 0 then return 0 end
+  call('LTRIM', INDEX.ends, trimmed, -1)
+  in_chunks('RPUSH', INDEX.ends, kept)
+  call('HINCRBY', INDEX.trimmed, 'd', trimmed)
+  call('PEXPIRE', INDEX.trimmed, call('PTTL', INDEX.ends))
+  if off.c > 0 then call('HINCRBY', INDEX.trimmed, 'c', -off.c) end
+  if off.f > 0 then call('HINCRBY', INDEX.trimmed, 'f', -off.f) end
+  return trimmed
+end
+
 local recovered, buried, more = bury()
 follow(MANY)
 local expired = expire()
@@ -68,6 +99,6 @@ local promoted = promote(limit)
 local told = follow(limit)
 write_all()
 correct_counts()
-more = trim_dead() == limit or more or expired == limit or promoted == limit or told == limit or call('EXISTS', ENDED, FREED) > 0
+more = trim_dead() == limit or trim_ends() == limit or more or expired == limit or promoted == limit or told == limit or call('EXISTS', ENDED, FREED) > 0
 local coming = call('ZRANGEBYSCORE', SCHEDULES, '-inf', '(+inf', 'WITHSCORES', 'LIMIT', 0, 1)
 return { promoted, recovered, expired, more and '1' or '', coming[2] or '', unpack(buried) }

@@ -9,6 +9,7 @@ local RETENTION, DEAD_RETENTION = string.match(ARGV[3], '^(%d+) (%d+)$')
 local AGAIN = ARGV[4] ~= '0'
 local RECORD, ENDED, FREED, PAUSED = ROOT .. 't:', ROOT .. 'ended', ROOT .. 'freed', ROOT .. 'paused'
 local SCHEDULES, WAKES, DEAD = ROOT .. 'schedules', ROOT .. 'wakes', ROOT .. 'dead'
+local INDEX = { ends = ROOT .. 'ends', trimmed = ROOT .. 'trimmed', waiting = ROOT .. 'waiting' }
 local now = tonumber(NOW) -- to compare with; what is stored is NOW, since Lua would round it
 local call, try = redis.call, redis.pcall
 

@@ -62,6 +62,7 @@ local function send_run(at, messages)
       write_record(key, here, apart, payloads, first, from - 1)
       if fresh then fresh[ARGV[here]] = eta == 'w' and 'waits' or 'new' end
       if eta == 'w' then
+        call('ZADD', INDEX.waiting, apart and ARGV[here + 1] or ARGV[first + 1], ARGV[here])
         count('w', queue, 1)
       elseif waits then
         call('HSET', key, 's', '1', 'd', eta)

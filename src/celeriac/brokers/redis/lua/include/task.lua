@@ -1,4 +1,4 @@
--- A task's record and its moves. Needs keys, counts, bells, lines, lanes, news, dead.
+-- A task's record and its moves. Needs keys, counts, bells, lines, lanes, news, dead, ends.
 -- The fields of a record are listed in wire.py. States: absent is queued, 'p' queued and parked, else the
 -- number of states.State.
 local WAITING = '0'
@@ -90,6 +90,7 @@ local function leave(task, taken)
     count('p', task.queue, -1)
     if task.lane then lane_leave(task.lane, task.queue, task.priority) end
   elseif state == WAITING then
+    call('ZREM', INDEX.waiting, task.id)
     count('w', task.queue, -1)
   end
   if task.expires then call('ZREM', EXPIRY, task.id) end
@@ -126,6 +127,7 @@ local function conclude(id, key, state, body, tally, listeners, needed, waits, h
   end
   if tally and (state == SUCCEEDED or body == '') then call('HDEL', key, 't') end -- an earlier run's error
   if state == FAILED then note_dead(id) end
+  note_end(id, state)
   if listeners then
     call('HDEL', key, 'l')
     tell(id, listeners)
@@ -225,6 +227,7 @@ end
 local function write_all()
   write_lanes()
   write_tails()
+  write_ends()
   write_counts()
   write_rings()
   write_news()
