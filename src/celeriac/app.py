@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Unpack, cast, overload
 from zoneinfo import ZoneInfo
 
 from celeriac import builtin as _builtin  # noqa: F401 - its tasks are everybody's
-from celeriac.broker import Broker
+from celeriac.broker import LOOKED_AT, Broker, QueueInfo, Total
 from celeriac.brokers import connect, masked
+from celeriac.bulk import Action, Bulk, bulk
 from celeriac.calling import PLAIN_CALL, CallOptions, Envelope, envelope_of, moment_of
 from celeriac.canvas.signature import Signature, maybe_signature, signature
 from celeriac.clock import Clock, SystemClock
@@ -26,6 +27,7 @@ from celeriac.dead import DeadLetter
 from celeriac.discovery import import_object, project_directory, related_module
 from celeriac.errors import BrokerUnavailable, ConfigurationError, NotRegistered
 from celeriac.explaining import Reason, reason_of
+from celeriac.filters import Filter
 from celeriac.groups import GroupResult
 from celeriac.hub import Hub
 from celeriac.jobs import TaskJob
@@ -53,6 +55,8 @@ from celeriac.middleware import Middleware, Moments
 from celeriac.result import AsyncResult, EagerResult
 from celeriac.schedules import POLICIES, Schedules, name_of
 from celeriac.sealing import sealed
+from celeriac.search import Page, TaskView, search
+from celeriac.states import State
 from celeriac.submitter import Submitter
 from celeriac.task import AsyncTask, BatchOptions, Task, TaskOptions
 from celeriac.updates import Update, aupdates, updates
@@ -621,6 +625,77 @@ class Celeriac:
             InvalidName: it cannot be a queue's.
         """
         return self.broker.resume(check_queue_name(queue), self.clock.now())
+
+    def queues(self) -> list[QueueInfo]:
+        """Return what waits and runs in each queue that has tasks which have not ended, or is paused."""
+        return self.broker.queues()
+
+    # --- looking for tasks ------------------------------------------------------------------------------
+
+    def search(
+        self, query: str | Filter = "", *, after: str = "", count: int = 50, limit: int = LOOKED_AT
+    ) -> Page:
+        """Look for tasks: running ones first, then those that wait, then what has ended, the last ones first.
+
+        Args:
+            query: such as `state:failed queue:mail since:2h`; see the how-to on finding tasks.
+            after: the `after` of a page, or the `place` of a task, to go on behind it.
+            count: how many tasks at most.
+            limit: how many the store looks at, at most, so that an answer takes a bounded time; then the page
+                is shorter, and its `after` says where to search on.
+
+        Raises:
+            InvalidFilter: the query cannot be read, or *after* is none of those.
+        """
+        return search(self, query, after=after, count=max(1, count), limit=max(1, limit))
+
+    async def asearch(
+        self, query: str | Filter = "", *, after: str = "", count: int = 50, limit: int = LOOKED_AT
+    ) -> Page:
+        """Do as `search` does, without blocking the event loop."""
+        import asyncio  # a program without coroutines need not load it
+
+        return await asyncio.to_thread(self.search, query, after=after, count=count, limit=limit)
+
+    def view(self, id: str) -> TaskView | None:
+        """Return one task, ready to be shown; None when the store does not know it."""
+        [record] = self.broker.get([check_id(id)])
+        return None if record is None else TaskView.of(record)
+
+    def totals(self) -> dict[State, Total]:
+        """Return how many tasks are in each state; `str()` of a total says how exactly that is known."""
+        return self.broker.totals()
+
+    def bulk(
+        self,
+        query: str | Filter,
+        action: Action,
+        *,
+        dry_run: bool = True,
+        terminate: bool = False,
+        until: float | None = None,
+        progress: Callable[[Bulk], object] | None = None,
+    ) -> Bulk:
+        """Do the same with all tasks that a filter means; without *dry_run* as False only count them.
+
+        Args:
+            query: as for `search`, but not empty.
+            action: `revoke`, `retry` what has failed, `delete` what has ended, `run-now` what is scheduled.
+            terminate: with `revoke`: also end what is running.
+            until: leave alone what was sent at this moment or later, in seconds since 1970 UTC; None for now.
+            progress: is called with each result so far, after each step of 500 tasks; an exception ends it.
+
+        Raises:
+            InvalidFilter: the query cannot be read.
+            InvalidMessage: it is empty, or there is no such action.
+        """
+        return bulk(self, query, action, dry_run=dry_run, terminate=terminate, until=until, progress=progress)
+
+    async def abulk(self, query: str | Filter, action: Action, **options: Any) -> Bulk:
+        """Do as `bulk` does, without blocking the event loop; *progress* is called in another thread."""
+        import asyncio  # a program without coroutines need not load it
+
+        return await asyncio.to_thread(self.bulk, query, action, **options)
 
     # --- results ----------------------------------------------------------------------------------------
 

@@ -54,6 +54,7 @@ class Config:
     # --- the application ---
     imports: Annotated[tuple[str, ...], "modules that a worker imports at start"]
     include: Annotated[tuple[str, ...], "more of the same"]
+    redact_keys: Annotated[tuple[str, ...], "more keys whose values are hidden where tasks are shown"]
     timezone: Annotated[str, "IANA name of the zone in which a naive eta or expires is meant"]
     enable_utc: Annotated[Literal[True], "stores always keep UTC"]
 
@@ -229,6 +230,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "dead_letter_expires": DEFAULT_DEAD_RETENTION,
     "imports": (),
     "include": (),
+    "redact_keys": (),
     "timezone": "UTC",
     "enable_utc": True,
     "task_default_queue": "default",

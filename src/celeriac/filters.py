@@ -6,7 +6,7 @@ Pure: the time is an argument, and nothing is asked of a store. What a store can
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, Final, Literal
 
@@ -99,9 +99,20 @@ class Filter(msgspec.Struct, frozen=True):
         facts = Facts(record, self.now)
         return all(_TESTS[term.field](term, facts) is not term.negated for term in self.terms)
 
-    def and_(self, *terms: Term) -> Filter:
-        """Return this filter with more terms."""
-        return Filter((*self.terms, *terms), self.now)
+    def with_workers(self, names: Mapping[str, str]) -> Filter:
+        """Return this filter, in which workers may be called by their names.
+
+        Args:
+            names: of each worker that lives, by its id.
+        """
+        return msgspec.structs.replace(self, terms=tuple(_named(term, names) for term in self.terms))
+
+
+def _named(term: Term, names: Mapping[str, str]) -> Term:
+    if term.field != "worker":
+        return term
+    ids = [id_ for id_, name in names.items() if any(is_like(name, value) for value in term.values)]
+    return msgspec.structs.replace(term, values=tuple(dict.fromkeys((*term.values, *ids))))
 
 
 class Facts:

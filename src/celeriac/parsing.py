@@ -67,7 +67,10 @@ class _Reader:
         begin = self.at
         found = _FIELD.match(self.text, self.at)
         if found is None:
+            quoted = self.text.startswith('"', self.at)
             word = self._value("a field such as state:, or a word")
+            if ":" in word.text and not quoted:
+                self._check_field(word.text.partition(":")[0], "", begin)
             if self.at < len(self.text) and not self.text[self.at].isspace():
                 self._fail("a space behind a word; values are chosen from with | behind a field only")
             return Term("", (word.text,), negated=negated)

@@ -55,6 +55,9 @@ def test_lua_names_keys_as_python_does(redis_server):
         "WORKERS": KEYS.workers,
         "PARKED": KEYS.parking,
         "DEAD": KEYS.dead,
+        "INDEX.ends": KEYS.ends,
+        "INDEX.trimmed": KEYS.trimmed,
+        "INDEX.waiting": KEYS.waiting,
     }
     source = (LUA / "include" / "keys.lua").read_text() + f"return {{ {', '.join(asked)} }}"
 
@@ -88,7 +91,8 @@ def test_all_keys_end_with_what_they_stand_for(redis_server):
     left = redis_server.cli("KEYS", "*")
     lasting = [key for key in left if redis_server.cli("PTTL", key) < 0]
     assert lasting == [KEYS.schema]
-    assert {KEYS.kind(key) for key in left} == {"hash", "string"}  # finished records, which end by themselves
+    # Finished records and the list of them, which end by themselves.
+    assert {KEYS.kind(key) for key in left} == {"hash", "list", "string"}
 
 
 def given_every_kind_of_key(server) -> ManualClock:

@@ -28,7 +28,7 @@ def test_finished_tasks_are_not_counted(broker, clock):
 def test_all_priorities_of_a_queue_are_counted_together(broker, clock):
     broker.send([a_message(priority=priority) for priority in range(10)], clock.now())
 
-    assert broker.queues() == [QueueInfo("default", queued=10)]
+    assert broker.queues() == [QueueInfo("default", queued=10, oldest=1_600_000_000.0)]
 
 
 def test_a_queue_whose_last_task_was_cancelled_is_gone(broker, clock):
@@ -43,4 +43,4 @@ def test_another_process_counts_the_same(broker, other, clock):
     given_held(broker, clock)
     broker.send(messages(3), clock.now())
 
-    assert other.queues() == broker.queues() == [QueueInfo("default", queued=3, running=1)]
+    assert other.queues() == broker.queues() == [QueueInfo("default", 3, running=1, oldest=1_600_000_000.0)]

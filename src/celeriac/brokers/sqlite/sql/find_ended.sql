@@ -1,4 +1,4 @@
--- find: what has ended, the last one first. In, three times: a moment, a seq, the earliest moment, how many (of those
+-- find: what has ended, the last one first. In: three times, a moment, a seq, the earliest moment, how many (of those
 -- that have not failed; of those kept because a failed one was given their results; of the failed); then how many.
 -- Out: when it ended, seq, seq again; of those that ended before that moment, or then and have a lower seq.
 select finished, seq, seq from (

@@ -1,4 +1,4 @@
--- totals: In, seven times: how many to count at most.
+-- totals: In: seven times, how many to count at most.
 -- Out: state, how many were counted: those in lines, parked, in lanes; then the other states that are not final, and failed.
 select 2, count(*) from (select 1 from ready limit ?)
 union all

@@ -1,4 +1,4 @@
--- totals: In, twice: how many to count at most; of those that have not failed, and of those kept for failed ones.
+-- totals: In: twice, how many to count at most; of those that have not failed, and of those kept for failed ones.
 -- Out: state, how many of the newest are in it.
 select state, count(*) from (
     select * from (
