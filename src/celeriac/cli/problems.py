@@ -13,6 +13,7 @@ from celeriac.cli.output import visible
 from celeriac.errors import (
     CeleriacError,
     ConfigurationError,
+    InvalidFilter,
     InvalidMessage,
     MissingExtra,
     NotRegistered,
@@ -55,6 +56,7 @@ class Problem(Exception):
 _KINDS: tuple[tuple[type[CeleriacError], Exit, tuple[str, ...]], ...] = (
     (ConfigurationError, Exit.USAGE, ("config",)),
     (InvalidMessage, Exit.USAGE, ("--help",)),
+    (InvalidFilter, Exit.USAGE, ("--help",)),
     (NotRegistered, Exit.UNKNOWN, ("call", "--help")),
     (UnknownTask, Exit.UNKNOWN, ("status",)),
     (OperationalError, Exit.STORE, ("config", "broker_url")),

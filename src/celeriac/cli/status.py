@@ -113,7 +113,7 @@ def _tell_json(
     for worker in workers:
         session.emit(of_worker(worker, now))
     for queue in queues:
-        session.emit(of_queue(queue))
+        session.emit(of_queue(queue, now))
 
 
 def _tell(session: Session, workers: Sequence[WorkerInfo], queues: Sequence[QueueInfo], now: float) -> None:

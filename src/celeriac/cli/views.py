@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from celeriac import codec
 from celeriac.broker import QueueInfo, WorkerInfo
+from celeriac.bulk import Bulk
 from celeriac.cli.output import moment
 from celeriac.message import Record, decode_options, decode_payload
 from celeriac.outcome import decode_error
+from celeriac.search import TaskView
 from celeriac.states import State
 from celeriac.updates import Update
 
@@ -85,7 +87,7 @@ def of_worker(worker: WorkerInfo, now: float) -> dict[str, Any]:
     }
 
 
-def of_queue(queue: QueueInfo) -> dict[str, Any]:
+def of_queue(queue: QueueInfo, now: float) -> dict[str, Any]:
     """Describe a queue."""
     return {
         "kind": "queue",
@@ -95,5 +97,26 @@ def of_queue(queue: QueueInfo) -> dict[str, Any]:
         "running": queue.running,
         "parked": queue.parked,
         "held": queue.held,
+        "waiting": queue.waiting,
         "paused": queue.paused,
+        "oldest": moment(queue.oldest),
+        "oldest_seconds_ago": None if queue.oldest is None else round(max(0.0, now - queue.oldest), 3),
     }
+
+
+VIEW_KEYS: Final = TaskView.__struct_fields__
+_TIMES: Final = ("created", "eta", "expires", "due", "started", "finished", "scheduled_for")
+
+
+def of_view(task: TaskView) -> dict[str, Any]:
+    """Describe a task that was found."""
+    values = {name: getattr(task, name) for name in TaskView.__struct_fields__}
+    values |= {name: moment(values[name]) for name in _TIMES}
+    values |= {"worker": task.worker or None, "children": [*task.children]}
+    return {"kind": "task", **values}
+
+
+def of_bulk(result: Bulk) -> dict[str, Any]:
+    """Describe what was done with all tasks that fit a filter."""
+    values = {name: getattr(result, name) for name in result.__struct_fields__ if name != "left_ids"}
+    return {"kind": "bulk", **values, "until": moment(result.until)}

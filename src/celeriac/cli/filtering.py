@@ -1,0 +1,26 @@
+"""Filters on the command line: a term such as `-name:noise*` is no option."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+import click
+
+from celeriac.filters import FIELDS
+
+_NEGATED: Final = re.compile(rf"-(?:{'|'.join(FIELDS)})[.:]", re.IGNORECASE)
+
+
+class FilterCommand(click.Command):
+    """A command that takes the terms of a filter as its arguments."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the line; what begins with a blank is an argument, and a filter may begin with one."""
+        return super().parse_args(ctx, [f" {word}" if _NEGATED.match(word) else word for word in args])
+
+
+def joined(words: Sequence[str]) -> str:
+    """Return the filter that *words* are; a blank stands between them."""
+    return " ".join(word.strip() for word in words)
