@@ -21,7 +21,7 @@ from celeriac.states import State
 
 __all__ = ["Page", "TaskView"]
 
-MOST_READ: Final = 2_000  # records of a page that are read one by one where the store cannot choose
+MOST_READ: Final = 1_000  # records of a page that are read one by one where the store cannot choose
 _AT_ONCE: Final = 250
 
 
@@ -219,7 +219,7 @@ def _records(
         last = len(found.records) - 1
         for number, (record, place) in enumerate(zip(found.records, found.places, strict=True)):
             yield _Step(record, place, after if number == last else place)
-        if not after:
+        if not after or exact:  # then the store has found enough, or may look no further
             return
 
 

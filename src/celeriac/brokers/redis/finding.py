@@ -18,6 +18,7 @@ from celeriac.states import State
 Place = tuple[str, str, str]
 
 AT_ONCE: Final = 1_000  # tasks that one script looks at: others wait for the server meanwhile
+MOST: Final = 5_000  # that one call looks at: each record has to be asked for
 _START: Final[Place] = ("", "", "")
 _FAILED: Final = frozenset({State.FAILED})
 _WALKS: Final = {
@@ -53,7 +54,7 @@ def find(
     Args:
         ask: calls the script. record: reads a record. ahead: how far the server's clock is.
     """
-    asked = _written(criteria, ahead)
+    asked, limit = _written(criteria, ahead), min(limit, MOST)
     found: dict[str, Record] = {}
     met: list[str] = []
     searched = 0

@@ -63,6 +63,21 @@ local function is_in_state(state)
   return state == IN[walk]
 end
 
+-- Of a record only what is asked for is read: state and name, and further fields by their number here.
+local fields, number_of = { 's', 'n' }, {}
+
+local function read_also(is_asked, ...)
+  for _, field in ipairs(is_asked and { ... } or {}) do
+    fields[#fields + 1] = field
+    number_of[field] = #fields
+  end
+end
+
+read_also(queues, 'q')
+read_also(#asked.workers > 0, 'w')
+local timed = asked.since or asked.till or asked.sent
+read_also(timed, 'c', 'e', 'j')
+
 local function is_in_time(moment, sent)
   return not ((asked.since and moment < asked.since) or (asked.till and moment >= asked.till)
     or (asked.sent and sent >= asked.sent))
@@ -70,10 +85,13 @@ end
 
 local function fits(id, got)
   if got.err or not got[2] or not is_in_state(got[1]) then return false end
-  local sent = tonumber(got[5]) or 0
-  local moment = tonumber(got[6]) or tonumber(string.match(got[7] or '', ' (.*)$')) or sent
-  return (not queues or queues[string.match(got[3] or 'default', '^%S+')]) and any_like(got[2], asked.names)
-    and any_like(got[4] or '', asked.workers) and any_begins(id) and is_in_time(moment, sent)
+  if queues and not queues[string.match(got[number_of.q] or 'default', '^%S+')] then return false end
+  if not any_like(got[2], asked.names) or not any_begins(id) then return false end
+  if number_of.w and not any_like(got[number_of.w] or '', asked.workers) then return false end
+  if not timed then return true end
+  local sent = tonumber(got[number_of.c]) or 0
+  local ended, started = tonumber(got[number_of.e]), string.match(got[number_of.j] or '', ' (.*)$')
+  return is_in_time(ended or tonumber(started) or sent, sent)
 end
 
 -- --- what is looked at ---
@@ -82,12 +100,14 @@ local looked, last, found, over = 0, { ARGV[6], ARGV[7], ARGV[8] }, {}, false
 
 -- Look at one; say whether there is room for more.
 local function look_at(id, a, b, c)
-  looked, last = looked + 1, { a or '', b or '', c or '' }
-  local got = try('HMGET', RECORD .. id, 's', 'n', 'q', 'w', 'c', 'e', 'j')
+  looked = looked + 1
+  last[1], last[2], last[3] = a, b or '', c or ''
+  local got = try('HMGET', RECORD .. id, unpack(fields))
   if fits(id, got) then found[#found + 1] = { last[1], last[2], last[3], id, call('HGETALL', RECORD .. id) } end
   -- What ended before the earliest moment is followed by nothing that ended later.
-  if asked.since and walk == 'e' and not got.err and tonumber(got[6]) and tonumber(got[6]) < asked.since then
-    over = true
+  if asked.since and walk == 'e' and not got.err then
+    local ended = tonumber(got[number_of.e])
+    over = ended and ended < asked.since or false
   end
   return looked < most and #found < room and not over
 end
