@@ -12,7 +12,7 @@ from celeriac.outcome import Settlement
 from celeriac.redaction import HIDDEN
 from celeriac.search import MOST_READ
 from celeriac.states import State, Verdict
-from tests.contract.given import Courier
+from celeriac.testing.contract.given import Courier
 
 NAMES = ("shop.add", "shop.mail", "shop.fail")
 
