@@ -23,6 +23,7 @@ from celeriac.testing.contract.given import (
     stopped,
     succeeded,
 )
+from celeriac.testing.contract.waiting import wait_until
 
 ENDS = {succeeded: State.SUCCEEDED, failed: State.FAILED, stopped: State.CANCELLED}
 
@@ -443,3 +444,46 @@ def test_other_stores_and_names_do_not_show(new_store, clock):
     one.send(messages(3, name=NAME), clock.now())
 
     assert found(other) == []
+
+
+# --- how long it is found -------------------------------------------------------------------------
+
+A_MOMENT = 0.3  # seconds, for a server that drops records by its own clock
+
+
+def gone_after(store, broker, clock, seconds, *tasks):
+    """Let time pass until records are dropped, and what pointed to them."""
+    if not store.expires_by_itself:
+        clock.advance(seconds + 1)
+        broker.tend(clock.now())
+    wait_until(lambda: broker.get(ids(tasks)) == [None] * len(tasks), what="the end of records")
+    clock.advance(seconds + 1)
+    broker.tend(clock.now())
+
+
+def test_once_records_are_over_no_page_looks_for_them_and_failures_are_still_found(store, clock):
+    broker = store.connect(retention=A_MOMENT, dead_retention=1_000 * A_MOMENT)
+    good = given_ended(broker, clock, succeeded, count=5)
+    bad = given_ended(broker, clock, failed, count=3)
+    good += given_ended(broker, clock, stopped, count=2)
+
+    gone_after(store, broker, clock, A_MOMENT, *good)
+
+    assert sorted(found(broker, 2)) == sorted(in_state(broker, State.FAILED)) == ids(bad)
+    assert sum(page.searched for page in walk(broker)) == 3
+    numbers = {state: total.number for state, total in broker.totals().items() if total.number}
+    assert numbers == {State.FAILED: 3}
+
+
+def test_what_is_kept_for_others_is_found_as_long_as_it_is_there(store, clock):
+    broker = store.connect(retention=A_MOMENT, dead_retention=1_000 * A_MOMENT)
+    parent, other = messages(2)
+    child = a_message(after=After((parent.id,)), queue="slow")
+    broker.send([parent, other, child], clock.now())
+    worker = Courier(broker, clock)
+    worker.settles(*map(succeeded, worker.claim(2)))
+
+    gone_after(store, broker, clock, A_MOMENT, other)
+
+    assert in_state(broker, State.SUCCEEDED) == [parent.id]
+    assert broker.totals()[State.SUCCEEDED].number == 1

@@ -86,7 +86,7 @@ local function end_plainly(id, state, body, linked)
     call('DEL', key) -- somebody has deleted the record
   elseif type(written) == 'number' then
     if state == FAILED then note_dead(id) end
-    note_end(id, state)
+    endings.note(id, state)
     if not linked then return call('PEXPIRE', key, retention_of(state)) end
     keep_or_let_go(id, key, state, body, call('HGET', key, 'b'))
   end
@@ -440,7 +440,7 @@ else
   end
   follow(MANY - told)
   write_lanes()
-  write_ends()
+  endings.write()
   all_ids = table.concat(ids, ' ')
   call('HSET', OURS, 't', trip, 'a', all_ids, 'h', is_hungry())
   write_counts()

@@ -85,9 +85,9 @@ local function trim_ends()
   call('LTRIM', INDEX.ends, trimmed, -1)
   in_chunks('RPUSH', INDEX.ends, kept)
   call('HINCRBY', INDEX.trimmed, 'd', trimmed)
-  call('PEXPIRE', INDEX.trimmed, call('PTTL', INDEX.ends))
   if off.c > 0 then call('HINCRBY', INDEX.trimmed, 'c', -off.c) end
   if off.f > 0 then call('HINCRBY', INDEX.trimmed, 'f', -off.f) end
+  endings.keep()
   return trimmed
 end
 

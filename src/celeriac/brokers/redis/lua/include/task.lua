@@ -127,7 +127,7 @@ local function conclude(id, key, state, body, tally, listeners, needed, waits, h
   end
   if tally and (state == SUCCEEDED or body == '') then call('HDEL', key, 't') end -- an earlier run's error
   if state == FAILED then note_dead(id) end
-  note_end(id, state)
+  endings.note(id, state)
   if listeners then
     call('HDEL', key, 'l')
     tell(id, listeners)
@@ -227,7 +227,7 @@ end
 local function write_all()
   write_lanes()
   write_tails()
-  write_ends()
+  endings.write()
   write_counts()
   write_rings()
   write_news()
