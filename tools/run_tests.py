@@ -1,6 +1,6 @@
 """``python -m tools.run_tests [-n N] [pytest arguments]``: the whole suite in two runs, and one summary.
 
-Most tests run side by side. Those marked ``serial`` measure time or load the machine, so they run afterwards,
+Most tests run side by side. Those marked ``serial`` measure time or fill the machine, so they run afterwards,
 alone. Exits with 0 only when both runs passed and at least one test ran.
 """
 

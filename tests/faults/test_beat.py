@@ -9,13 +9,10 @@ import signal
 import time
 from collections import Counter
 
-import pytest
-
 from celeriac.schedules import every
 from tests.faults.workers import WorkerCommand, until_workers
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.serial
 EVERY = 0.2
 
 

@@ -8,15 +8,12 @@ import signal
 from collections import Counter
 
 import psutil
-import pytest
 
 from celeriac import chord
 from celeriac.states import State
 from tests.faults import shop as tasks
 from tests.faults.workers import marks
 from tests.waiting import wait_until
-
-pytestmark = pytest.mark.serial
 
 CHORDS = 1_000
 KILLS = 5

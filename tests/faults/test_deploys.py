@@ -10,8 +10,6 @@ from tests.faults import ledger
 from tests.faults.workers import until_marked, until_workers
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.serial
-
 LATER = 30.0
 
 

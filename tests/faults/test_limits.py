@@ -6,13 +6,9 @@ import os
 import random
 import signal
 
-import pytest
-
 from tests.faults import shop as tasks
 from tests.faults.workers import until_marked, until_workers
 from tests.waiting import wait_until
-
-pytestmark = pytest.mark.serial
 
 
 def test_after_many_deaths_a_lane_has_as_many_places_as_before(shop, start_worker, tmp_path):

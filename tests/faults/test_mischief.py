@@ -14,8 +14,6 @@ from tests.faults import shop as tasks
 from tests.faults.workers import marks, until_marked, until_workers
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.serial
-
 SOON = 20.0
 
 
@@ -141,6 +139,7 @@ def test_a_process_that_can_start_no_thread_is_replaced_and_nothing_is_counted(s
     assert tasks.pid.delay().get(SOON) != before
 
 
+@pytest.mark.serial
 def test_threads_that_a_task_leaves_behind_keep_nobody_from_working_or_stopping(shop, start):
     worker = start()
     mischief.leave_threads.delay(6).get(SOON)

@@ -6,11 +6,7 @@ import random
 import subprocess
 import sys
 
-import pytest
-
 from tests.waiting import wait_until
-
-pytestmark = pytest.mark.serial
 
 SIZE = 10
 SEND = f"""

@@ -9,8 +9,6 @@ from tests.faults import shop as tasks
 from tests.faults.workers import until_workers
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.serial
-
 
 def test_a_process_whose_fork_outlives_it_is_replaced_at_once(shop, start_worker):
     start_worker("--processes", "1")

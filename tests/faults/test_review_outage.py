@@ -11,8 +11,6 @@ from tests.faults import shop as tasks
 from tests.faults.workers import marks, until_marked
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.serial
-
 
 @pytest.fixture
 def server(start_redis):

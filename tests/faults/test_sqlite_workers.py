@@ -18,8 +18,6 @@ from tests.faults import shop as tasks
 from tests.faults.workers import marks, until_marked, until_workers
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.serial
-
 SOON = 20.0
 IMPATIENT = {"CELERIAC_BROKER_CONNECTION_TIMEOUT": "0.5"}  # for workers: the tests need not wait as long
 UNLIMITED = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)

@@ -15,8 +15,6 @@ from tests.faults import shop as tasks
 from tests.faults.workers import marks, until_marked, until_workers
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.serial
-
 
 def holder_of(app, result):
     """Return the enlisted worker that holds the task."""
@@ -37,6 +35,7 @@ def freeze(worker, app):
     raise AssertionError("the worker writes all the time")
 
 
+@pytest.mark.serial
 def test_a_killed_processs_task_runs_again_at_once_in_another(shop, start_worker, tmp_path):
     start_worker("--processes", "2")
     until_workers(shop, 2)
@@ -56,6 +55,7 @@ def test_a_killed_processs_task_runs_again_at_once_in_another(shop, start_worker
     assert result.worker != victim.id
 
 
+@pytest.mark.serial
 def test_a_whole_worker_killed_on_this_host_gives_its_tasks_to_another_at_once(shop, start_worker, tmp_path):
     here = tmp_path / "temporary"
     here.mkdir()

@@ -11,8 +11,6 @@ from tests.faults import shop as tasks
 from tests.faults.workers import WorkerCommand, marks, until_marked, until_workers
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.serial
-
 
 @pytest.fixture
 def server(start_redis):
@@ -75,6 +73,7 @@ def test_an_outage_longer_than_the_lease_costs_nobody_his_lease(shop, start_work
     assert len([line for line in marks(tmp_path) if line.startswith("start")]) == 8
 
 
+@pytest.mark.serial
 def test_a_worker_stops_though_its_store_is_away(shop, start_worker, server):
     worker = start_worker("--processes", "1", CELERIAC_WORKER_SOFT_SHUTDOWN_TIMEOUT="1")
     until_workers(shop, 1)
@@ -87,6 +86,7 @@ def test_a_worker_stops_though_its_store_is_away(shop, start_worker, server):
     assert time.monotonic() - began < 12.0
 
 
+@pytest.mark.serial
 def test_a_call_to_a_store_that_is_away_raises_within_its_deadline(shop, server):
     server.kill()
 

@@ -11,8 +11,6 @@ from tests.faults import shop as tasks
 from tests.faults.workers import marks, until_marked, until_workers
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.serial
-
 
 @pytest.mark.parametrize("task", [tasks.wait_for, tasks.await_for])
 def test_sigterm_lets_running_tasks_finish(shop, start_worker, tmp_path, task):
