@@ -28,6 +28,7 @@ from celeriac.broker import (
 from celeriac.findings import Examination
 from celeriac.message import Message, Record
 from celeriac.outcome import LEASE_LOST, REVOKED, Settlement
+from celeriac.tally import Tally
 
 
 class PassingBroker(Broker):
@@ -151,6 +152,10 @@ class PassingBroker(Broker):
         """See `Broker.tend`."""
         return self.inner.tend(now, limit)
 
+    def count(self, teller: str, number: int, tallies: Sequence[Tally], now: float) -> bool:
+        """See `Broker.count`."""
+        return self.inner.count(teller, number, tallies, now)
+
     def bell(self, worker: str) -> Bell:
         """See `Broker.bell`."""
         return self.inner.bell(worker)
@@ -208,6 +213,14 @@ class PassingBroker(Broker):
     def next_schedules(self, count: int) -> list[Schedule]:
         """See `Backend.next_schedules`."""
         return self.inner.next_schedules(count)
+
+    def statistics(self, since: float, until: float) -> list[Tally]:
+        """See `Backend.statistics`."""
+        return self.inner.statistics(since, until)
+
+    def totals(self) -> list[Tally]:
+        """See `Backend.totals`."""
+        return self.inner.totals()
 
     def listener(self) -> Listener:
         """See `Backend.listener`."""

@@ -43,6 +43,7 @@ from celeriac.broker import (
 from celeriac.brokers.memory.ears import MemoryBell, MemoryListener
 from celeriac.brokers.memory.lanes import Lane, Lanes, Place, place_of
 from celeriac.brokers.memory.records import Holder, Task
+from celeriac.brokers.memory.tallies import Tallies
 from celeriac.message import After, Message, Record, Unique, aged, bare, check_parents
 from celeriac.outcome import (
     EXPIRED,
@@ -56,6 +57,7 @@ from celeriac.outcome import (
     parent_failed,
 )
 from celeriac.states import State, Verdict
+from celeriac.tally import Tally
 
 _FINAL = {
     Verdict.SUCCEEDED: State.SUCCEEDED,
@@ -90,6 +92,7 @@ class MemoryBroker(Broker):
         self._paused: set[str] = set()
         self._schedules: dict[str, Schedule] = {}
         self._lanes = Lanes()
+        self._tallies = Tallies()
         self._names: dict[str, tuple[str, float, Unique]] = {}  # unique ones: whose, since when
         self._roomier: list[Lane] = []  # lanes that may have got room in this step
         self._ended: deque[str] = deque()  # tasks whose dependants do not all know it yet
@@ -801,7 +804,7 @@ class MemoryBroker(Broker):
             promoted = self._promote(now, limit)
             followed = self._follow(now, limit)
             dropped = self._drop(now, limit)
-            more = limit in (len(dead), expired, promoted, followed, dropped)
+            more = self._tallies.age(now) or limit in (len(dead), expired, promoted, followed, dropped)
             coming = next((each.due for each in self.next_schedules(1)), None)
             return Tended(promoted, recovered, expired, dropped, dead, more, coming)
 
@@ -840,7 +843,22 @@ class MemoryBroker(Broker):
                 return True
         return False
 
+    def count(self, teller: str, number: int, tallies: Sequence[Tally], now: float) -> bool:
+        """Keep what was counted; see `Broker.count`."""
+        with self._lock:
+            return self._tallies.count(teller, number, tallies, now)
+
     # --- questions ----------------------------------------------------------------------------------
+
+    def statistics(self, since: float, until: float) -> list[Tally]:
+        """Return what was counted; see `Backend.statistics`."""
+        with self._lock:
+            return self._tallies.between(since, until)
+
+    def totals(self) -> list[Tally]:
+        """Return what was ever counted; see `Backend.totals`."""
+        with self._lock:
+            return self._tallies.totals()
 
     def get(self, ids: Sequence[str]) -> list[Record | None]:
         """Return records; see `Backend.get`."""

@@ -15,6 +15,7 @@
 -- include: task
 -- include: following
 -- include: recover
+-- include: tallies
 local limit, lost, over, revoked = tonumber(ARGV[5]), ARGV[6], ARGV[7], ARGV[8]
 
 local function bury()
@@ -60,6 +61,29 @@ local function trim_dead()
   return #entries
 end
 
+-- Put the oldest bucket that is over its time into the next larger one, or drop it; say whether there was one.
+local function age()
+  for _, grade in ipairs({ { 60, 172800, 3600 }, { 3600, 2592000, 86400 }, { 86400, 34560000 } }) do
+    local step, kept, larger = unpack(grade)
+    local last = string.format('%.6f', now - kept - step)
+    local moment = call('ZRANGEBYSCORE', tallies_key(step), '-inf', last, 'LIMIT', 0, 1)[1]
+    if moment then
+      local key = tally_key(step, moment)
+      local rows = larger and call('HKEYS', key) or {}
+      table.sort(rows, before)
+      for _, row in ipairs(rows) do
+        local queue, name = string.match(row, '^(%S*) (%S*)$')
+        local into = string.format('%.0f', math.floor(moment / larger) * larger)
+        if queue then put_tally(larger, into, queue, name, call('HGET', key, row)) end
+      end
+      call('DEL', key)
+      call('ZREM', tallies_key(step), moment)
+      return true
+    end
+  end
+  return false
+end
+
 local recovered, buried, more = bury()
 follow(MANY)
 local expired = expire()
@@ -68,6 +92,7 @@ local promoted = promote(limit)
 local told = follow(limit)
 write_all()
 correct_counts()
+more = age() or more
 more = trim_dead() == limit or more or expired == limit or promoted == limit or told == limit or call('EXISTS', ENDED, FREED) > 0
 local coming = call('ZRANGEBYSCORE', SCHEDULES, '-inf', '(+inf', 'WITHSCORES', 'LIMIT', 0, 1)
 return { promoted, recovered, expired, more and '1' or '', coming[2] or '', unpack(buried) }
