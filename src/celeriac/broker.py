@@ -397,8 +397,8 @@ class Backend(ABC):
     def statistics(self, since: float, until: float) -> list[Tally]:
         """Return what was counted in each bucket that begins before *until* and ends after *since*.
 
-        By step, moment, queue and name. Minutes of the last 48 hours, hours of the 30 days before, days of
-        the 400 days before that; no run is counted in two of them. What is damaged counts as none.
+        By step, moment, queue and name. Minutes of the last 48 hours, older ones as hours for 30 days, and as
+        days for 400; nothing is counted in two of them. What is damaged counts as none.
         """
 
     @abstractmethod

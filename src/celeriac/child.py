@@ -122,7 +122,10 @@ def _work(order: dict[str, Any], channel: Channel) -> int:
         tasks=sorted(name for name in app.tasks if not name.startswith("celeriac.")),
         **{
             name: getattr(options, name)
-            for name in ("processes", "slots", "threads", "queues", "lease", "grace", "beat", "autoscale")
+            for name in (
+                *("processes", "slots", "threads", "queues", "lease", "grace", "beat", "autoscale"),
+                "statistics",
+            )
         },
         name=options.hostname,
         shown_url=app.broker.url,

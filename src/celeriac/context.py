@@ -81,6 +81,7 @@ class Run:
     latest_checkpoint: bytes | None = None
     children: list[str] | None = None  # what its code has sent and was not reported yet
     started = 0.0  # seconds since 1970; 0.0: not yet
+    ended = 0.0  # the same, of the moment at which its outcome was handed to the courier
     moment_started = 0.0  # monotonic seconds
     done = False  # the task's code has ended
     settled = False  # an outcome was handed to the courier

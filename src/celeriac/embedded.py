@@ -76,6 +76,7 @@ def options_of(app: Any, **given: Any) -> WorkerOptions:
         "ageing": conf.worker_priority_ageing,
         "weights": weights,
         "loop_patience": conf.worker_slow_callback_duration,
+        "statistics": conf.worker_statistics,
     }
     values |= {name: value for name, value in given.items() if value is not None}
     if values["autoscale"] is not None and values["processes"]:  # an embedded worker has no processes

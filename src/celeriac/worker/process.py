@@ -12,7 +12,7 @@ import os
 import socket
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, Protocol
 
 from celeriac.beat.ticker import Ticker
@@ -29,6 +29,7 @@ from celeriac.worker.batches import Batch, Ends, Member, calls_of
 from celeriac.worker.courier import Courier
 from celeriac.worker.isolated import Loader
 from celeriac.worker.keeper import Keeper
+from celeriac.worker.ledger import Ledger
 from celeriac.worker.limits import LAST_CHANCE, Limits
 from celeriac.worker.log import log
 from celeriac.worker.options import WorkerOptions, new_worker_id, resident_kib
@@ -121,6 +122,7 @@ class Worker:
                 workers=lambda: [self.id],
                 lease=options.lease,
                 ticker=Ticker(broker, clock) if options.beat else None,
+                counts=options.statistics > 0,
             )
             if overseer is None
             else None
@@ -152,6 +154,7 @@ class Worker:
         )
         if options.loop_patience:
             self._rooms.watch_loop(options.loop_patience)
+        self._ledger = Ledger(broker, clock, period=options.statistics) if options.statistics > 0 else None
         self._courier = Courier(
             broker,
             self,
@@ -160,6 +163,7 @@ class Worker:
             duty=self._duty,
             shares=Shares(options.weights) if options.weights else None,
             ageing=options.ageing,
+            ledger=self._ledger,
         )
         self.started = threading.Event()
         self.failure: BaseException | None = None
@@ -386,12 +390,15 @@ class Worker:
             else:
                 self._limits.revoke(run)
 
-    def settled(self, settlements: Sequence[Settlement]) -> None:
-        """Forget these: the store has them."""
+    def settled(self, settlements: Sequence[Settlement], refused: Collection[str] = ()) -> None:
+        """Forget these: the store has them, or *refused* them."""
+        ledger = self._ledger
         for settlement in settlements:
             run = self._held.get(settlement.id)
             if run is not None and run.delivery.fence == settlement.fence:
                 del self._held[settlement.id]
+                if ledger is not None and run.ended and settlement.id not in refused:
+                    ledger.note(run, settlement.verdict)
         if not self._held:
             with self._emptied:
                 self._emptied.notify_all()
@@ -438,6 +445,8 @@ class Worker:
 
     def _settle(self, run: Run, settlement: Settlement) -> None:
         run.settled = True
+        if self._ledger is not None:
+            run.ended = self._clock.now()
         self._courier.settle(settlement)
         if self._announced and run.id in self._announced:  # told now: to be stored may take an outage longer
             self._announced.discard(run.id)

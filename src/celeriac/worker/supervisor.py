@@ -277,7 +277,12 @@ class Supervisor:
         )
         ticker = Ticker(self._broker, self._clock) if hello["beat"] else None
         self._keeper = Keeper(
-            self._broker, self._clock, workers=self._living, lease=hello["lease"], ticker=ticker
+            self._broker,
+            self._clock,
+            workers=self._living,
+            lease=hello["lease"],
+            ticker=ticker,
+            counts=hello["statistics"] > 0,
         )
 
         if self._health is not None:
@@ -402,6 +407,8 @@ class Supervisor:
                 self._store_is_away(away)
                 return not self._stopping  # their leases will run out
             if held:
+                if self._keeper is not None:
+                    self._keeper.note_recovered(held)
                 log.warning("tasks recovered", extra={"tasks": held, "how": how})
             self._unburied.pop(0)
         return False
