@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_left
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from celeriac import tally
@@ -23,6 +23,7 @@ from celeriac.tally import BOUNDS, RAN, RUN, STARTED, WAIT, WAITED, Tally
 from celeriac.worker.log import log
 from celeriac.worker.options import new_worker_id
 
+TIMED: Final = 16  # of the tasks that one trip settles, at least so many are timed
 ROWS_AT_ONCE: Final = 500
 RETRY: Final = 5.0  # seconds after which a store that did not take them is asked again
 IDLE_PERIOD: Final = 60.0  # seconds between two visits of a process in which nothing runs
@@ -91,24 +92,54 @@ class Ledger:
         self._latest = clock.monotonic() + IDLE_PERIOD
         self._sums: defaultdict[tuple[float, str, str], list[float]] = defaultdict(_zeros)
 
-    def note(self, run: Run, verdict: Verdict) -> None:
-        """Count what has become of *run*. Once for every task, so it is as short as it can be."""
+    def note(self, runs: Sequence[Run]) -> None:
+        """Count what has become of *runs*, which one trip has settled.
+
+        All are counted; how long they took, of all that did not succeed, and of those that succeeded and have
+        the moment of their end. Each of these stands for a share of those that have none.
+        """
+        timed = [run for run in runs if run.ended]
+        if len(timed) == len(runs):
+            for run in timed:
+                self._note(run, 1)
+            return
+        totals = Counter([(run.delivery.queue, run.delivery.name) for run in runs])
+        groups: defaultdict[tuple[str, str], list[Run]] = defaultdict(list)
+        for run in timed:
+            delivery = run.delivery
+            if run.outcome is Verdict.SUCCEEDED:
+                groups[delivery.queue, delivery.name].append(run)
+            else:
+                totals[delivery.queue, delivery.name] -= 1
+                self._note(run, 1)
+        for row, count in totals.items():
+            self._note_successes(row, count, groups.get(row, ()))
+
+    def _note_successes(self, row: tuple[str, str], count: int, timed: Sequence[Run]) -> None:
+        for place, run in enumerate(timed):
+            self._note(run, count // len(timed) + (place < count % len(timed)))
+        if not timed and count:
+            sums = self._sums[self._clock.now() // 60, *row]
+            sums[tally.SUCCEEDED] += count
+            sums[STARTED] += count
+
+    def _note(self, run: Run, weight: int) -> None:
         delivery, started, ended = run.delivery, run.started, run.ended
         minute = ended // 60
         sums = self._sums[minute, delivery.queue, delivery.name]
-        sums[_OUTCOMES[verdict]] += 1
+        sums[_OUTCOMES[run.outcome]] += weight
         if not started:
             return
-        if verdict is not Verdict.RELEASE:
-            ran = ended - started
-            sums[RAN] += ran if ran > 0.0 else 0.0
-            sums[RUN + bisect_left(BOUNDS, ran)] += 1
+        if run.outcome is not Verdict.RELEASE:
+            ran = max(0.0, ended - started)
+            sums[RAN] += ran * weight
+            sums[RUN + bisect_left(BOUNDS, ran)] += weight
         if started // 60 != minute:
             sums = self._sums[started // 60, delivery.queue, delivery.name]
-        sums[STARTED] += 1
+        sums[STARTED] += weight
         if delivery.fence == 1 and (waited := wait_of(delivery, started)) is not None:
-            sums[WAITED] += waited
-            sums[WAIT + bisect_left(BOUNDS, waited)] += 1
+            sums[WAITED] += waited * weight
+            sums[WAIT + bisect_left(BOUNDS, waited)] += weight
 
     def note_trip(self, seconds: float) -> None:
         """Count a trip to the store."""
