@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "result": "result",
     "watch": "watch",
     "status": "status",
+    "stats": "stats",
     "explain": "explain",
     "doctor": "doctor",
     "check": "check",
