@@ -239,6 +239,7 @@ def test_queues_are_paused_and_resumed_by_their_names(shop):
 COMMANDS = (
     ("status",),
     ("stats",),
+    ("top",),
     ("call", "any.name"),
     ("result", "some-id"),
     ("watch", "some-id"),

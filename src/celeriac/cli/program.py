@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "watch": "watch",
     "status": "status",
     "stats": "stats",
+    "top": "top",
     "explain": "explain",
     "doctor": "doctor",
     "check": "check",
