@@ -15,7 +15,7 @@ from celeriac.batching import Batching
 from celeriac.message import Delivery, Options, Request, decode_options
 from celeriac.outcome import Outcome
 from celeriac.retry import RetryPolicy
-from celeriac.states import RESERVED, Verdict
+from celeriac.states import RESERVED
 
 if TYPE_CHECKING:
     import asyncio
@@ -81,8 +81,8 @@ class Run:
     latest_checkpoint: bytes | None = None
     children: list[str] | None = None  # what its code has sent and was not reported yet
     started = 0.0  # seconds since 1970; 0.0: not yet
-    ended = 0.0  # the same, of when its outcome was handed over; of very many only some have it
-    outcome = Verdict.SUCCEEDED  # what it came to, once it has ended
+    weight = 0  # for how many runs this one is timed; 0: it is not
+    ended = 0.0  # when its outcome was handed over, if it is timed and had one
     moment_started = 0.0  # monotonic seconds
     done = False  # the task's code has ended
     settled = False  # an outcome was handed to the courier

@@ -240,6 +240,7 @@ COMMANDS = (
     ("status",),
     ("stats",),
     ("top",),
+    ("metrics", "--once"),
     ("call", "any.name"),
     ("result", "some-id"),
     ("watch", "some-id"),

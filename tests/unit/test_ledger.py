@@ -35,7 +35,7 @@ from celeriac.tally import (
     sum_of,
 )
 from celeriac.worker.keeper import TEND_PERIOD, Keeper
-from celeriac.worker.ledger import IDLE_PERIOD, Ledger, wait_of
+from celeriac.worker.ledger import IDLE_PERIOD, TIMED, Ledger, choose, wait_of
 
 PERIOD = 5.0
 
@@ -73,16 +73,20 @@ def ledger(store, clock):
     return Ledger(store, clock, period=PERIOD)
 
 
-def a_run(
-    clock, *, sent=None, ran=1.0, started=True, fence=1, options=b"", own_id=None, outcome=Verdict.SUCCEEDED
-):
+def a_run(clock, *, sent=None, ran=1.0, started=True, fence=1, options=b"", own_id=None):
     [made] = new_ids(1, clock.now() - 3.0 if sent is None else sent)
     delivery = Delivery(own_id or made, "shop.add", "default", 0, b"", options, fence, 0, 0, 1, b"")
     run = Run(SimpleNamespace(name="shop.add"), delivery, None, "host")
     run.started = clock.now() - ran if started else 0.0
-    run.ended = clock.now()
-    run.outcome = outcome
+    run.weight = 1
     return run
+
+
+def note(ledger, clock, run, outcome=Verdict.SUCCEEDED):
+    """Do as a worker does whose task has ended now."""
+    run.ended = 0.0 if outcome in (Verdict.RELEASE, Verdict.REPLACED) else clock.now()
+    ledger.note([run.delivery], {} if outcome is Verdict.SUCCEEDED else {run.id: outcome})
+    ledger.note_times(run)
 
 
 def counted(store, *, queue="default"):
@@ -93,7 +97,7 @@ def counted(store, *, queue="default"):
 
 
 def test_a_run_counts_with_its_outcome_its_time_and_its_wait(ledger, store, clock):
-    ledger.note([a_run(clock, sent=clock.now() - 4.0, ran=1.0)])
+    note(ledger, clock, a_run(clock, sent=clock.now() - 4.0, ran=1.0))
     ledger.tell()
 
     numbers = counted(store)
@@ -112,7 +116,7 @@ def test_a_run_counts_with_its_outcome_its_time_and_its_wait(ledger, store, cloc
     ],
 )
 def test_every_outcome_has_its_place(ledger, store, clock, verdict, place):
-    ledger.note([a_run(clock, outcome=verdict)])
+    note(ledger, clock, a_run(clock), verdict)
     ledger.tell()
 
     numbers = counted(store)
@@ -124,7 +128,7 @@ def test_every_outcome_has_its_place(ledger, store, clock, verdict, place):
 
 @pytest.mark.parametrize("verdict", [Verdict.RELEASE, Verdict.REPLACED])
 def test_a_run_without_outcome_has_only_started(ledger, store, clock, verdict):
-    ledger.note([a_run(clock, outcome=verdict)])
+    note(ledger, clock, a_run(clock), verdict)
     ledger.tell()
 
     numbers = counted(store)
@@ -133,14 +137,14 @@ def test_a_run_without_outcome_has_only_started(ledger, store, clock, verdict):
 
 
 def test_what_never_started_and_was_given_back_counts_as_nothing(ledger, store, clock):
-    ledger.note([a_run(clock, started=False, outcome=Verdict.RELEASE)])
+    note(ledger, clock, a_run(clock, started=False), Verdict.RELEASE)
     ledger.tell()
 
     assert store.statistics(0.0, 1e11) == []
 
 
 def test_the_start_counts_in_its_own_minute(ledger, store, clock):
-    ledger.note([a_run(clock, ran=5 * MINUTE, sent=clock.now() - 6 * MINUTE)])
+    note(ledger, clock, a_run(clock, ran=5 * MINUTE, sent=clock.now() - 6 * MINUTE))
     ledger.tell()
 
     before, after = store.statistics(0.0, 1e11)
@@ -163,7 +167,7 @@ def test_the_start_counts_in_its_own_minute(ledger, store, clock):
     ids=["again", "eta", "follows", "own id", "future", "past"],
 )
 def test_a_wait_that_says_nothing_of_the_queue_is_not_counted(ledger, store, clock, given):
-    ledger.note([a_run(clock, **given)])
+    note(ledger, clock, a_run(clock, **given))
     ledger.tell()
 
     numbers = counted(store)
@@ -178,30 +182,41 @@ def test_a_clock_that_is_a_little_behind_makes_no_negative_wait(clock):
     assert wait_of(delivery, clock.now()) == 0.0
 
 
-def test_of_a_trip_with_very_many_some_are_timed_and_stand_for_all(ledger, store, clock):
-    runs = [a_run(clock, ran=2.0) for _ in range(100)]
-    for run in runs[5:]:
-        run.ended = 0.0
-    failed = [a_run(clock, outcome=Verdict.FAILED) for _ in range(3)]
+@pytest.mark.parametrize("count", [0, 1, TIMED, TIMED + 1, 100, 301])
+def test_of_very_many_some_are_timed_and_stand_for_all(clock, count):
+    runs = [a_run(clock) for _ in range(count)]
+    for run in runs:
+        run.weight = 0
 
-    ledger.note([*runs, *failed])
+    choose(runs)
+
+    weights = [run.weight for run in runs if run.weight]
+    assert sum(weights) == count
+    assert len(weights) <= TIMED
+    assert count > TIMED or set(weights) <= {1}
+
+
+def test_a_run_that_stands_for_others_counts_for_them(ledger, store, clock):
+    run = a_run(clock, ran=2.0)
+    run.weight = 7
+    note(ledger, clock, run)
     ledger.tell()
 
     numbers = counted(store)
-    assert (numbers[STARTED], numbers[SUCCEEDED], numbers[FAILED]) == (103, 100, 3)
-    assert sum(buckets_of(numbers, RUN)) == sum(buckets_of(numbers, WAIT)) == 103
-    assert numbers[RAN] == 100 * 2_000_000 + 3 * 1_000_000
+    assert (numbers[STARTED], numbers[RAN]) == (7, 14_000_000)
+    assert sum(buckets_of(numbers, RUN)) == sum(buckets_of(numbers, WAIT)) == 7
 
 
-def test_a_name_of_which_none_was_timed_is_counted_all_the_same(ledger, store, clock):
-    run = a_run(clock)
-    run.ended = 0.0
+def test_what_did_not_succeed_is_told_apart_in_one_trip(ledger, store, clock):
+    runs = [a_run(clock) for _ in range(5)]
+    others = {runs[1].id: Verdict.FAILED, runs[3].id: Verdict.RETRY, "of another trip": Verdict.FAILED}
 
-    ledger.note([run])
+    ledger.note([run.delivery for run in runs], others)
     ledger.tell()
 
     numbers = counted(store)
-    assert (numbers[STARTED], numbers[SUCCEEDED], sum(buckets_of(numbers, RUN))) == (1, 1, 0)
+    assert (numbers[SUCCEEDED], numbers[FAILED], numbers[RETRIED]) == (3, 1, 1)
+    assert others == {"of another trip": Verdict.FAILED}
 
 
 # --- when, and how often ------------------------------------------------------------------------------
@@ -209,7 +224,7 @@ def test_a_name_of_which_none_was_timed_is_counted_all_the_same(ledger, store, c
 
 def test_it_goes_to_the_store_once_in_a_period(ledger, store, clock):
     for _ in range(100):
-        ledger.note([a_run(clock)])
+        note(ledger, clock, a_run(clock))
         clock.advance(0.25)
         ledger.tell_in_time()
 
@@ -231,10 +246,10 @@ def test_an_idle_process_tells_of_its_trips_once_a_minute(ledger, store, clock):
 def test_what_a_store_that_is_away_did_not_take_comes_later_in_its_own_minute(ledger, store, clock):
     store.is_away = True
     first = begin(clock.now())
-    ledger.note([a_run(clock)])
+    note(ledger, clock, a_run(clock))
     ledger.tell()
     clock.advance(2 * MINUTE)
-    ledger.note([a_run(clock, outcome=Verdict.FAILED)])
+    note(ledger, clock, a_run(clock), Verdict.FAILED)
     ledger.tell()
 
     store.is_away = False
@@ -249,9 +264,9 @@ def test_what_a_store_that_is_away_did_not_take_comes_later_in_its_own_minute(le
 
 def test_a_lost_answer_counts_nothing_twice(ledger, store, clock):
     store.loses_answers = True
-    ledger.note([a_run(clock)])
+    note(ledger, clock, a_run(clock))
     ledger.tell()
-    ledger.note([a_run(clock)])
+    note(ledger, clock, a_run(clock))
     ledger.tell()
 
     store.loses_answers = False

@@ -209,6 +209,20 @@ class _KeyValue(ParamType):
         return key, json_or_text(text)
 
 
+class _Address(ParamType):
+    name = "[host:]port"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
+        if isinstance(value, tuple):
+            return value
+        host, _, port = value.rpartition(":")
+        if not port.isdecimal() or int(port) > 65_535:
+            self.fail(f"{value!r} is not [HOST:]PORT, such as 8081 or 0.0.0.0:8081", param, ctx)
+        return host.strip("[]") or "127.0.0.1", int(port)
+
+
 class _QueueNames(ParamType):
     name = "queue,…"
 
@@ -237,6 +251,7 @@ def json_or_text(text: str) -> Any:
 SECONDS: Final = _Seconds()
 MOMENT: Final = _Moment()
 SECONDS_OR_MOMENT: Final = _SecondsOrMoment()
+ADDRESS: Final = _Address()
 AGO: Final = _Ago()
 JSON_LIST: Final = _Json(list, "array", "'[1, \"two\"]'")
 JSON_OBJECT: Final = _Json(dict, "object", "'{\"size\": 3}'")

@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "status": "status",
     "stats": "stats",
     "top": "top",
+    "metrics": "metrics",
     "explain": "explain",
     "doctor": "doctor",
     "check": "check",

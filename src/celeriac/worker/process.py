@@ -11,7 +11,7 @@ import logging
 import os
 import socket
 import threading
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, Protocol
 
@@ -24,12 +24,13 @@ from celeriac.message import Delivery
 from celeriac.middleware import Moments
 from celeriac.outcome import Outcome, Revoked, Settlement, Stopped, decode_error
 from celeriac.states import Verdict
+from celeriac.tally import Tally
 from celeriac.version import __version__
 from celeriac.worker.batches import Batch, Ends, Member, calls_of
 from celeriac.worker.courier import Courier
 from celeriac.worker.isolated import Loader
 from celeriac.worker.keeper import Keeper
-from celeriac.worker.ledger import TIMED, Ledger
+from celeriac.worker.ledger import Ledger, choose
 from celeriac.worker.limits import LAST_CHANCE, Limits
 from celeriac.worker.log import log
 from celeriac.worker.options import WorkerOptions, new_worker_id, resident_kib
@@ -93,7 +94,7 @@ class Worker:
         loader: makes the same table in a fresh process, for `executor="process"`.
         overseer: who renews its lease; without one the courier does.
         first: whether it is the worker's first process, which tells `on_worker_init`.
-        rooms: makes the pools.
+        rooms: makes the pools. counted: is given what was counted, every few seconds.
     """
 
     def __init__(
@@ -108,6 +109,7 @@ class Worker:
         overseer: Overseer | None = None,
         first: bool = True,
         rooms: Callable[..., Rooms] = Rooms,
+        counted: Callable[[Sequence[Tally]], None] | None = None,
     ) -> None:
         self.options = options
         self.hostname = options.hostname
@@ -154,9 +156,11 @@ class Worker:
         )
         if options.loop_patience:
             self._rooms.watch_loop(options.loop_patience)
-        self._ledger = Ledger(broker, clock, period=options.statistics) if options.statistics > 0 else None
-        self._stride = 0  # so many tasks end between two whose time is taken
-        self._untimed = 0
+        self._ledger = (
+            Ledger(broker, clock, period=options.statistics, told=counted) if options.statistics > 0 else None
+        )
+        self._timed: deque[Run] = deque()  # those of which the times are to be counted
+        self._others: dict[str, Verdict] = {}  # what those came to that did not succeed
         self._courier = Courier(
             broker,
             self,
@@ -366,6 +370,9 @@ class Worker:
             for run in [run for batch in batches.values() for run in batch]:
                 self._settle(run, self._runner.settle(run, Stopped()))
             return
+        if self._ledger is not None:
+            for batch in batches.values():
+                choose(batch)
         self._rooms.put(batches, short=self._courier.are_short(self._rooms.active_threads))
 
     def nudge(self) -> None:
@@ -381,7 +388,8 @@ class Worker:
         taken = self._rooms.take_back_stale(older_than)
         for run in taken:
             run.settled = True
-            run.outcome, run.ended = Verdict.RELEASE, self._clock.now()
+            if self._ledger is not None:
+                self._others[run.id] = Verdict.RELEASE
         return [self._runner.settle(run, Stopped()) for run in taken]
 
     def stop_task(self, task_id: str) -> None:
@@ -395,16 +403,17 @@ class Worker:
 
     def settled(self, settlements: Sequence[Settlement], refused: Collection[str] = ()) -> None:
         """Forget these: the store has them, or *refused* them."""
-        ended: list[Run] = []
+        held, ended = self._held, list[Delivery]()
         for settlement in settlements:
-            run = self._held.get(settlement.id)
-            if run is not None and run.delivery.fence == settlement.fence:
-                del self._held[settlement.id]
-                ended.append(run)
+            run = held.pop(settlement.id, None)
+            if run is None:
+                continue
+            if run.delivery.fence == settlement.fence:
+                ended.append(run.delivery)
+            else:  # it was claimed again meanwhile
+                held[settlement.id] = run
         if self._ledger is not None:
-            self._ledger.note([run for run in ended if run.id not in refused] if refused else ended)
-            self._stride = len(ended) // TIMED
-            self._untimed = min(self._untimed, self._stride)
+            self._count(self._ledger, ended, refused)
         if not self._held:
             with self._emptied:
                 self._emptied.notify_all()
@@ -415,11 +424,24 @@ class Worker:
         if self._ended_tasks >= most:
             self.retire(f"it has run {self._ended_tasks} tasks")
 
+    def _count(self, ledger: Ledger, ended: list[Delivery], refused: Collection[str]) -> None:
+        if refused:
+            ended = [delivery for delivery in ended if delivery.id not in refused]
+            for task_id in refused:
+                self._others.pop(task_id, None)
+        ledger.note(ended, self._others)
+        while self._timed:
+            run = self._timed.popleft()
+            if run.id not in refused:
+                ledger.note_times(run)
+
     def lost(self) -> str:
         """Give up all that runs, because others have it now; enlist under a new id."""
         runs = list(self._held.values())
         self._held.clear()
         self._announced.clear()
+        self._others.clear()
+        self._timed.clear()
         self._rooms.take_back()
         for run in runs:
             run.void = True
@@ -451,12 +473,12 @@ class Worker:
 
     def _settle(self, run: Run, settlement: Settlement) -> None:
         run.settled = True
-        if settlement.verdict is not Verdict.SUCCEEDED:
-            run.outcome, run.ended = settlement.verdict, self._clock.now()
-        elif self._untimed > 0:  # reading the clock for each would cost short tasks a hundredth of their time
-            self._untimed -= 1
-        else:
-            run.ended, self._untimed = self._clock.now(), self._stride
+        if run.weight:
+            if settlement.verdict is not Verdict.RELEASE and settlement.verdict is not Verdict.REPLACED:
+                run.ended = self._clock.now()
+            self._timed.append(run)
+        if self._ledger is not None and settlement.verdict is not Verdict.SUCCEEDED:
+            self._others[run.id] = settlement.verdict
         self._courier.settle(settlement)
         if self._announced and run.id in self._announced:  # told now: to be stored may take an outage longer
             self._announced.discard(run.id)
