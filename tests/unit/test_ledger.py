@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from celeriac.broker import WorkerInfo
@@ -35,7 +36,7 @@ from celeriac.tally import (
     sum_of,
 )
 from celeriac.worker.keeper import TEND_PERIOD, Keeper
-from celeriac.worker.ledger import IDLE_PERIOD, TIMED, Ledger, choose, wait_of
+from celeriac.worker.ledger import ALL_TIMED, IDLE_PERIOD, TIMED, Ledger, choose, wait_of
 
 PERIOD = 5.0
 
@@ -182,7 +183,7 @@ def test_a_clock_that_is_a_little_behind_makes_no_negative_wait(clock):
     assert wait_of(delivery, clock.now()) == 0.0
 
 
-@pytest.mark.parametrize("count", [0, 1, TIMED, TIMED + 1, 100, 301])
+@pytest.mark.parametrize("count", [0, 1, ALL_TIMED, ALL_TIMED + 1, 100, 301])
 def test_of_very_many_some_are_timed_and_stand_for_all(clock, count):
     runs = [a_run(clock) for _ in range(count)]
     for run in runs:
@@ -192,8 +193,8 @@ def test_of_very_many_some_are_timed_and_stand_for_all(clock, count):
 
     weights = [run.weight for run in runs if run.weight]
     assert sum(weights) == count
-    assert len(weights) <= TIMED
-    assert count > TIMED or set(weights) <= {1}
+    assert len(weights) <= (count if count <= ALL_TIMED else TIMED)
+    assert count > ALL_TIMED or set(weights) <= {1}
 
 
 def test_a_run_that_stands_for_others_counts_for_them(ledger, store, clock):
@@ -205,6 +206,18 @@ def test_a_run_that_stands_for_others_counts_for_them(ledger, store, clock):
     numbers = counted(store)
     assert (numbers[STARTED], numbers[RAN]) == (7, 14_000_000)
     assert sum(buckets_of(numbers, RUN)) == sum(buckets_of(numbers, WAIT)) == 7
+
+
+def test_names_and_queues_of_one_trip_are_told_apart(ledger, store, clock):
+    runs = [a_run(clock).delivery for _ in range(4)]
+    runs[1] = msgspec.structs.replace(runs[1], queue="mail")
+    runs[2] = msgspec.structs.replace(runs[2], name="shop.mail")
+
+    ledger.note(runs, {})
+    ledger.tell()
+
+    found = {(each.queue, each.name): each.numbers[SUCCEEDED] for each in store.statistics(0.0, 1e11)}
+    assert found == {("default", "shop.add"): 2, ("mail", "shop.add"): 1, ("default", "shop.mail"): 1}
 
 
 def test_what_did_not_succeed_is_told_apart_in_one_trip(ledger, store, clock):

@@ -24,7 +24,8 @@ from celeriac.tally import BOUNDS, RAN, RUN, STARTED, WAIT, WAITED, Tally
 from celeriac.worker.log import log
 from celeriac.worker.options import new_worker_id
 
-TIMED: Final = 16  # of the tasks that one trip brings, at most so many are timed
+ALL_TIMED: Final = 16  # tasks that one trip may bring to be all timed
+TIMED: Final = 8  # of more, so many are
 ROWS_AT_ONCE: Final = 500
 RETRY: Final = 5.0  # seconds after which a store that did not take them is asked again
 IDLE_PERIOD: Final = 60.0  # seconds between two visits of a process in which nothing runs
@@ -118,7 +119,7 @@ class Ledger:
                     rest.append(delivery)
                 else:
                     self._sums[minute, delivery.queue, delivery.name][_OUTCOMES[verdict]] += 1
-        for (queue, name), count in Counter([(each.queue, each.name) for each in rest]).items():
+        for (queue, name), count in _rows_of(rest):
             self._sums[minute, queue, name][tally.SUCCEEDED] += count
 
     def note_times(self, run: Run) -> None:
@@ -169,13 +170,26 @@ class Ledger:
             self._next = now + max(self._period, RETRY)
 
 
+def _rows_of(deliveries: Sequence[Delivery]) -> Iterable[tuple[tuple[str, str], int]]:
+    """Count *deliveries* by queue and name; nearly always they are all alike, and that is told fast."""
+    queues, names = [each.queue for each in deliveries], [each.name for each in deliveries]
+    count = len(names)
+    if count and names.count(names[0]) == count and queues.count(queues[0]) == count:
+        return [((queues[0], names[0]), count)]
+    return Counter(zip(queues, names, strict=True)).items()
+
+
 def choose(runs: Sequence[Run], chance: Callable[[], float] = random.random) -> None:
     """Choose the runs that are timed: all, or of very many some, each of which stands for its neighbours.
 
     Counting every task costs little, timing every one cost tasks of some microseconds a fifth of their time.
     """
+    if len(runs) <= ALL_TIMED:
+        for run in runs:
+            run.weight = 1
+        return
     stride = -(-len(runs) // TIMED)
-    for start in range(0, len(runs), stride or 1):
+    for start in range(0, len(runs), stride):
         weight = min(stride, len(runs) - start)
         runs[start + int(chance() * weight)].weight = weight
 

@@ -44,6 +44,8 @@ _PHRASES: Final = {
     Verdict.CRASHED: "task crashed its process",
     Verdict.REPLACED: "task replaced",
 }
+_SUCCEEDED: Final = Verdict.SUCCEEDED
+_ENDS: Final = frozenset(Verdict) - {Verdict.RELEASE, Verdict.REPLACED}  # of runs: how long they took counts
 START_TIMEOUT: Final = 30.0
 MEMORY_CHECK: Final = 1.0
 
@@ -472,18 +474,17 @@ class Worker:
             self._done(run, settlement)
 
     def _settle(self, run: Run, settlement: Settlement) -> None:
-        run.settled = True
+        run.settled, verdict = True, settlement.verdict
+        if verdict is not _SUCCEEDED and self._ledger is not None:
+            self._others[run.id] = verdict  # before the courier can carry it
         if run.weight:
-            if settlement.verdict is not Verdict.RELEASE and settlement.verdict is not Verdict.REPLACED:
-                run.ended = self._clock.now()
+            run.ended = self._clock.now() if verdict in _ENDS else 0.0
             self._timed.append(run)
-        if self._ledger is not None and settlement.verdict is not Verdict.SUCCEEDED:
-            self._others[run.id] = settlement.verdict
         self._courier.settle(settlement)
         if self._announced and run.id in self._announced:  # told now: to be stored may take an outage longer
             self._announced.discard(run.id)
             self._overseer.ended([run.id])
-        if self._tells_successes or settlement.verdict is not Verdict.SUCCEEDED:
+        if self._tells_successes or verdict is not _SUCCEEDED:
             self._log(run, settlement)
 
     def _log(self, run: Run, settlement: Settlement) -> None:
