@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import importlib.util
 import logging
@@ -668,6 +667,8 @@ class Celeriac:
         name: str | None = None,
     ) -> Statistics:
         """Return what `stats` does, without blocking the event loop."""
+        import asyncio
+
         return await asyncio.to_thread(
             self.stats, since=since, until=until, step=step, by=by, queue=queue, name=name
         )
