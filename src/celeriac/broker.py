@@ -402,7 +402,7 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def totals(self) -> list[Tally]:
+    def counted(self) -> list[Tally]:
         """Return what was ever counted, by queue and name; these numbers only grow."""
 
     @abstractmethod

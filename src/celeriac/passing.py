@@ -218,9 +218,9 @@ class PassingBroker(Broker):
         """See `Backend.statistics`."""
         return self.inner.statistics(since, until)
 
-    def totals(self) -> list[Tally]:
-        """See `Backend.totals`."""
-        return self.inner.totals()
+    def counted(self) -> list[Tally]:
+        """See `Backend.counted`."""
+        return self.inner.counted()
 
     def listener(self) -> Listener:
         """See `Backend.listener`."""

@@ -113,7 +113,7 @@ def test_a_store_that_is_away_is_down_and_nothing_else(store, monkeypatch):
     def away():
         raise BrokerUnavailable("nobody answers")
 
-    monkeypatch.setattr(store, "totals", away)
+    monkeypatch.setattr(store, "counted", away)
 
     text = text_of(StoreCollector(store))
 

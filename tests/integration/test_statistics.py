@@ -27,7 +27,7 @@ def test_what_ran_is_counted_when_the_worker_has_stopped(app):
     assert (bad_ones.started, bad_ones.failed) == (1, 1)
     assert (retried.started, retried.retried, retried.failed, retried.wait.count) == (2, 1, 1, 1)
     assert app.stats(since=timedelta(minutes=5), queue="other").total.total.ended == 1
-    assert sum(tally.numbers.get(1, 0) for tally in app.broker.totals()) == 20
+    assert sum(tally.numbers.get(1, 0) for tally in app.broker.counted()) == 20
 
 
 def test_calls_of_a_batch_count_one_by_one(app):
@@ -63,7 +63,7 @@ def test_nothing_is_counted_where_it_is_switched_off(app):
     with app.embedded():
         good.delay().get(20)
 
-    assert app.broker.totals() == []
+    assert app.broker.counted() == []
 
 
 def test_what_the_store_refuses_to_settle_is_counted_by_the_other_worker_only(app):

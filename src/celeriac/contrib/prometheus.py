@@ -134,14 +134,14 @@ class StoreCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Ask the store."""
         try:
-            totals, queues = self._broker.totals(), self._broker.queues()
+            counted, queues = self._broker.counted(), self._broker.queues()
             workers = self._broker.workers(self._clock.now())
         except OperationalError:
             yield _up(False)
             return
-        others = tally.sum_of(one.numbers for one in totals if not one.queue)
+        others = tally.sum_of(one.numbers for one in counted if not one.queue)
         yield _up(True)
-        yield from task_metrics(totals)
+        yield from task_metrics(counted)
         yield from trip_metrics(others)
         yield CounterMetricFamily(
             "celeriac_tasks_expired",

@@ -855,10 +855,10 @@ class MemoryBroker(Broker):
         with self._lock:
             return self._tallies.between(since, until)
 
-    def totals(self) -> list[Tally]:
-        """Return what was ever counted; see `Backend.totals`."""
+    def counted(self) -> list[Tally]:
+        """Return what was ever counted; see `Backend.counted`."""
         with self._lock:
-            return self._tallies.totals()
+            return self._tallies.counted()
 
     def get(self, ids: Sequence[str]) -> list[Record | None]:
         """Return records; see `Backend.get`."""

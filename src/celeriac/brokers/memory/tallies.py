@@ -62,7 +62,7 @@ class Tallies:
             for (queue, name), numbers in sorted(bucket.items())
         ]
 
-    def totals(self) -> list[Tally]:
-        """Return what was ever counted; see `Backend.totals`."""
+    def counted(self) -> list[Tally]:
+        """Return what was ever counted; see `Backend.counted`."""
         bucket = self._buckets.get((EVER, 0), {})
         return [Tally(0, *row, dict(numbers), EVER) for row, numbers in sorted(bucket.items())]

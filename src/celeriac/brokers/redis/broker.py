@@ -441,8 +441,8 @@ class RedisBroker(Broker):
             for tally in wire.bucket(step, moment, self._sound(reply), self._skew.seconds)
         ]
 
-    def totals(self) -> list[Tally]:
-        """Return what was ever counted; see `Backend.totals`."""
+    def counted(self) -> list[Tally]:
+        """Return what was ever counted; see `Backend.counted`."""
         return self._tallies([(EVER, 0)])
 
     def get(self, ids: Sequence[str]) -> list[Record | None]:

@@ -322,9 +322,9 @@ class SqliteBroker(Broker):
         """Return what was counted; see `Backend.statistics`."""
         return self._store.read(tallies.between, since, until)
 
-    def totals(self) -> list[Tally]:
-        """Return what was ever counted; see `Backend.totals`."""
-        return self._store.read(tallies.totals)
+    def counted(self) -> list[Tally]:
+        """Return what was ever counted; see `Backend.counted`."""
+        return self._store.read(tallies.counted)
 
     def get(self, ids: Sequence[str]) -> list[Record | None]:
         """Return records; see `Backend.get`."""

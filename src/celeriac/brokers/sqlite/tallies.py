@@ -1,4 +1,4 @@
-"""count, statistics, totals, and the ageing of what was counted."""
+"""count, statistics, counted, and the ageing of what was counted."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def between(transaction: Transaction, since: float, until: float) -> list[Tally]
     ]
 
 
-def totals(transaction: Transaction) -> list[Tally]:
-    """Return what was ever counted; see `Backend.totals`."""
+def counted(transaction: Transaction) -> list[Tally]:
+    """Return what was ever counted; see `Backend.counted`."""
     rows = transaction.all("tally_bucket", EVER, 0)
     return [Tally(0, queue, name, read(numbers), EVER) for queue, name, numbers in rows]

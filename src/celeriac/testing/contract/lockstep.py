@@ -445,7 +445,7 @@ class Lockstep:
         self._both(lambda broker: [self._explained(broker, each) for each in IDS[:8]])
         self._both(lambda broker: broker.workers(self.clock.now()))
         self._both(lambda broker: broker.statistics(0.0, self.clock.now() + 60))
-        self._both(lambda broker: broker.totals())
+        self._both(lambda broker: broker.counted())
 
     def _explained(self, broker: Broker, id: str) -> Any:
         """What a store knows of a task; places are not compared: lines may hold ids of others."""

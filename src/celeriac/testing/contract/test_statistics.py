@@ -1,4 +1,4 @@
-"""`count`, `statistics`, `totals`: what was counted adds up, once, and gets coarser as it gets older."""
+"""`count`, `statistics`, `counted`: what was counted adds up, once, and gets coarser as it gets older."""
 
 import threading
 
@@ -72,12 +72,12 @@ def test_a_repeated_call_counts_nothing(broker, other, clock):
 
     [tally] = all_of(broker, clock)
     assert tally.numbers == {SUCCEEDED: 2}
-    assert broker.totals()[0].numbers == {SUCCEEDED: 2}
+    assert broker.counted()[0].numbers == {SUCCEEDED: 2}
 
 
 def test_nothing_is_known_of_a_store_in_which_nobody_counted(broker, clock):
     assert all_of(broker, clock) == []
-    assert broker.totals() == []
+    assert broker.counted() == []
 
 
 def test_a_span_has_the_buckets_that_touch_it(broker, clock):
@@ -108,7 +108,7 @@ def test_old_minutes_become_hours_and_old_hours_days_and_old_days_end(broker, cl
     assert [(tally.step, tally.moment) for tally in days] == [(DAY, begin(first, DAY))]
     assert [tally.numbers for tally in [*hours, *days]] == [{SUCCEEDED: 2}, {SUCCEEDED: 2}]
     assert all_of(broker, clock) == []
-    assert [(tally.step, tally.moment, tally.numbers) for tally in broker.totals()] == [
+    assert [(tally.step, tally.moment, tally.numbers) for tally in broker.counted()] == [
         (EVER, 0, {SUCCEEDED: 2})
     ]
 
@@ -165,7 +165,7 @@ def test_beyond_five_hundred_names_they_are_counted_together(broker, clock):
     assert len(found) == NAMES + 1
     assert found[names[0]] == 2
     assert found[OTHER] == 21
-    assert {tally.name: tally.numbers[SUCCEEDED] for tally in broker.totals()} == found
+    assert {tally.name: tally.numbers[SUCCEEDED] for tally in broker.counted()} == found
 
 
 def test_however_many_queues_there_are_a_bucket_has_a_limit(broker, clock):
