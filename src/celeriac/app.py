@@ -9,7 +9,7 @@ import os
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, Unpack, cast, overload
 from zoneinfo import ZoneInfo
 
@@ -19,7 +19,7 @@ from celeriac.brokers import connect, masked
 from celeriac.bulk import Action, Bulk, bulk
 from celeriac.calling import PLAIN_CALL, CallOptions, Envelope, envelope_of, moment_of
 from celeriac.canvas.signature import Signature, maybe_signature, signature
-from celeriac.clock import Clock, SystemClock
+from celeriac.clock import Clock, SystemClock, as_timestamp
 from celeriac.config import Config
 from celeriac.context import current_run
 from celeriac.current import set_current_application, shared_tasks
@@ -57,6 +57,7 @@ from celeriac.schedules import POLICIES, Schedules, name_of
 from celeriac.sealing import sealed
 from celeriac.search import Page, TaskView, search
 from celeriac.states import State
+from celeriac.statistics import By, Statistics, statistics_of, steps_of
 from celeriac.submitter import Submitter
 from celeriac.task import AsyncTask, BatchOptions, Task, TaskOptions
 from celeriac.updates import Update, aupdates, updates
@@ -696,6 +697,59 @@ class Celeriac:
         import asyncio  # a program without coroutines need not load it
 
         return await asyncio.to_thread(self.bulk, query, action, **options)
+
+    # --- statistics -------------------------------------------------------------------------------------
+
+    def stats(
+        self,
+        *,
+        since: datetime | timedelta | float = timedelta(hours=1),
+        until: datetime | float | None = None,
+        step: timedelta | float | None = None,
+        by: By | None = None,
+        queue: str | None = None,
+        name: str | None = None,
+    ) -> Statistics:
+        """Return what was counted of tasks: throughput, failures, waiting and running times, depth of queues.
+
+        Args:
+            since: a moment, or how long ago. until: a moment; None for now.
+            step: seconds from point to point; None chooses what gives a good chart. What is more than 48
+                hours old is kept by the hour, more than 30 days by the day: steps are not shorter than that.
+            by: also tell of each queue, or of each task name. queue, name: count only those.
+
+        Raises:
+            ConfigurationError: the span is empty, or has more than 3,000 steps.
+            OperationalError: the store is away.
+        """
+        if by not in (None, "queue", "name"):
+            raise ConfigurationError(f"statistics are by 'queue' or by 'name', not by {by!r}")
+        now = self.clock.now()
+        begins = now - since.total_seconds() if isinstance(since, timedelta) else self._moment(since)
+        ends = now if until is None else self._moment(until)
+        first, seconds = steps_of(begins, ends, now, step)
+        found = self.broker.statistics(first, ends)
+        return statistics_of(found, since=first, until=ends, step=seconds, by=by, queue=queue, name=name)
+
+    async def astats(
+        self,
+        *,
+        since: datetime | timedelta | float = timedelta(hours=1),
+        until: datetime | float | None = None,
+        step: timedelta | float | None = None,
+        by: By | None = None,
+        queue: str | None = None,
+        name: str | None = None,
+    ) -> Statistics:
+        """Return what `stats` does, without blocking the event loop."""
+        import asyncio
+
+        return await asyncio.to_thread(
+            self.stats, since=since, until=until, step=step, by=by, queue=queue, name=name
+        )
+
+    def _moment(self, moment: datetime | float) -> float:
+        return as_timestamp(self.aware(moment))
 
     # --- results ----------------------------------------------------------------------------------------
 

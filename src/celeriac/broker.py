@@ -25,6 +25,7 @@ from celeriac.findings import Examination, Finding, Severity, ok
 from celeriac.message import Delivery, Message, Record, check_parents
 from celeriac.outcome import LEASE_LOST, REVOKED, Settlement
 from celeriac.states import State
+from celeriac.tally import Tally
 
 DEFAULT_LEASE: Final = 10.0
 DEFAULT_RETENTION: Final = 86_400.0
@@ -465,6 +466,18 @@ class Backend(ABC):
         """Return the first *count* schedules by due time (then name); without those paused or never due."""
 
     @abstractmethod
+    def statistics(self, since: float, until: float) -> list[Tally]:
+        """Return what was counted in each bucket that begins before *until* and ends after *since*.
+
+        By step, moment, queue and name. Minutes of the last 48 hours, older ones as hours for 30 days, and as
+        days for 400; nothing is counted in two of them. What is damaged counts as none.
+        """
+
+    @abstractmethod
+    def counted(self) -> list[Tally]:
+        """Return what was ever counted, by queue and name; these numbers only grow."""
+
+    @abstractmethod
     def listener(self) -> Listener:
         """Return a new ear for results and progress."""
 
@@ -728,9 +741,19 @@ class Broker(Backend):
         """Do what time asks for, at most *limit* of each kind: promote due tasks, retire workers whose
         lease has run out, cancel the expired, tell dependants what has become of their parents, drop finished
         records older than the retention (as `forget` would). FAILED ones have a retention of their own, and
-        so have those whose results a failed one was given that has run.
+        so have those whose results a failed one was given that has run. Put the oldest bucket of the
+        statistics that is over its time into the next larger one, or drop it.
 
         Any number of processes may tend at once.
+        """
+
+    @abstractmethod
+    def count(self, teller: str, number: int, tallies: Sequence[Tally], now: float) -> bool:
+        """Put *tallies* of minutes into the store's statistics; False when that was done before.
+
+        All or none. Numbers of a teller rise; one that is not above the last one changes nothing, so a call
+        may be repeated for a day. A bucket has 500 rows of its own, another 500 of queues with the name
+        `(other)`; everything beyond is the queue `(other)`.
         """
 
     @abstractmethod

@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -21,8 +21,10 @@ import msgspec
 from celeriac.embedded import build_worker, options_of
 from celeriac.errors import BrokerUnavailable, CeleriacError, ConfigurationError, OperationalError
 from celeriac.loading import import_tasks, load_app, override, reference_of
+from celeriac.tally import Tally
 from celeriac.worker.channel import Channel
 from celeriac.worker.keeper import PERIOD, Keeper
+from celeriac.worker.ledger import ROWS_AT_ONCE
 from celeriac.worker.log import log, set_up_logging
 from celeriac.worker.process import Worker
 
@@ -67,6 +69,16 @@ class _Supervised:
         os._exit(EXIT_CRIPPLED)
 
 
+def _counted(channel: Channel) -> Callable[[Sequence[Tally]], None]:
+    """Return what brings to the supervisor what was counted, in lines that are not too long."""
+
+    def tell(tallies: Sequence[Tally]) -> None:
+        for start in range(0, len(tallies), ROWS_AT_ONCE):
+            channel.send("counted", tallies=tallies[start : start + ROWS_AT_ONCE])
+
+    return tell
+
+
 def main(argv: Sequence[str]) -> int:
     """Run the order in *argv*; return the exit code."""
     order = msgspec.json.decode(argv[0])
@@ -109,6 +121,7 @@ def _work(order: dict[str, Any], channel: Channel) -> int:
         overseer=_Supervised(channel, tells_pulse=order["pulse"]),
         first=order["first"],
         reference=reference_of(app, order["reference"]),
+        counted=_counted(channel) if order["counts"] else None,
     )
     _collect_less()
     signal.signal(signal.SIGTERM, lambda *_: worker.stop())
@@ -122,7 +135,10 @@ def _work(order: dict[str, Any], channel: Channel) -> int:
         tasks=sorted(name for name in app.tasks if not name.startswith("celeriac.")),
         **{
             name: getattr(options, name)
-            for name in ("processes", "slots", "threads", "queues", "lease", "grace", "beat", "autoscale")
+            for name in (
+                *("processes", "slots", "threads", "queues", "lease", "grace", "beat", "autoscale"),
+                "statistics",
+            )
         },
         name=options.hostname,
         shown_url=app.broker.url,

@@ -130,6 +130,9 @@ class Config:
     worker_max_memory_per_child: Annotated[int | None, "a process is replaced above so many KiB of memory"]
     worker_lease: Annotated[Seconds, "after so many silent seconds a worker's tasks go to others"]
     worker_soft_shutdown_timeout: Annotated[Seconds, "seconds that running tasks get to finish at shutdown"]
+    worker_statistics: Annotated[
+        Seconds, "seconds between two writes of what a process has counted; 0: it counts nothing"
+    ]
     worker_hijack_root_logger: Annotated[
         bool, "whether the worker command sets up logging when the root logger has no handler"
     ]
@@ -271,6 +274,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "worker_max_memory_per_child": None,
     "worker_lease": DEFAULT_LEASE,
     "worker_soft_shutdown_timeout": 8.0,
+    "worker_statistics": 5.0,
     "worker_hijack_root_logger": True,
 }
 
@@ -293,6 +297,7 @@ _AT_LEAST: Final[dict[str, float]] = {
     "worker_max_memory_per_child": 1,
     "worker_lease": 0.5,
     "worker_soft_shutdown_timeout": 0,
+    "worker_statistics": 0,
 }
 
 

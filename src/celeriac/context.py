@@ -81,6 +81,8 @@ class Run:
     latest_checkpoint: bytes | None = None
     children: list[str] | None = None  # what its code has sent and was not reported yet
     started = 0.0  # seconds since 1970; 0.0: not yet
+    weight = 0  # for how many runs this one is timed; 0: it is not
+    ended = 0.0  # when its outcome was handed over, if it is timed and had one
     moment_started = 0.0  # monotonic seconds
     done = False  # the task's code has ended
     settled = False  # an outcome was handed to the courier

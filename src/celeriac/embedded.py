@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from celeriac.jobs import TaskJob
 from celeriac.loading import load_app
 from celeriac.message import check_queue_name
 from celeriac.middleware import Moments
+from celeriac.tally import Tally
 from celeriac.worker.options import DEFAULT_SLOTS, WorkerOptions
 from celeriac.worker.process import Overseer, Worker
 
@@ -76,6 +77,7 @@ def options_of(app: Any, **given: Any) -> WorkerOptions:
         "ageing": conf.worker_priority_ageing,
         "weights": weights,
         "loop_patience": conf.worker_slow_callback_duration,
+        "statistics": conf.worker_statistics,
     }
     values |= {name: value for name, value in given.items() if value is not None}
     if values["autoscale"] is not None and values["processes"]:  # an embedded worker has no processes
@@ -95,6 +97,7 @@ def build_worker(
     overseer: Overseer | None = None,
     first: bool = True,
     reference: str | None = None,
+    counted: Callable[[Sequence[Tally]], None] | None = None,
 ) -> Worker:
     """Make a worker process of *app*; nothing is started yet."""
     return Worker(
@@ -106,6 +109,7 @@ def build_worker(
         loader=partial(load_table, reference or reference_of(app), app.main, app.conf.changed()),
         overseer=overseer,
         first=first,
+        counted=counted,
     )
 
 

@@ -93,6 +93,7 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=True):
         input: the id of the task whose result is put before the arguments; the list of results for a join.
         failure_of: the same of the task whose failure is told.
         schedule, due: the schedule that sent it, and the moment for which it did.
+        follows: True if it waited for other tasks.
     """
 
     root_id: str | None = None
@@ -109,6 +110,7 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=True):
     group_id: str | None = None
     schedule: str | None = None
     due: float | None = None
+    follows: bool | None = None
 
 
 PLAIN: Final = Options()

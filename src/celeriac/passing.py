@@ -34,6 +34,7 @@ from celeriac.findings import Examination
 from celeriac.message import Message, Record
 from celeriac.outcome import LEASE_LOST, REVOKED, Settlement
 from celeriac.states import State
+from celeriac.tally import Tally
 
 
 class PassingBroker(Broker):
@@ -157,6 +158,10 @@ class PassingBroker(Broker):
         """See `Broker.tend`."""
         return self.inner.tend(now, limit)
 
+    def count(self, teller: str, number: int, tallies: Sequence[Tally], now: float) -> bool:
+        """See `Broker.count`."""
+        return self.inner.count(teller, number, tallies, now)
+
     def bell(self, worker: str) -> Bell:
         """See `Broker.bell`."""
         return self.inner.bell(worker)
@@ -228,6 +233,14 @@ class PassingBroker(Broker):
     def next_schedules(self, count: int) -> list[Schedule]:
         """See `Backend.next_schedules`."""
         return self.inner.next_schedules(count)
+
+    def statistics(self, since: float, until: float) -> list[Tally]:
+        """See `Backend.statistics`."""
+        return self.inner.statistics(since, until)
+
+    def counted(self) -> list[Tally]:
+        """See `Backend.counted`."""
+        return self.inner.counted()
 
     def listener(self) -> Listener:
         """See `Backend.listener`."""

@@ -238,6 +238,9 @@ def test_queues_are_paused_and_resumed_by_their_names(shop):
 
 COMMANDS = (
     ("status",),
+    ("stats",),
+    ("top",),
+    ("metrics", "--once"),
     ("call", "any.name"),
     ("result", "some-id"),
     ("watch", "some-id"),

@@ -84,7 +84,7 @@ class Hold:
     def stop_task(self, task_id: str) -> None:
         self.stopped.append(task_id)
 
-    def settled(self, settlements: Sequence[Settlement]) -> None:
+    def settled(self, settlements: Sequence[Settlement], refused: Sequence[str] = ()) -> None:
         self.done += [settlement.id for settlement in settlements]
 
     def lost(self) -> str:

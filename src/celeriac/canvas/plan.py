@@ -265,7 +265,7 @@ class Plan:
         options: dict[str, Any],
         after: After | None,
         given: int,
-        what: dict[str, str | None],
+        what: dict[str, Any],
     ) -> Message:
         """Write one message.
 
@@ -292,6 +292,7 @@ class Plan:
             self._root = task_id
         if what["parent_id"] is None and self._run is not None:
             what["parent_id"] = self._run.id
+        what["follows"] = None if after is None else True
         expires = envelope.expires_at(self._now)
         same = (envelope, *what.items())  # as the one before: so it is in a group
         if self._written[0] != same or options:

@@ -55,7 +55,8 @@ def _run(session: Session, loglevel: str) -> int:
 
     app = session.send()
     set_up_logging(loglevel)
-    service = BeatService(app.broker, app.clock, declare=app.schedules.declare)
+    counts = app.conf.worker_statistics > 0
+    service = BeatService(app.broker, app.clock, declare=app.schedules.declare, counts=counts)
     if not session.quiet:
         count = len(app.schedules.defined())
         click.echo(

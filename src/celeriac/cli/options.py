@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -151,6 +151,34 @@ class _SecondsOrMoment(ParamType):
         return SECONDS.convert(value, param, ctx)
 
 
+_UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 7 * 86_400}
+
+
+class _Ago(ParamType):
+    name = "span|moment"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta | datetime:
+        if isinstance(value, timedelta | datetime):
+            return value
+        number, unit = value[:-1], value[-1:]
+        try:
+            if unit in _UNITS and 0 <= float(number) * _UNITS[unit] < 1e9:
+                return timedelta(seconds=float(number) * _UNITS[unit])
+        except ValueError:
+            pass
+        try:
+            return datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(
+                f"{value!r} is neither a span such as 90s, 30m, 6h or 7d, nor a moment such as "
+                "2030-01-31T12:00",
+                param,
+                ctx,
+            )
+
+
 class _Json(ParamType):
     def __init__(self, kind: type, name: str, example: str) -> None:
         self.kind, self.name, self.example = kind, name, example
@@ -181,6 +209,20 @@ class _KeyValue(ParamType):
         return key, json_or_text(text)
 
 
+class _Address(ParamType):
+    name = "[host:]port"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
+        if isinstance(value, tuple):
+            return value
+        host, _, port = value.rpartition(":")
+        if not port.isdecimal() or int(port) > 65_535:
+            self.fail(f"{value!r} is not [HOST:]PORT, such as 8081 or 0.0.0.0:8081", param, ctx)
+        return host.strip("[]") or "127.0.0.1", int(port)
+
+
 class _QueueNames(ParamType):
     name = "queue,…"
 
@@ -209,6 +251,8 @@ def json_or_text(text: str) -> Any:
 SECONDS: Final = _Seconds()
 MOMENT: Final = _Moment()
 SECONDS_OR_MOMENT: Final = _SecondsOrMoment()
+ADDRESS: Final = _Address()
+AGO: Final = _Ago()
 JSON_LIST: Final = _Json(list, "array", "'[1, \"two\"]'")
 JSON_OBJECT: Final = _Json(dict, "object", "'{\"size\": 3}'")
 KEY_VALUE: Final = _KeyValue()

@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 from celeriac.cli.codes import Exit
-from celeriac.cli.options import QUEUE_NAMES, ParamType, flattened
+from celeriac.cli.options import ADDRESS, QUEUE_NAMES, ParamType, flattened
 from celeriac.cli.options import command as make_command
 from celeriac.cli.output import count, visible
 from celeriac.cli.problems import Problem
@@ -23,6 +23,7 @@ from celeriac.message import check_id
 
 if TYPE_CHECKING:
     from celeriac.worker.health import Health
+    from celeriac.worker.supervisor import Meter
 
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -105,23 +106,6 @@ class _Weights(ParamType):
 WEIGHTS: Final = _Weights()
 
 
-class _Address(ParamType):
-    name = "[host:]port"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, int]:
-        if isinstance(value, tuple):
-            return value
-        host, _, port = value.rpartition(":")
-        if not port.isdecimal() or int(port) > 65_535:
-            self.fail(f"{value!r} is not [HOST:]PORT, such as 8081 or 0.0.0.0:8081", param, ctx)
-        return host.strip("[]") or "127.0.0.1", int(port)
-
-
-ADDRESS: Final = _Address()
-
-
 @make_command("worker", params=_idle_options())
 @click.option(
     "-Q", "--queues", type=QUEUE_NAMES, multiple=True, help="Queues to serve, the most important first: a,b."
@@ -163,6 +147,12 @@ ADDRESS: Final = _Address()
 @click.option(
     "--health", type=ADDRESS, metavar="[HOST:]PORT", help="Answer GET there: 200 while ready, else 503; JSON."
 )
+@click.option(
+    "--metrics",
+    type=ADDRESS,
+    metavar="[HOST:]PORT",
+    help="Answer GET /metrics there, for Prometheus (extra `prometheus`).",
+)
 @click.option("--reload", is_flag=True, help="Start anew when a Python file here changes (extra `reload`).")
 @click.pass_context
 def command(
@@ -178,6 +168,7 @@ def command(
     no_beat: bool,
     ready_file: Path | None,
     health: tuple[str, int] | None,
+    metrics: tuple[str, int] | None,
     **options: Any,
 ) -> int:
     """Run a worker until SIGTERM or Ctrl-C; it then finishes what runs. A second signal gives that back too.
@@ -197,8 +188,17 @@ def command(
         given["beat"] = False
     if hostname:
         given["name"] = _name(hostname)
-    told = _health(ready_file, health)
-    return run(session, reference, given, loglevel=loglevel.upper(), reload=reload, health=told)
+    told, meter = _health(ready_file, health), _meter(metrics)
+    return run(session, reference, given, loglevel=loglevel.upper(), reload=reload, health=told, meter=meter)
+
+
+def _meter(address: tuple[str, int] | None) -> Meter | None:
+    """Return what shows the metrics of the worker; None if nobody asks."""
+    if address is None:
+        return None
+    from celeriac.contrib.prometheus import WorkerMetrics
+
+    return WorkerMetrics(*address)
 
 
 def _health(ready_file: Path | None, address: tuple[str, int] | None) -> Health | None:
@@ -219,6 +219,7 @@ def run(
     loglevel: str,
     reload: bool,
     health: Health | None = None,
+    meter: Meter | None = None,
 ) -> int:
     """Supervise until told to stop; return the exit code."""
     from celeriac.brokers import connect
@@ -232,6 +233,7 @@ def run(
         loglevel=loglevel,
         reload=reload,
         health=health,
+        meter=meter,
         banner=lambda hello: _banner(session, hello),
     )
     return supervisor.run()

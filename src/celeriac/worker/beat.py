@@ -22,12 +22,20 @@ class BeatService:
 
     Args:
         declare: brings the schedules that stand in code to the store.
+        counts: write once a minute how much the queues hold.
     """
 
-    def __init__(self, broker: Broker, clock: Clock, *, declare: Callable[[], None]) -> None:
+    def __init__(
+        self, broker: Broker, clock: Clock, *, declare: Callable[[], None], counts: bool = False
+    ) -> None:
         self._declare = declare
         self._keeper = Keeper(
-            broker, clock, workers=lambda: (), lease=DEFAULT_LEASE, ticker=Ticker(broker, clock)
+            broker,
+            clock,
+            workers=lambda: (),
+            lease=DEFAULT_LEASE,
+            ticker=Ticker(broker, clock),
+            counts=counts,
         )
         self._stopped = threading.Event()
         self._is_away = False

@@ -13,7 +13,7 @@ import select
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -26,6 +26,7 @@ from celeriac.message import Delivery
 from celeriac.outcome import Settlement, stored
 from celeriac.states import Verdict
 from celeriac.worker import inputs
+from celeriac.worker.ledger import Ledger
 from celeriac.worker.log import log
 from celeriac.worker.shares import Shares
 
@@ -65,8 +66,8 @@ class Cargo(Protocol):
     def stop_task(self, task_id: str) -> None:
         """Terminate a running task: somebody revoked it."""
 
-    def settled(self, settlements: Sequence[Settlement]) -> None:
-        """Forget these: the store has them."""
+    def settled(self, settlements: Sequence[Settlement], refused: Collection[str] = ()) -> None:
+        """Forget these: the store has them, or *refused* them."""
 
     def lost(self) -> str:
         """Give up all that runs, enlist anew, and return the new worker id."""
@@ -84,6 +85,7 @@ class Courier(threading.Thread):
             nobody else does.
         shares: in which order it looks into its queues; None for always the same.
         ageing: seconds in which a task that waits gains one priority; None for never.
+        ledger: what counts trips, and is brought to the store between them; None for no statistics.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class Courier(threading.Thread):
         duty: Callable[[], float] | None = None,
         shares: Shares | None = None,
         ageing: float | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
         super().__init__(name="celeriac-courier", daemon=True)
         self._broker = broker
@@ -106,6 +109,7 @@ class Courier(threading.Thread):
         self._shares = shares
         self._order: tuple[str, ...] | None = None  # of the queues, for the trip that is on the way
         self._ageing = ageing
+        self._ledger = ledger
         self._finished: deque[Settlement] = deque()
         self._replaced: deque[Settlement] = deque()  # those whose place others take: not by a trip
         self._carried: list[Settlement] = []
@@ -189,6 +193,8 @@ class Courier(threading.Thread):
                 if not self.step() and self._ending:
                     break
                 self._rest()
+            if self._ledger is not None:
+                self._ledger.tell()
         finally:
             self.close()
 
@@ -208,6 +214,8 @@ class Courier(threading.Thread):
             self._nudge_in_time()
             if self._should_trip():
                 self._make_trip()
+            if self._ledger is not None:
+                self._ledger.tell_in_time()
             self._pause = 0.0
         except OperationalError as error:
             self._store_is_away(error)
@@ -268,6 +276,7 @@ class Courier(threading.Thread):
             self._replace()
             self._pack()
             self.send_reports()  # what belongs to those that were just packed has to come before them
+        before = self._clock.monotonic()
         answer = self._broker.exchange(
             self._worker,
             trip=self._trip,
@@ -277,6 +286,8 @@ class Courier(threading.Thread):
             queues=self._order,
             ageing=self._ageing,
         )
+        if self._ledger is not None:
+            self._ledger.note_trip(self._clock.monotonic() - before)
         if self._pause:
             log.warning("store is back", extra={"worker": self._worker})
         if answer.lost:
@@ -301,7 +312,7 @@ class Courier(threading.Thread):
             else:
                 if not done:
                     self._say_refused(asked.id)
-                self._cargo.settled([asked])
+                self._cargo.settled([asked], () if done else (asked.id,))
             self._replaced.popleft()
 
     def _pack(self) -> None:
@@ -342,7 +353,7 @@ class Courier(threading.Thread):
             self._say_refused(task_id)
         self._on_the_way = False
         if self._carried:
-            self._cargo.settled(self._carried)
+            self._cargo.settled(self._carried, answer.refused)
             self._carried = []
         if self._shares is not None and self._order is not None:
             self._shares.count(self._order, [claim.queue for claim in answer.claims], self._want)

@@ -13,6 +13,7 @@ from celeriac.broker import Beat, Broker
 from celeriac.clock import Clock
 from celeriac.errors import OperationalError, WorkerLostError
 from celeriac.outcome import stored
+from celeriac.worker.ledger import Gauge
 from celeriac.worker.log import log
 
 PERIOD = 0.5
@@ -30,6 +31,7 @@ class Keeper:
         workers: returns the ids whose leases are to be renewed.
         lease: seconds; renewed five times in that.
         ticker: sends for the schedules that are due; None leaves that to others.
+        counts: write once a minute how much the queues hold.
     """
 
     def __init__(
@@ -40,11 +42,13 @@ class Keeper:
         workers: Callable[[], Sequence[str]],
         lease: float,
         ticker: Ticker | None = None,
+        counts: bool = False,
     ) -> None:
         self._broker = broker
         self._clock = clock
         self._workers = workers
         self._ticker = ticker
+        self._gauge = Gauge(broker, clock) if counts else None
         self._beat_period = min(TEND_PERIOD, lease / 5)
         self._next_beat = 0.0
         self._patience = max(TEND_PERIOD, 2 * self._beat_period)
@@ -73,6 +77,11 @@ class Keeper:
         if self._ticker is not None:
             self._ticker.look()
 
+    def note_recovered(self, tasks: int) -> None:
+        """Count tasks that were taken from a dead worker by somebody else."""
+        if self._gauge is not None:
+            self._gauge.note(recovered=tasks)
+
     def _keep(self, moment: float) -> Beat:
         beat = Beat()
         if moment >= self._next_beat:
@@ -85,6 +94,8 @@ class Keeper:
         if moment >= self._next_tend:
             self._next_tend = moment + TEND_PERIOD
             self._tend()
+            if self._gauge is not None:
+                self._gauge.tell_in_time()
         return beat
 
     def _bury_local_dead(self) -> None:
@@ -92,6 +103,7 @@ class Keeper:
         dead = self._broker.locally_dead()
         if dead:
             held = self._broker.retire(dead, self._clock.now(), KERNEL_SAYS)
+            self.note_recovered(held)
             log.warning("workers died", extra={"workers": len(dead), "tasks": held})
 
     def _tend(self) -> None:
@@ -99,6 +111,8 @@ class Keeper:
         more = True
         while more:
             done = self._broker.tend(self._clock.now())
+            if self._gauge is not None:
+                self._gauge.note(expired=done.expired, recovered=done.recovered)
             if self._ticker is not None:
                 self._ticker.learn(done.next_schedule)
             more = done.more and self._clock.monotonic() < self._next_beat

@@ -14,6 +14,7 @@ from celeriac.broker import DEFAULT_LEASE
 
 DEFAULT_SLOTS = 16
 DEFAULT_GRACE = 8.0
+DEFAULT_STATISTICS = 5.0
 
 
 class WorkerOptions(msgspec.Struct, frozen=True):
@@ -32,6 +33,7 @@ class WorkerOptions(msgspec.Struct, frozen=True):
         ageing: seconds in which a task that waits gains one priority; None for never.
         loop_patience: seconds for which a task may block the event loop before it is named in the log; 0 for
             ever.
+        statistics: seconds between two visits to the store with what was counted; 0 to count nothing.
         autoscale: at most and at least how many processes; None for always as many as `processes` says.
     """
 
@@ -49,6 +51,7 @@ class WorkerOptions(msgspec.Struct, frozen=True):
     weights: dict[str, int] | None = None
     ageing: float | None = None
     loop_patience: float = 0.1
+    statistics: float = DEFAULT_STATISTICS
 
     @property
     def hostname(self) -> str:

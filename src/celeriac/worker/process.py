@@ -11,8 +11,8 @@ import logging
 import os
 import socket
 import threading
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, Protocol
 
 from celeriac.beat.ticker import Ticker
@@ -24,11 +24,13 @@ from celeriac.message import Delivery
 from celeriac.middleware import Moments
 from celeriac.outcome import Outcome, Revoked, Settlement, Stopped, decode_error
 from celeriac.states import Verdict
+from celeriac.tally import Tally
 from celeriac.version import __version__
 from celeriac.worker.batches import Batch, Ends, Member, calls_of
 from celeriac.worker.courier import Courier
 from celeriac.worker.isolated import Loader
 from celeriac.worker.keeper import Keeper
+from celeriac.worker.ledger import Ledger, choose
 from celeriac.worker.limits import LAST_CHANCE, Limits
 from celeriac.worker.log import log
 from celeriac.worker.options import WorkerOptions, new_worker_id, resident_kib
@@ -42,6 +44,8 @@ _PHRASES: Final = {
     Verdict.CRASHED: "task crashed its process",
     Verdict.REPLACED: "task replaced",
 }
+_SUCCEEDED: Final = Verdict.SUCCEEDED
+_ENDS: Final = frozenset(Verdict) - {Verdict.RELEASE, Verdict.REPLACED}  # of runs: how long they took counts
 START_TIMEOUT: Final = 30.0
 MEMORY_CHECK: Final = 1.0
 
@@ -92,7 +96,7 @@ class Worker:
         loader: makes the same table in a fresh process, for `executor="process"`.
         overseer: who renews its lease; without one the courier does.
         first: whether it is the worker's first process, which tells `on_worker_init`.
-        rooms: makes the pools.
+        rooms: makes the pools. counted: is given what was counted, every few seconds.
     """
 
     def __init__(
@@ -107,6 +111,7 @@ class Worker:
         overseer: Overseer | None = None,
         first: bool = True,
         rooms: Callable[..., Rooms] = Rooms,
+        counted: Callable[[Sequence[Tally]], None] | None = None,
     ) -> None:
         self.options = options
         self.hostname = options.hostname
@@ -121,6 +126,7 @@ class Worker:
                 workers=lambda: [self.id],
                 lease=options.lease,
                 ticker=Ticker(broker, clock) if options.beat else None,
+                counts=options.statistics > 0,
             )
             if overseer is None
             else None
@@ -152,6 +158,11 @@ class Worker:
         )
         if options.loop_patience:
             self._rooms.watch_loop(options.loop_patience)
+        self._ledger = (
+            Ledger(broker, clock, period=options.statistics, told=counted) if options.statistics > 0 else None
+        )
+        self._timed: deque[Run] = deque()  # those of which the times are to be counted
+        self._others: dict[str, Verdict] = {}  # what those came to that did not succeed
         self._courier = Courier(
             broker,
             self,
@@ -160,6 +171,7 @@ class Worker:
             duty=self._duty,
             shares=Shares(options.weights) if options.weights else None,
             ageing=options.ageing,
+            ledger=self._ledger,
         )
         self.started = threading.Event()
         self.failure: BaseException | None = None
@@ -360,6 +372,9 @@ class Worker:
             for run in [run for batch in batches.values() for run in batch]:
                 self._settle(run, self._runner.settle(run, Stopped()))
             return
+        if self._ledger is not None:
+            for batch in batches.values():
+                choose(batch)
         self._rooms.put(batches, short=self._courier.are_short(self._rooms.active_threads))
 
     def nudge(self) -> None:
@@ -375,6 +390,8 @@ class Worker:
         taken = self._rooms.take_back_stale(older_than)
         for run in taken:
             run.settled = True
+            if self._ledger is not None:
+                self._others[run.id] = Verdict.RELEASE
         return [self._runner.settle(run, Stopped()) for run in taken]
 
     def stop_task(self, task_id: str) -> None:
@@ -386,12 +403,19 @@ class Worker:
             else:
                 self._limits.revoke(run)
 
-    def settled(self, settlements: Sequence[Settlement]) -> None:
-        """Forget these: the store has them."""
+    def settled(self, settlements: Sequence[Settlement], refused: Collection[str] = ()) -> None:
+        """Forget these: the store has them, or *refused* them."""
+        held, ended = self._held, list[Delivery]()
         for settlement in settlements:
-            run = self._held.get(settlement.id)
-            if run is not None and run.delivery.fence == settlement.fence:
-                del self._held[settlement.id]
+            run = held.pop(settlement.id, None)
+            if run is None:
+                continue
+            if run.delivery.fence == settlement.fence:
+                ended.append(run.delivery)
+            else:  # it was claimed again meanwhile
+                held[settlement.id] = run
+        if self._ledger is not None:
+            self._count(self._ledger, ended, refused)
         if not self._held:
             with self._emptied:
                 self._emptied.notify_all()
@@ -402,11 +426,24 @@ class Worker:
         if self._ended_tasks >= most:
             self.retire(f"it has run {self._ended_tasks} tasks")
 
+    def _count(self, ledger: Ledger, ended: list[Delivery], refused: Collection[str]) -> None:
+        if refused:
+            ended = [delivery for delivery in ended if delivery.id not in refused]
+            for task_id in refused:
+                self._others.pop(task_id, None)
+        ledger.note(ended, self._others)
+        while self._timed:
+            run = self._timed.popleft()
+            if run.id not in refused:
+                ledger.note_times(run)
+
     def lost(self) -> str:
         """Give up all that runs, because others have it now; enlist under a new id."""
         runs = list(self._held.values())
         self._held.clear()
         self._announced.clear()
+        self._others.clear()
+        self._timed.clear()
         self._rooms.take_back()
         for run in runs:
             run.void = True
@@ -437,12 +474,17 @@ class Worker:
             self._done(run, settlement)
 
     def _settle(self, run: Run, settlement: Settlement) -> None:
-        run.settled = True
+        run.settled, verdict = True, settlement.verdict
+        if verdict is not _SUCCEEDED and self._ledger is not None:
+            self._others[run.id] = verdict  # before the courier can carry it
+        if run.weight:
+            run.ended = self._clock.now() if verdict in _ENDS else 0.0
+            self._timed.append(run)
         self._courier.settle(settlement)
         if self._announced and run.id in self._announced:  # told now: to be stored may take an outage longer
             self._announced.discard(run.id)
             self._overseer.ended([run.id])
-        if self._tells_successes or settlement.verdict is not Verdict.SUCCEEDED:
+        if self._tells_successes or verdict is not _SUCCEEDED:
             self._log(run, settlement)
 
     def _log(self, run: Run, settlement: Settlement) -> None:

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -28,6 +28,7 @@ from celeriac.keyring import Security
 from celeriac.outcome import REVOKED, Settlement, stored
 from celeriac.sealing import sealed
 from celeriac.states import State, Verdict
+from celeriac.tally import Tally
 from celeriac.worker.channel import Channel
 from celeriac.worker.health import LEAST_PATIENCE, Health, Pulse
 from celeriac.worker.keeper import PERIOD, Keeper
@@ -43,6 +44,19 @@ LAST_TRIP: Final = 1 << 40  # the number of a trip that is made for a process th
 KILL_AFTER: Final = 6.0  # seconds after the grace period at which a process that does not end is killed
 
 EXIT_OK: Final = 0
+
+
+class Meter(Protocol):
+    """Who shows what the processes have counted."""
+
+    def watch(self, processes: Callable[[], int]) -> None:
+        """Ask *processes* how many there are, whenever somebody wants to know."""
+
+    def count(self, tallies: Sequence[Tally]) -> None:
+        """Add what a process has counted."""
+
+    def close(self) -> None:
+        """Show nothing any more."""
 
 
 class _Child:
@@ -78,7 +92,7 @@ class Supervisor:
         loglevel: of the processes.
         reload: start the processes anew when a Python file below the current directory changes.
         command: how a process is started, without its order; for tests.
-        health: whom to tell how the processes are.
+        health: whom to tell how the processes are. meter: whom to tell what they have counted.
     """
 
     def __init__(
@@ -94,6 +108,7 @@ class Supervisor:
         environment: Mapping[str, str] | None = None,
         banner: Callable[[Mapping[str, Any]], None] | None = None,
         health: Health | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self._reference = reference
         self._given = dict(given or {})
@@ -105,6 +120,9 @@ class Supervisor:
         self._environment = environment
         self._banner = banner
         self._health = health
+        self._meter = meter
+        if meter is not None:
+            meter.watch(lambda: len(self._children))
         self._next_health = 0.0
         self._clock = SystemClock()
         self._children: list[_Child] = []
@@ -150,6 +168,8 @@ class Supervisor:
                 self._broker.close()
             if self._health is not None:
                 self._health.close()
+            if self._meter is not None:
+                self._meter.close()
             ear.close()
             mouth.close()
         return self._code
@@ -254,6 +274,7 @@ class Supervisor:
             "ended": self._on_ended,
             "retiring": self._on_retiring,
             "pulse": self._on_pulse,
+            "counted": self._on_counted,
             "failed": self._on_failed,
         }
         handlers[kind](child, **fields)
@@ -263,6 +284,8 @@ class Supervisor:
         if self._hello is None:
             self._hello = hello
             self._open_store(hello)
+            if self._meter is not None and not hello["statistics"]:
+                log.warning("no metrics of tasks", extra={"reason": "worker_statistics is 0"})
             if self._banner is not None:
                 self._banner(hello)
             for index in range(1, int(hello["processes"])):
@@ -277,7 +300,12 @@ class Supervisor:
         )
         ticker = Ticker(self._broker, self._clock) if hello["beat"] else None
         self._keeper = Keeper(
-            self._broker, self._clock, workers=self._living, lease=hello["lease"], ticker=ticker
+            self._broker,
+            self._clock,
+            workers=self._living,
+            lease=hello["lease"],
+            ticker=ticker,
+            counts=hello["statistics"] > 0,
         )
 
         if self._health is not None:
@@ -317,6 +345,13 @@ class Supervisor:
     def _on_pulse(self, child: _Child, exchanged: float | None) -> None:
         child.exchanged = exchanged
 
+    def _on_counted(self, _: _Child, tallies: Sequence[Any]) -> None:
+        if self._meter is not None:
+            try:
+                self._meter.count(msgspec.convert(tallies, list[Tally], str_keys=True))
+            except msgspec.ValidationError as error:
+                raise ValueError(str(error)) from error
+
     def _on_failed(self, child: _Child, code: int) -> None:
         child.exit_code = code
 
@@ -332,6 +367,7 @@ class Supervisor:
             "loglevel": self._loglevel,
             "descriptor": theirs.fileno(),
             "pulse": self._health is not None,
+            "counts": self._meter is not None,
         }
         try:
             process = subprocess.Popen(  # noqa: S603 - our own module, by our own interpreter
@@ -402,6 +438,8 @@ class Supervisor:
                 self._store_is_away(away)
                 return not self._stopping  # their leases will run out
             if held:
+                if self._keeper is not None:
+                    self._keeper.note_recovered(held)
                 log.warning("tasks recovered", extra={"tasks": held, "how": how})
             self._unburied.pop(0)
         return False

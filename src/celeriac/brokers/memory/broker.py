@@ -48,6 +48,7 @@ from celeriac.brokers.memory import finding
 from celeriac.brokers.memory.ears import MemoryBell, MemoryListener
 from celeriac.brokers.memory.lanes import Lane, Lanes, Place, place_of
 from celeriac.brokers.memory.records import Holder, Task
+from celeriac.brokers.memory.tallies import Tallies
 from celeriac.criteria import ANY, Criteria
 from celeriac.message import After, Message, Record, Unique, aged, bare, check_parents
 from celeriac.outcome import (
@@ -62,6 +63,7 @@ from celeriac.outcome import (
     parent_failed,
 )
 from celeriac.states import State, Verdict
+from celeriac.tally import Tally
 
 _FINAL = {
     Verdict.SUCCEEDED: State.SUCCEEDED,
@@ -97,6 +99,7 @@ class MemoryBroker(Broker):
         self._paused: set[str] = set()
         self._schedules: dict[str, Schedule] = {}
         self._lanes = Lanes()
+        self._tallies = Tallies()
         self._names: dict[str, tuple[str, float, Unique]] = {}  # unique ones: whose, since when
         self._roomier: list[Lane] = []  # lanes that may have got room in this step
         self._ended: deque[str] = deque()  # tasks whose dependants do not all know it yet
@@ -810,7 +813,7 @@ class MemoryBroker(Broker):
             promoted = self._promote(now, limit)
             followed = self._follow(now, limit)
             dropped = self._drop(now, limit)
-            more = limit in (len(dead), expired, promoted, followed, dropped)
+            more = self._tallies.age(now) or limit in (len(dead), expired, promoted, followed, dropped)
             coming = next((each.due for each in self.next_schedules(1)), None)
             return Tended(promoted, recovered, expired, dropped, dead, more, coming)
 
@@ -849,7 +852,22 @@ class MemoryBroker(Broker):
                 return True
         return False
 
+    def count(self, teller: str, number: int, tallies: Sequence[Tally], now: float) -> bool:
+        """Keep what was counted; see `Broker.count`."""
+        with self._lock:
+            return self._tallies.count(teller, number, tallies, now)
+
     # --- questions ----------------------------------------------------------------------------------
+
+    def statistics(self, since: float, until: float) -> list[Tally]:
+        """Return what was counted; see `Backend.statistics`."""
+        with self._lock:
+            return self._tallies.between(since, until)
+
+    def counted(self) -> list[Tally]:
+        """Return what was ever counted; see `Backend.counted`."""
+        with self._lock:
+            return self._tallies.counted()
 
     def get(self, ids: Sequence[str]) -> list[Record | None]:
         """Return records; see `Backend.get`."""

@@ -71,6 +71,7 @@ from celeriac.findings import Examination
 from celeriac.message import Message, Record, check_parents
 from celeriac.outcome import EXPIRED, LEASE_LOST, PURGED, REVOKED, SUPERSEDED, Settlement
 from celeriac.states import State
+from celeriac.tally import EVER, KEPT, TELLERS_KEPT, Tally
 
 _log: Final = logging.getLogger("celeriac.redis")
 
@@ -403,7 +404,52 @@ class RedisBroker(Broker):
         self._proofs.drop(dead)
         return Tended(promoted, recovered, expired, 0, dead, bool(more), float(coming) if coming else None)
 
+    def count(self, teller: str, number: int, tallies: Sequence[Tally], now: float) -> bool:
+        """Keep what was counted; see `Broker.count`."""
+        rows = wire.tallies(tallies, self._skew.seconds)
+        return bool(self._call("count", now, teller, number, TELLERS_KEPT * 1000, *rows))
+
     # --- questions --------------------------------------------------------------------------------------
+
+    def statistics(self, since: float, until: float) -> list[Tally]:
+        """Return what was counted; see `Backend.statistics`.
+
+        No script, since it may be much. A bucket may be put into a larger one meanwhile: then all are read
+        again.
+        """
+        ahead = self._skew.seconds
+        buckets = self._buckets(since + ahead, until + ahead)
+        while True:
+            found = [
+                tally
+                for start in range(0, len(buckets), BATCH)
+                for tally in self._tallies(buckets[start : start + BATCH])
+            ]
+            after = self._buckets(since + ahead, until + ahead)
+            if set(buckets) <= set(after):
+                return found
+            buckets = after
+
+    def _buckets(self, since: float, until: float) -> list[tuple[int, int]]:
+        asked = [
+            ("ZRANGEBYSCORE", self._keys.tallies(step), f"({since - step!r}", f"({until!r}") for step in KEPT
+        ]
+        replies = map(self._sound, self._ask(asked))
+        return [
+            (step, int(moment)) for step, moments in zip(KEPT, replies, strict=True) for moment in moments
+        ]
+
+    def _tallies(self, buckets: Sequence[tuple[int, int]]) -> list[Tally]:
+        replies = self._ask([("HGETALL", self._keys.tally(*bucket)) for bucket in buckets])
+        return [
+            tally
+            for (step, moment), reply in zip(buckets, replies, strict=True)
+            for tally in wire.bucket(step, moment, self._sound(reply), self._skew.seconds)
+        ]
+
+    def counted(self) -> list[Tally]:
+        """Return what was ever counted; see `Backend.counted`."""
+        return self._tallies([(EVER, 0)])
 
     def get(self, ids: Sequence[str]) -> list[Record | None]:
         """Return records; see `Backend.get`."""

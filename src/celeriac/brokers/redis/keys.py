@@ -23,6 +23,9 @@ Every key has an owner and an end:
 | `{ns}:m:<lane> <queue> <priority>` | list | ids of queued tasks that wait in their lane | when empty |
 | `{ns}:k:<queue>` | set | lanes and priorities at which tasks of this queue wait | when empty |
 | `{ns}:wakes` | sorted set | lanes that wait for a token, by when they get it | when empty |
+| `{ns}:tally:<step>:<moment>` | hash | what was counted in a bucket of time | see `tally.KEPT` |
+| `{ns}:tallies:<step>` | sorted set | the moments of the buckets of that step | when empty |
+| `{ns}:teller:<id>` | string | the number under which somebody counted last | a day after that |
 | `{ns}:dead` | sorted set | when a task failed, and its id, in that order | when empty |
 | `{ns}:ends` | list | ids of what has ended, in that order | when none was added for the longer retention |
 | `{ns}:trimmed` | hash | what was taken from that list, and what of it has not succeeded | with that list |
@@ -159,6 +162,18 @@ class Keys:
         """A schedule."""
         return f"{self.root}c:{name}"
 
+    def tally(self, step: int, moment: int) -> str:
+        """What was counted in a bucket of time."""
+        return f"{self.root}tally:{step}:{moment}"
+
+    def tallies(self, step: int) -> str:
+        """The buckets of *step* seconds."""
+        return f"{self.root}tallies:{step}"
+
+    def teller(self, teller: str) -> str:
+        """The last number of somebody who counts."""
+        return f"{self.root}teller:{teller}"
+
     def channel(self, listener: str) -> str:
         """Where a listener hears news."""
         return f"{self.root}news:{listener}"
@@ -185,6 +200,9 @@ _KINDS: Final = {
     "ends": "list",
     "trimmed": "hash",
     "waiting": "zset",
+    "tally:": "hash",
+    "tallies:": "zset",
+    "teller:": "string",
     "x:": "string",
     "l:": "hash",
     "m:": "list",

@@ -15,6 +15,7 @@ NAMES: Final = (
     "advance",
     "bell",
     "cancel",
+    "count",
     "dead",
     "enlist",
     "exchange",

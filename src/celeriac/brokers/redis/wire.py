@@ -36,6 +36,7 @@ from celeriac.lanes import Limit
 from celeriac.message import DEFAULT_CRASH_LIMIT, After, Delivery, Message, Record
 from celeriac.outcome import Settlement, stored
 from celeriac.states import State, Verdict
+from celeriac.tally import EVER, MINUTE, Tally, read, written
 
 T = TypeVar("T")
 
@@ -352,6 +353,33 @@ def reports(given: Iterable[Report]) -> list[Argument]:
                 values += (field, value)
         written += (report.id, report.fence, " ".join(report.children), len(values), *values)
     return written
+
+
+def tallies(given: Iterable[Tally], ahead: float) -> list[Argument]:
+    """Write what was counted for `count.lua`, at the minutes of a clock that is so many seconds *ahead*."""
+    rows: list[Argument] = []
+    for tally in given:
+        rows += (_minute(tally.moment + ahead), tally.queue, tally.name, written(tally.numbers))
+    return rows
+
+
+def bucket(step: int, moment: int, flat: Sequence[bytes], ahead: float) -> list[Tally]:
+    """Read what was counted in a bucket, at a clock that is so many seconds behind the store's."""
+    if step != EVER:
+        moment = _minute(moment - ahead)
+    rows = sorted(
+        (key.decode(errors="replace"), value) for key, value in zip(flat[::2], flat[1::2], strict=True)
+    )
+    named = ((*row.partition(" "), value) for row, value in rows)
+    return [
+        Tally(moment, queue, name, read(value.decode(errors="replace")), step)
+        for queue, _, name, value in named
+    ]
+
+
+def _minute(moment: float) -> int:
+    """Return the minute that begins nearest to *moment*."""
+    return int((moment + MINUTE / 2) // MINUTE) * MINUTE
 
 
 def record(task_id: str, flat: Sequence[Any]) -> Record | None:

@@ -44,6 +44,7 @@ from celeriac.brokers.sqlite import (
     replacing,
     schedules,
     sending,
+    tallies,
     tending,
     workers,
 )
@@ -63,6 +64,7 @@ from celeriac.findings import Examination, Finding, Severity
 from celeriac.message import Message, Record
 from celeriac.outcome import LEASE_LOST, REVOKED, Settlement
 from celeriac.states import State
+from celeriac.tally import Tally
 
 
 class SqliteBroker(Broker):
@@ -311,10 +313,24 @@ class SqliteBroker(Broker):
             more = write(tending.drop_news, now, limit) or more
         if needed.idle_lanes:
             more = write(tending.drop_lanes, now, limit) or more
+        if needed.age:
+            more = write(tallies.age, now) or more
         self._store.tidy(listened=needed.hear)
         return Tended(promoted, recovered, expired, dropped, buried, more, needed.next_schedule)
 
+    def count(self, teller: str, number: int, tallies_: Sequence[Tally], now: float) -> bool:
+        """Keep what was counted; see `Broker.count`."""
+        return self._store.write(tallies.count, teller, number, tallies_, now)
+
     # --- questions --------------------------------------------------------------------------------
+
+    def statistics(self, since: float, until: float) -> list[Tally]:
+        """Return what was counted; see `Backend.statistics`."""
+        return self._store.read(tallies.between, since, until)
+
+    def counted(self) -> list[Tally]:
+        """Return what was ever counted; see `Backend.counted`."""
+        return self._store.read(tallies.counted)
 
     def get(self, ids: Sequence[str]) -> list[Record | None]:
         """Return records; see `Backend.get`."""

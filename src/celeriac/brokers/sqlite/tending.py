@@ -11,6 +11,7 @@ from celeriac.brokers.sqlite.bell import STOP
 from celeriac.brokers.sqlite.following import follow
 from celeriac.brokers.sqlite.lanes import lanes_of
 from celeriac.brokers.sqlite.lines import Lines
+from celeriac.brokers.sqlite.tallies import over
 from celeriac.brokers.sqlite.transaction import Ring, Transaction, as_json
 from celeriac.brokers.sqlite.workers import retire
 from celeriac.outcome import EXPIRED, LEASE_LOST, PURGED
@@ -126,6 +127,7 @@ class Needed(NamedTuple):
     follow: bool
     wake: bool
     idle_lanes: bool
+    age: bool
     next_schedule: float | None
 
 
@@ -139,7 +141,7 @@ class Retention(NamedTuple):
 def look(transaction: Transaction, now: float, retention: Retention) -> Needed:
     """See what there is to do, without writing."""
     olds = [now - seconds + _SLACK for seconds in retention]
-    moments = now, *olds, now - _MARK_EVERY, now - _NEWS_KEPT
+    moments = now, *olds, now - _MARK_EVERY, now - _NEWS_KEPT, *over(now)
     *needed, coming = transaction.one("tend_look", *moments) or ()
     return Needed._make([*map(bool, needed), coming])
 

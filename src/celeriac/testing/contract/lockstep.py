@@ -30,6 +30,7 @@ from celeriac.message import After, Delivery, Message, Record, Unique
 from celeriac.outcome import Settlement
 from celeriac.sealing import SealedBroker
 from celeriac.states import State, Verdict
+from celeriac.tally import Tally, begin
 
 _BY_TRIP = [verdict for verdict in Verdict if verdict is not Verdict.REPLACED]
 IDS = tuple(f"t:{number}" for number in range(24))
@@ -157,6 +158,14 @@ class Change(NamedTuple):
     batch: Sequence[Sent]
 
 
+class Count(NamedTuple):
+    """Count something under the teller's next number, or under his last one once more."""
+
+    teller: str
+    again: bool
+    rows: Sequence[tuple[float, str, str, dict[int, int]]]  # seconds ago, queue, name, numbers
+
+
 class Tend(NamedTuple):
     pass
 
@@ -168,7 +177,7 @@ class Advance(NamedTuple):
 Operation = (
     Send | Enlist | Trip | Heartbeat | Retire | Tell | Cancel | Forget | Purge | Reschedule | Requeue
     | Pause | Resume
-    | SendUnique | Change | Tend | Advance
+    | SendUnique | Change | Count | Tend | Advance
 )  # fmt: skip
 
 
@@ -294,6 +303,20 @@ def _a_change(chance: random.Random) -> Change:
     )
 
 
+def _a_count(chance: random.Random) -> Count:
+    hour = 3_600
+    rows = [
+        (
+            chance.choice((0, 0, 0, 90, 50 * hour, 50 * hour + 61, 32 * 24 * hour, 402 * 24 * hour)),
+            chance.choice(QUEUES),
+            chance.choice(("", *NAMES)),
+            {chance.choice((0, 1, 8, 16, 17, 40)): chance.choice((1, 2, 10**12))},
+        )
+        for _ in range(chance.randint(1, 4))
+    ]
+    return Count(chance.choice(("teller:1", "teller:2")), chance.random() < 0.2, rows)
+
+
 _MAKERS: dict[Callable[[random.Random], Operation], int] = {
     lambda chance: Send(_a_batch(chance)): 5,
     _a_trip: 14,
@@ -310,6 +333,7 @@ _MAKERS: dict[Callable[[random.Random], Operation], int] = {
     lambda chance: Resume(chance.choice(QUEUES)): 2,
     lambda chance: _a_change(chance): 3,
     lambda chance: SendUnique([(_a_sent(chance), _a_unique(chance)) for _ in range(chance.randint(1, 3))]): 3,
+    _a_count: 2,
     lambda chance: Tend(): 2,
     lambda chance: Advance(chance.choice((1, 1, 3, 6, 30))): 3,
 }
@@ -413,6 +437,7 @@ class Lockstep:
         self.numbers = dict.fromkeys(WORKERS, 0)
         self.tokens: dict[str, str] = {}  # of the schedules that there are
         self.changes = 0
+        self.counted: dict[str, int] = {}  # the last numbers of those who count
         self.last: dict[str, tuple[list[Settlement], int]] = {}
         self.claims: list[tuple[str, Delivery]] = []  # all that were ever made
         self.held: list[tuple[str, Delivery]] = []  # those that their worker has not settled
@@ -440,6 +465,8 @@ class Lockstep:
         self._both(_totals)
         self._both(lambda broker: [self._explained(broker, each) for each in IDS[:8]])
         self._both(lambda broker: broker.workers(self.clock.now()))
+        self._both(lambda broker: broker.statistics(0.0, self.clock.now() + 60))
+        self._both(lambda broker: broker.counted())
 
     def _explained(self, broker: Broker, id: str) -> Any:
         """What a store knows of a task; places are not compared: lines may hold ids of others."""
@@ -601,6 +628,14 @@ class Lockstep:
         [done] = self._both(advance)
         if done:
             self.tokens[name] = "" if operation.gone else new.token
+
+    def _count(self, operation: Count) -> None:
+        now, teller = self.clock.now(), operation.teller
+        number = self.counted[teller] = self.counted.get(teller, 0) + (not operation.again)
+        tallies = [
+            Tally(begin(now - ago), queue, name, numbers) for ago, queue, name, numbers in operation.rows
+        ]
+        self._both(lambda broker: broker.count(teller, number, tallies, now))
 
     def _tend(self, operation: Tend) -> None:
         self._both(lambda broker: broker.tend(self.clock.now()))

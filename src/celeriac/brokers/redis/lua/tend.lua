@@ -16,6 +16,7 @@
 -- include: task
 -- include: following
 -- include: recover
+-- include: tallies
 local limit, lost, over, revoked = tonumber(ARGV[5]), ARGV[6], ARGV[7], ARGV[8]
 
 local function bury()
@@ -45,6 +46,9 @@ local function expire()
   return expired
 end
 
+-- The rest has its names in a block of its own: a script can have 200 at a time.
+local clean
+do
 -- Where somebody has deleted keys by hand, a count may be left over for an empty line.
 local function correct_counts()
   for _, field in ipairs(call('HKEYS', COUNTS)) do
@@ -91,6 +95,37 @@ local function trim_ends()
   return trimmed
 end
 
+-- Put the oldest bucket that is over its time into the next larger one, or drop it; say whether there was one.
+local function age()
+  for _, grade in ipairs({ { 60, 172800, 3600 }, { 3600, 2592000, 86400 }, { 86400, 34560000 } }) do
+    local step, kept, larger = unpack(grade)
+    local last = string.format('%.6f', now - kept - step)
+    local moment = call('ZRANGEBYSCORE', TALLY.moments(step), '-inf', last, 'LIMIT', 0, 1)[1]
+    if moment then
+      local key = TALLY.bucket(step, moment)
+      local rows = larger and call('HKEYS', key) or {}
+      table.sort(rows, before)
+      for _, row in ipairs(rows) do
+        local queue, name = string.match(row, '^(%S*) (%S*)$')
+        local into = string.format('%.0f', math.floor(moment / larger) * larger)
+        if queue then put_tally(larger, into, queue, name, call('HGET', key, row)) end
+      end
+      call('DEL', key)
+      call('ZREM', TALLY.moments(step), moment)
+      return true
+    end
+  end
+  return false
+end
+
+-- Put in order what nobody waits for; say whether there is more of it.
+function clean()
+  correct_counts()
+  local aged, dead, ended = age(), trim_dead(), trim_ends()
+  return aged or dead == limit or ended == limit
+end
+end
+
 local recovered, buried, more = bury()
 follow(MANY)
 local expired = expire()
@@ -98,7 +133,6 @@ wake_lanes()
 local promoted = promote(limit)
 local told = follow(limit)
 write_all()
-correct_counts()
-more = trim_dead() == limit or trim_ends() == limit or more or expired == limit or promoted == limit or told == limit or call('EXISTS', ENDED, FREED) > 0
+more = clean() or more or expired == limit or promoted == limit or told == limit or call('EXISTS', ENDED, FREED) > 0
 local coming = call('ZRANGEBYSCORE', SCHEDULES, '-inf', '(+inf', 'WITHSCORES', 'LIMIT', 0, 1)
 return { promoted, recovered, expired, more and '1' or '', coming[2] or '', unpack(buried) }

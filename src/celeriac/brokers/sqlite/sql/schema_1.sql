@@ -194,6 +194,25 @@ create table schedules (
 ) strict, without rowid;
 create index schedules_due on schedules (due, name) where paused = 0 and due is not null;
 
+-- What was counted, see `tally.py`: of each bucket of time a row for each queue and name. `step` is how many seconds
+-- the bucket has, 0 for all that was ever counted; `numbers` is text, `place:number place:number ...`.
+create table tallies (
+    step integer not null,
+    moment integer not null,
+    queue text not null,
+    name text not null,
+    numbers text not null,
+    primary key (step, moment, queue, name)
+) strict, without rowid;
+
+-- Who counts, and the number of the last time that he told.
+create table tellers (
+    id text not null primary key,
+    number integer not null,
+    seen real not null
+) strict, without rowid;
+create index tellers_seen on tellers (seen);
+
 -- Running tasks that somebody wants terminated, and since when.
 create table stops (
     seq integer primary key,

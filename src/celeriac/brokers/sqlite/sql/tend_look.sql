@@ -1,11 +1,14 @@
 -- tend: see, without writing, what there is to do.
 -- In: now; the moment until which finished tasks are old; that until which failed ones are; that until which a mark is
--- an old one; that until which marked news are old.
+-- an old one; that until which marked news are old; those until which minutes, hours and days of the statistics are over
+-- their time, and those who count have not done so for long.
 -- Out: whether a worker's lease has run out, a task has expired, one is due, a finished one is old enough,
 -- there are news that want a mark, marked news are old enough, anybody listens, dependants are to be told,
--- a lane gets a token, lanes may be forgotten; when the next schedule is due.
+-- a lane gets a token, lanes may be forgotten, something of the statistics is over its time; when the next schedule is due.
 select * from (
-    with given (now, old, dead_old, mark_old, news_old) as (values (?, ?, ?, ?, ?))
+    with given (now, old, dead_old, mark_old, news_old, minute_old, hour_old, day_old, teller_old) as (
+        values (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    )
     select
         exists (select 1 from workers where lease_ends <= (select now from given)),
         exists (
@@ -44,5 +47,9 @@ select * from (
             and (rate is null or tokens + ((select now from given) - since) * rate >= burst)
             and not exists (select 1 from firsts where lane = name)
         ),
+        exists (select 1 from tallies where step = 60 and moment <= (select minute_old from given))
+        or exists (select 1 from tallies where step = 3600 and moment <= (select hour_old from given))
+        or exists (select 1 from tallies where step = 86400 and moment <= (select day_old from given))
+        or exists (select 1 from tellers where seen <= (select teller_old from given)),
         (select min(due) from schedules where paused = 0 and due is not null)
 )

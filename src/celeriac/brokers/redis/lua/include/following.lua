@@ -1,12 +1,14 @@
 -- What the end of a task means for those that wait for it. Needs keys, counts, bells, lines, news, task.
 -- Field 'm' of a record is what kind of waiting it is, s(uccess), f(ailure), j(oin) or that it was r(eplaced) by
 -- task 'f', and its countdown; 'D' that a failed task was given its result; 'k' is how many of its parents have not succeeded yet; 'b', of a parent, how many dependants may still need its result.
+local MANY, waiting = 1000 -- what a step does at most
+local waiting_task, release, hear, ended_task, follow
+do -- a script can have 200 local names at a time: nobody else needs those that stand in here
 local PARENT_REVOKED = '{"type":"celeriac.errors.TaskRevokedError",'
   .. '"message":"a task that it waited for was revoked","args":["a task that it waited for was revoked"]}'
 local NOT_NEEDED = '{"type":"celeriac.errors.TaskRevokedError",'
   .. '"message":"it would have run if the task that it waited for had failed",'
   .. '"args":["it would have run if the task that it waited for had failed"]}'
-local MANY = 1000 -- what a step does at most
 
 -- The error of a task whose parent has failed: outcome.parent_failed in Lua.
 local function parent_failed(parent, body)
@@ -22,9 +24,9 @@ local function parent_failed(parent, body)
     .. parent .. '"}'
 end
 
-local waiting = {} -- by id: tasks that wait, once looked at; false for what does not
+waiting = {} -- by id: tasks that wait, once looked at; false for what does not
 
-local function waiting_task(id)
+function waiting_task(id)
   local task = waiting[id]
   if task == nil then
     task = look(id) or false
@@ -45,7 +47,7 @@ local function end_waiting(task, state, body)
 end
 
 -- Let a task go that waits for nothing more.
-local function release(task)
+function release(task)
   if task.kind == 'j' then return end_waiting(task, SUCCEEDED, '') end
   local eta = call('HGET', task.key, 'a')
   local due = string.format('%.17g', now + (tonumber(task.countdown) or 0))
@@ -57,7 +59,7 @@ local function release(task)
 end
 
 -- Let a task know that one of its parents has ended.
-local function hear(task, parent)
+function hear(task, parent)
   if not task or task.state ~= WAITING then return end
   if task.kind == 'r' then -- of what it waited for before it hears again when that is requeued
     return parent.id == task.stands_for and end_waiting(task, parent.state, parent.body)
@@ -91,7 +93,7 @@ local function tell_dependants(parent, from, most)
   return count, #entries <= most
 end
 
-local function ended_task(id)
+function ended_task(id)
   local got = try('HMGET', RECORD .. id, 's', 't', 'v')
   if got.err or not is_final(got[1]) then return false end
   return { id = id, state = got[1], body = (got[1] == SUCCEEDED and got[3] or got[2]) or '' }
@@ -177,7 +179,7 @@ local function free_parents()
 end
 
 -- Tell up to *limit* dependants what has become of their parents; return how many.
-local function follow(limit)
+function follow(limit)
   local told = tell_left(limit)
   told = told + tell_new(limit - told)
   for _, task in pairs(waiting) do
@@ -188,4 +190,5 @@ local function follow(limit)
   end
   free_parents()
   return told
+end
 end

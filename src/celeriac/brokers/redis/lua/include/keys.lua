@@ -29,6 +29,11 @@ local function lane_key(name) return ROOT .. 'l:' .. name end
 local function held_key(lane, place) return ROOT .. 'm:' .. lane .. ' ' .. place end -- none has a space
 local function holding_key(queue) return ROOT .. 'k:' .. queue end
 local function schedule_key(name) return ROOT .. 'c:' .. name end
+local TALLY = { -- in a table, since a script can have 200 local names at a time
+  bucket = function(step, moment) return ROOT .. 'tally:' .. step .. ':' .. moment end,
+  moments = function(step) return ROOT .. 'tallies:' .. step end,
+  teller = function(teller) return ROOT .. 'teller:' .. teller end,
+}
 local function news_channel(listener) return ROOT .. 'news:' .. listener end
 
 -- What a worker runs is a hash of ids; this first field makes it a real table at once: a small hash is a list to
