@@ -1,4 +1,4 @@
-"""How fast a task goes, how long it has left, whether it has fallen silent. Pure: numbers and words, no clock.
+"""How fast a task goes, how long it has left, whether it is silent. Pure: numbers and words, no clock.
 
 The terminal and the web show the same, because both ask here.
 """
