@@ -6,6 +6,7 @@ whose worker is alive but says nothing, one whose worker is lost, and one that h
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from typing import Any, Final, Literal
@@ -99,6 +100,12 @@ class Outlook:
         self._update: Update | None = None
         self._lost: bool | None = None
         self._asked: float | None = None
+
+    def copied(self) -> Outlook:
+        """Return another one that knows the same."""
+        other = copy.copy(self)
+        other.pace = copy.copy(self.pace)
+        return other
 
     def see(self, update: Update, now: float) -> None:
         """Take in *update*; one that says what was said before is no news."""
