@@ -1,6 +1,6 @@
 """``python -m tools.scripts``: check the types of all browser code under src/, by its JSDoc comments.
 
-TypeScript comes from npm into `.tools/`, once, in a version that is fixed here; nothing of it is in the product.
+TypeScript comes from npm into `.tools/`, once, in a version fixed here; nothing of it is in the product.
 Where npm's registry cannot be reached this is said, and is an error only where CI is set.
 """
 

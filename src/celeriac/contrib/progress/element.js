@@ -1,15 +1,14 @@
 // @ts-check
-// <celeriac-progress token src label>: how far a task is. Those of a page share one connection.
+// <celeriac-progress token src label>; those of a page share one connection.
 
 /** @typedef {{[part: string]: any, state: string, share: ?number, ready: boolean}} Facts */
 
 const MOST = 50; // tasks on one connection
 const SILENCE = 20_000; // the server ticks every 5 s
-const REST = 10_000; // after which a hidden tab lets go
+const REST = 10_000; // hidden for so long, a tab lets go
 const POLL = 3_000;
 const CALM = 5_000; // between words for screen readers
-const LOST = "Connection lost. Trying again.";
-const PARTS = ["word", "amount", "note", "status", "outcome", "spoken"];
+const PARTS = ["bar", "word", "amount", "note", "status", "outcome", "spoken"];
 
 const sheet = new CSSStyleSheet();
 sheet.replaceSync(`
@@ -27,7 +26,7 @@ class Feed {
   bars = /** @type {Map<Bar, string>} */ (new Map());
   source = /** @type {?EventSource} */ (null);
   timer = 0;
-  round = 0; // late answers are of an older one
+  round = 0; // late answers are of an old one
   polls = 0; // before a stream is tried again
 
   /** @param {string} src */
@@ -75,7 +74,7 @@ class Feed {
       heard = true;
       watch();
       const [number, facts] = JSON.parse(data);
-      this.tell(bars[number], facts);
+      this.tell(bars[number], facts, "live");
     };
     source.addEventListener("tick", watch);
     source.onerror = failed;
@@ -91,13 +90,14 @@ class Feed {
       return answer.ok || answer.status === 403 ? answer.json() : null;
     }).catch(() => null);
     if (round !== this.round) return;
-    bars.forEach((bar, number) => told ? this.tell(bar, told[number]) : bar.put("note", LOST));
+    bars.forEach((bar, number) => (told ? this.tell(bar, told[number], "polling") : bar.lost()));
     this.start(told && !--this.polls ? 0 : pause);
   }
 
-  /** @param {Bar} bar @param {Facts} facts */
-  tell(bar, facts) {
+  /** @param {Bar} bar @param {Facts} facts @param {string} link */
+  tell(bar, facts, link) {
     if (!this.bars.has(bar)) return;
+    bar.dataset.link = link;
     if (facts.ready) this.bars.delete(bar);
     if (!this.bars.size) this.stop();
     bar.show(facts);
@@ -112,17 +112,17 @@ class Bar extends HTMLElement {
   root = this.attachShadow({ mode: "open" });
   bar = document.createElement("progress");
   known = "";
-  words = "";
   timer = 0;
 
   constructor() {
     super();
     this.root.adoptedStyleSheets = [sheet];
-    const parts = PARTS.map((_, number) => document.createElement(number < 3 ? "span" : "p"));
-    this.root.append(this.bar, ...parts);
-    this.bar.setAttribute("part", "bar");
-    parts.forEach((part, number) => part.setAttribute("part", PARTS[number]));
-    parts[5].role = "status";
+    PARTS.forEach((name, number) => {
+      const part = number ? document.createElement(number < 4 ? "span" : "p") : this.bar;
+      part.setAttribute("part", name);
+      this.root.append(part);
+      if (number > 5) part.role = "status";
+    });
   }
 
   attributeChangedCallback() {
@@ -145,7 +145,13 @@ class Bar extends HTMLElement {
     this.feed?.start();
   }
 
-  /** Text stays text. @param {string} name @param {string} text */
+  lost() {
+    this.put("note", "Connection lost. Trying again.");
+    this.dataset.link = "lost";
+    this.dispatchEvent(new Event("celeriac-lost", { bubbles: true }));
+  }
+
+  /** @param {string} name @param {string} text */
   put(name, text) {
     const part = /** @type {Element} */ (this.root.querySelector(`[part=${name}]`));
     if (part.textContent !== text) part.textContent = text;
@@ -161,13 +167,14 @@ class Bar extends HTMLElement {
     this.bar.value = share ?? 0;
     if (share === null && state !== "PENDING") this.bar.removeAttribute("value");
     const label = (this.bar.ariaLabel = this.getAttribute("label") ?? "Progress");
-    const said = stalled ? facts.note : facts.word + (ready || !share ? "" : `, ${Math.floor(share * 4) * 25} %`);
-    this.words = `${label}: ${said}`;
-    if (this.known && this.known !== (stalled || said))
-      this.timer ||= setTimeout(() => (this.put("spoken", this.words), (this.timer = 0)), CALM);
-    this.known = stalled || said;
-    this.dispatchEvent(new CustomEvent("celeriac-progress", { detail: facts, bubbles: true }));
+    const more = stalled ?? (ready || !share ? "" : Math.floor(share * 4) * 25 + " %");
+    const said = `${label}: ${facts.word} ${more}`;
+    if (this.known && this.known !== said)
+      this.timer ||= setTimeout(() => (this.put("spoken", this.known), (this.timer = 0)), CALM);
+    this.known = said;
+    this.dispatchEvent(new CustomEvent(NAME, { detail: facts, bubbles: true }));
   }
 }
 
-customElements.get("celeriac-progress") ?? customElements.define("celeriac-progress", Bar);
+const NAME = "celeriac-progress";
+customElements.get(NAME) ?? customElements.define(NAME, Bar);
