@@ -32,8 +32,7 @@ export class Card {
 
   /** *onNews* hears how the news came, *onSay* the few sentences that a screen reader should speak. */
   constructor({ id, title, token }, { onNews, onCancel, onRemove, onSay }) {
-    this.id = id;
-    this.title = title;
+    Object.assign(this, { id, title, token });
     this.state = "";
     this.onSay = onSay;
     this.node = template.content.firstElementChild.cloneNode(true);

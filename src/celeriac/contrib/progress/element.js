@@ -12,7 +12,7 @@ const PARTS = ["bar", "word", "amount", "note", "status", "outcome", "spoken"];
 
 const sheet = new CSSStyleSheet();
 sheet.replaceSync(`
-:host { display: block; --celeriac-color: #1c7547 }
+:host { display: block; --celeriac-color: light-dark(#1c7547, #56c98a) }
 :host([data-state=FAILURE]) { --celeriac-color: #c2362b }
 :host([data-stalled]) { --celeriac-color: #c88a14 }
 :host([hidden]), [hidden], span:empty { display: none }
