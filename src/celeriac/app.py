@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import logging
+import math
 import os
+import secrets
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,13 +27,13 @@ from celeriac.context import current_run
 from celeriac.current import set_current_application, shared_tasks
 from celeriac.dead import DeadLetter
 from celeriac.discovery import import_object, project_directory, related_module
-from celeriac.errors import BrokerUnavailable, ConfigurationError, NotRegistered
+from celeriac.errors import BrokerUnavailable, ConfigurationError, NotRegistered, StoreCorrupt
 from celeriac.explaining import Reason, reason_of
 from celeriac.filters import Filter
 from celeriac.groups import GroupResult
 from celeriac.hub import Hub
 from celeriac.jobs import TaskJob
-from celeriac.keyring import Security
+from celeriac.keyring import SHORTEST_KEY, Security
 from celeriac.making import (
     BatchDecorator,
     BoundBatchDecorator,
@@ -60,6 +62,7 @@ from celeriac.states import State
 from celeriac.statistics import By, Statistics, statistics_of, steps_of
 from celeriac.submitter import Submitter
 from celeriac.task import AsyncTask, BatchOptions, Task, TaskOptions
+from celeriac.tickets import Ticket, Tickets
 from celeriac.updates import Update, aupdates, updates
 
 if TYPE_CHECKING:
@@ -126,6 +129,7 @@ class Celeriac:
         self._broker: Broker | None = None
         self._cut_off = ""
         self._is_lent = False
+        self._secret: tuple[Broker, str] | None = None
         self._impatient: Broker | None = None
         self._hub: Hub | None = None
         self._submitter: Submitter | None = None
@@ -808,6 +812,46 @@ class Celeriac:
     ) -> AsyncIterator[Update | None]:
         """Do what `updates` does, without blocking the event loop."""
         return aupdates(self, [check_id(str(task_id)) for task_id in ids], timeout=timeout, tick=tick)
+
+    # --- for browsers ------------------------------------------------------------------------------------
+
+    def progress_token(
+        self, result: str | AnyResult, expires: float | timedelta = 3_600, *, outcome: bool = False
+    ) -> str:
+        """Return a signed text with which a browser may see the progress of this task, and of no other.
+
+        It is signed with the first of `security_keys`; without those with a secret that the store keeps, and
+        that is read when it is first needed. See `celeriac.contrib.progress`.
+
+        Args:
+            result: the task, or its id.
+            expires: seconds, or a timedelta, for which it is valid.
+            outcome: whether it also shows what the task returned, or its error.
+
+        Raises:
+            ValueError: *expires* is no positive number.
+        """
+        seconds = expires.total_seconds() if isinstance(expires, timedelta) else expires
+        if isinstance(seconds, bool) or not math.isfinite(seconds) or seconds <= 0:
+            raise ValueError(
+                f"a progress token must be valid for a number of seconds above 0, not {expires!r}"
+            )
+        return self.tickets.issue(Ticket(check_id(str(result)), self.clock.now() + seconds, outcome))
+
+    @property
+    def tickets(self) -> Tickets:
+        """Who signs and reads progress tokens."""
+        conf = self.conf
+        return Tickets(conf.security_keys or (self._shared_secret(),), conf.namespace or self.main)
+
+    def _shared_secret(self) -> str:
+        broker = self.broker
+        if self._secret is None or self._secret[0] is not broker:
+            found = broker.secret(secrets.token_urlsafe(SHORTEST_KEY).encode()).decode("utf-8", "replace")
+            if len(found) < SHORTEST_KEY:
+                raise StoreCorrupt("the store's secret is broken: something else has written to it")
+            self._secret = broker, found
+        return self._secret[1]
 
     # --- tests -------------------------------------------------------------------------------------------
 

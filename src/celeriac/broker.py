@@ -726,6 +726,14 @@ class Broker(Backend):
         """Let *queue* be claimed from again, and ring for what waits there; False if it was not paused."""
 
     @abstractmethod
+    def secret(self, fresh: bytes) -> bytes:
+        """Return the secret of this store, by which its users know each other's signatures; at first *fresh*.
+
+        The first one that is proposed is kept for ever, whoever else proposes one at the same time, and is
+        returned to all. Whoever may read the store may read it.
+        """
+
+    @abstractmethod
     def advance(self, changes: Sequence[ScheduleChange], now: float) -> list[bool]:
         """Change schedules, each with what it sends in one step; say for each whether that was done.
 

@@ -8,9 +8,8 @@ from celeriac.broker import MOST_BEFORE, Situation
 from celeriac.clock import as_datetime
 from celeriac.errors import DecodeError
 from celeriac.outcome import decode_error
+from celeriac.pace import span
 from celeriac.states import State
-
-_UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
 class Reason(NamedTuple):
@@ -157,19 +156,8 @@ def _when(moment: float | None, now: float) -> str:
     if moment is None:
         return "an unknown moment"
     shown = as_datetime(moment).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return f"{shown} (in {_span(moment - now)})" if moment > now else f"{shown} ({_span(now - moment)} ago)"
+    return f"{shown} (in {span(moment - now)})" if moment > now else f"{shown} ({span(now - moment)} ago)"
 
 
 def _ago(moment: float | None, now: float) -> str:
-    return "at an unknown moment" if moment is None else f"{_span(now - moment)} ago"
-
-
-def _span(seconds: float) -> str:
-    whole = max(0, round(seconds))
-    for place, (size, unit) in enumerate(_UNITS):
-        if whole >= size:
-            rest = whole % size
-            if place + 1 < len(_UNITS) and (smaller := rest // _UNITS[place + 1][0]):
-                return f"{whole // size} {unit} {smaller} {_UNITS[place + 1][1]}"
-            return f"{whole // size} {unit}"
-    return "0 s"
+    return "at an unknown moment" if moment is None else f"{span(now - moment)} ago"

@@ -150,6 +150,10 @@ class PassingBroker(Broker):
         """See `Broker.resume`."""
         return self.inner.resume(queue, now)
 
+    def secret(self, fresh: bytes) -> bytes:
+        """See `Broker.secret`."""
+        return self.inner.secret(fresh)
+
     def advance(self, changes: Sequence[ScheduleChange], now: float) -> list[bool]:
         """See `Broker.advance`."""
         return self.inner.advance(changes, now)

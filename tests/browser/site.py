@@ -7,6 +7,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from tests.servers import free_port
 from tests.waiting import wait_until
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "flask_progress"
+FLASK = ("flask", "--app", "web", "run", "--port", "{port}")
 
 
 class Answer(NamedTuple):
@@ -30,9 +32,19 @@ class Site:
     """One store, one folder, one port; at first nothing runs."""
 
     def __init__(
-        self, broker: str, folder: Path, *, project: Path = EXAMPLE, task_seconds: float = 10
+        self,
+        broker: str,
+        folder: Path,
+        *,
+        project: Path = EXAMPLE,
+        task_seconds: float = 10,
+        server: Sequence[str] = FLASK,
     ) -> None:
-        """Prepare, start nothing: logs go to *folder*, the programs' files are in *project*."""
+        """Prepare, start nothing: logs go to *folder*, the programs' files are in *project*.
+
+        *server* is the Python module that serves the page, and its arguments.
+        """
+        self._server = server
         self.broker = broker
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -49,7 +61,7 @@ class Site:
 
     def start_web(self) -> None:
         """Start the web process; return when it answers."""
-        self._web = self._start("web", "flask", "--app", "web", "run", "--port", str(self.port))
+        self._web = self._start("web", *(word.format(port=self.port) for word in self._server))
         wait_until(lambda: self._answers(self._web), timeout=20, what=f"the web page\n{self.log('web')}")
 
     def start_worker(self) -> None:

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from celeriac.cli import following
 from celeriac.cli.bars import Bars
-from celeriac.cli.following import Lines, code_of, line_of, time_left
+from celeriac.cli.following import Lines, code_of, line_of
 from celeriac.cli.output import count, json_line, moment, short, span, table, visible
 from celeriac.errors import BrokerUnavailable
 from celeriac.updates import Update
@@ -16,6 +16,10 @@ from celeriac.updates import Update
 
 def progress(number: int, current: float = 1, total: float = 4, status: str = "") -> Update:
     return Update(f"task-{number}", "PROGRESS", {"current": current, "total": total, "status": status})
+
+
+def nobody_is_lost(_: str) -> bool:
+    return False
 
 
 def drawn(bars: Bars, **options) -> str:
@@ -35,22 +39,42 @@ def console():
 
 
 def test_a_bar_shows_how_far_how_long_and_what(console):
-    bars = Bars(console.file, color=False, console=console)
+    bars = Bars(console.file, nobody_is_lost, color=False, console=console)
 
     with bars:
-        bars.show(progress(1, 1, 4, "begun"), 100.0)
+        bars.show(progress(1, 0, 4, "begun"), 100.0)
+        bars.show(progress(1, 1, 4, "washing"), 105.0)
         bars.show(progress(1, 2, 4, "peeling"), 110.0)
         picture = drawn(bars)
 
     assert "task-1" in picture
     assert "2/4" in picture
-    assert "about 20 s" in picture
+    assert "about 10 s left" in picture
     assert "peeling" in picture
     assert "━" in picture
 
 
+@pytest.mark.parametrize(
+    ("lost", "words"),
+    [
+        (False, "No news for 1 min 5 s. The worker is alive."),
+        (True, "The worker was lost. The task will be run again."),
+        (None, "No news for 1 min 5 s."),
+    ],
+)
+def test_a_bar_tells_silence_from_the_loss_of_a_worker(console, lost, words):
+    bars = Bars(console.file, lambda _: lost, color=False, console=console)
+
+    with bars:
+        bars.show(progress(1, 1, 4), 100.0)
+        bars.tick(165.0)
+        picture = drawn(bars)
+
+    assert words in picture
+
+
 def test_more_tasks_than_lines_are_counted(console):
-    bars = Bars(console.file, color=False, console=console)
+    bars = Bars(console.file, nobody_is_lost, color=False, console=console)
 
     with bars:
         for number in range(30):
@@ -65,7 +89,7 @@ def test_more_tasks_than_lines_are_counted(console):
 
 
 def test_a_hostile_report_cannot_draw(console):
-    bars = Bars(console.file, color=False, console=console)
+    bars = Bars(console.file, nobody_is_lost, color=False, console=console)
 
     with bars:
         bars.show(progress(1, status="[bold red]x[/] \x1b[2J\n"), 1.0)
@@ -80,7 +104,7 @@ def test_a_hostile_report_cannot_draw(console):
 
 
 def test_bars_are_not_drawn_for_every_update(console, monkeypatch):
-    bars = Bars(console.file, color=False, console=console)
+    bars = Bars(console.file, nobody_is_lost, color=False, console=console)
     pictures = []
     monkeypatch.setattr(bars, "tick", pictures.append)
 
@@ -97,7 +121,7 @@ def test_bars_are_not_drawn_for_every_update(console, monkeypatch):
 
 def test_a_line_is_written_for_a_state_for_a_tenth_and_after_a_while():
     stream = io.StringIO()
-    lines = Lines(stream)
+    lines = Lines(stream, nobody_is_lost)
 
     for current, now in ((0, 1.0), (3, 1.1), (5, 1.2), (11, 1.3), (12, 1.4), (13, 20.0)):
         lines.show(progress(1, current, 100), now)
@@ -105,6 +129,25 @@ def test_a_line_is_written_for_a_state_for_a_tenth_and_after_a_while():
 
     said = [line.split() for line in stream.getvalue().splitlines()]
     assert [words[2] for words in said] == ["0/100", "11/100", "13/100", "[1]"]
+
+
+def test_a_line_tells_once_that_a_task_has_fallen_silent_and_again_after_news():
+    stream = io.StringIO()
+    lines = Lines(stream, nobody_is_lost)
+
+    lines.show(progress(1, 0, 100), 1.0)
+    for now in (2.0, 40.0, 60.0):
+        lines.tick(now)
+    lines.show(progress(1, 1, 100), 61.0)
+    lines.tick(1_000.0)
+    lines.show(Update("task-1", "SUCCESS", ready=True), 1_001.0)
+    lines.tick(9_000.0)
+
+    said = stream.getvalue().splitlines()
+    assert [line for line in said if "No news" in line] == [
+        "task-1  PROGRESS  No news for 39 s. The worker is alive.",
+        "task-1  PROGRESS  No news for 15 min 39 s. The worker is alive.",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -137,21 +180,6 @@ def test_an_update_fits_on_a_line(update, line):
 
 def test_a_long_result_is_cut():
     assert len(line_of(Update("x", "SUCCESS", result="y" * 10_000, ready=True))) < 300
-
-
-@pytest.mark.parametrize(
-    ("begun", "share", "now", "text"),
-    [
-        ((0.0, 0.0), 0.5, 10.0, "about 10 s"),
-        ((0.5, 0.0), 0.75, 60.0, "about 1 min"),
-        ((0.0, 0.0), 0.5, 0.5, ""),
-        ((0.5, 0.0), 0.5, 60.0, ""),
-        ((0.5, 0.0), 0.25, 60.0, ""),
-        ((0.0, 0.0), 1.0, 60.0, ""),
-    ],
-)
-def test_the_time_left_is_guessed_from_what_was_seen(begun, share, now, text):
-    assert time_left(begun, share, now) == text
 
 
 def test_the_worst_outcome_is_the_code():

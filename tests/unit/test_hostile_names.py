@@ -55,7 +55,7 @@ KINDS = {
 made = st.sampled_from(sorted(KINDS)).flatmap(lambda kind: st.tuples(st.just(kind), st.tuples(*KINDS[kind])))
 KEYS = Keys("shop")
 FIXED = {KEYS.schema, KEYS.counts, KEYS.due, KEYS.expiry, KEYS.workers, KEYS.ended, KEYS.freed}
-FIXED |= {KEYS.parking, KEYS.paused, KEYS.schedules, KEYS.wakes}
+FIXED |= {KEYS.parking, KEYS.paused, KEYS.schedules, KEYS.secret, KEYS.wakes}
 
 
 def test_every_key_of_redis_is_among_those_that_are_tried_here():

@@ -1,7 +1,6 @@
-// The page: starts tasks, keeps the list of cards, and passes the feed's news to them.
+// The page: starts tasks, and keeps the list of cards. Each card is told its own news by <celeriac-progress>.
 
-import { Card, put } from "./card.js";
-import { Feed } from "./feed.js";
+import { Card, put, seconds } from "./card.js";
 import { MOST_TASKS, recall, remember, whenChangedElsewhere } from "./memory.js";
 
 const TICK = 500;
@@ -13,54 +12,38 @@ const form = document.getElementById("start");
 const connection = document.getElementById("connection");
 const cards = new Map(); // id -> Card, oldest first
 
-const feed = new Feed({ onNews, onConnection });
-let connected = true; // while it is lost, silence says nothing about the tasks
-
 // --- news ---------------------------------------------------------------------------------------
 
-function onNews(facts) {
-  const card = cards.get(facts.id);
-  if (!card) return;
-  card.show(facts, seconds());
-  if (!card.live) feed.unfollow(card.id);
+const LINKS = {
+  polling: "Live updates do not get through; asking every few seconds instead.",
+  lost: "Connection lost. Trying again; your tasks go on meanwhile.",
+};
+
+/** *link* says how the news came: "live", "polling", or "lost" for that they do not come just now. */
+function onNews(link) {
+  const words = [...cards.values()].some((card) => card.live) ? (LINKS[link] ?? "") : "";
+  put(connection, words);
+  connection.hidden = !words;
   summarize();
 }
 
-function onConnection(state) {
-  const words = {
-    idle: "",
-    live: "",
-    polling: "Live updates do not get through; asking every few seconds instead.",
-    lost: "Connection lost. Trying again; your tasks go on meanwhile.",
-  };
-  connected = state !== "lost";
-  put(connection, words[state]);
-  connection.hidden = !words[state];
-}
-
-setInterval(() => connected && cards.forEach((card) => card.live && card.tick(seconds())), TICK);
-
-function seconds() {
-  return performance.now() / 1000;
-}
+setInterval(() => cards.forEach((card) => card.live && card.tick(seconds())), TICK);
 
 // --- the list -----------------------------------------------------------------------------------
 
 function add(tasks) {
   for (const task of [...tasks].reverse()) {
     if (cards.has(task.id)) continue;
-    const card = new Card(task, { onCancel: cancel, onRemove: remove, onSay: say });
+    const card = new Card(task, { onNews, onCancel: cancel, onRemove: remove, onSay: say });
     cards.set(task.id, card);
     list.prepend(card.node);
   }
-  feed.follow([...cards.values()].filter((card) => card.live).map((card) => card.id));
   summarize();
 }
 
 function drop(card) {
-  feed.unfollow(card.id);
   cards.delete(card.id);
-  card.node.remove();
+  card.node.remove(); // with it goes its element, and the last one's end closes the stream
 }
 
 function remove(card) {
@@ -100,7 +83,7 @@ async function start(event) {
   const answer = await post(form.action, new URLSearchParams({ kind }));
   if (!answer.id) return refuse(answer.error);
   refuse("");
-  add([{ id: answer.id, title: nextTitle(kind) }]);
+  add([{ id: answer.id, token: answer.token, title: nextTitle(kind) }]);
   save();
 }
 

@@ -1,6 +1,7 @@
 // One task on the page: its bar, words, and buttons. Whatever a task says is shown as text, never as HTML.
-
-import { Pace, inWords } from "./pace.js";
+//
+// The news come from a <celeriac-progress> in each card. It could show them itself; here it is hidden, and the card
+// draws them in its own way from the element's events.
 
 const WORDS = {
   waiting: "Waiting",
@@ -17,24 +18,21 @@ const STATES = {
   FAILURE: "failed",
   REVOKED: "cancelled",
   UNKNOWN: "unknown",
+  REFUSED: "unknown",
 };
 const OUTCOMES = { done: "Result:", failed: "Error:", unknown: "" };
-const LONGEST_TEXT = 2_000;
 const LONG_WAIT = 10;
 
 const template = document.getElementById("card");
 
 export class Card {
-  #pace = new Pace();
   #percent = 0;
-  #total = 1;
   #since = null; // when the state was entered
-  #heard = ""; // the latest report: told again (after a reconnection, say) it is no news
+  #stalled = "";
 
-  /** *onSay* gets the few sentences that a screen reader should speak. */
-  constructor({ id, title }, { onCancel, onRemove, onSay }) {
-    this.id = id;
-    this.title = title;
+  /** *onNews* hears how the news came, *onSay* the few sentences that a screen reader should speak. */
+  constructor({ id, title, token }, { onNews, onCancel, onRemove, onSay }) {
+    Object.assign(this, { id, title, token });
     this.state = "";
     this.onSay = onSay;
     this.node = template.content.firstElementChild.cloneNode(true);
@@ -43,7 +41,8 @@ export class Card {
     this.#part("track").setAttribute("aria-label", `Progress of ${title}`);
     this.#button("cancel", `Cancel ${title}`, () => onCancel(this));
     this.#button("remove", `Remove ${title}`, () => onRemove(this));
-    this.show({ state: "PENDING", current: 0, total: 1, status: "" }, null);
+    this.show({ state: "PENDING", share: null, status: "", note: "", outcome: "", stalled: null }, null);
+    this.#follow(token, onNews);
   }
 
   get live() {
@@ -54,18 +53,18 @@ export class Card {
   show(facts, now) {
     if (!this.live && this.state) return;
     this.#enter(STATES[facts.state] ?? "failed", now);
-    this.#measure(facts, now);
-    this.#part("status").textContent = shorten(facts.status);
+    this.#measure(facts);
+    this.#stalled = facts.stalled ? facts.note : "";
+    this.#part("status").textContent = facts.status || (this.state === "done" ? "Done" : "");
+    put(this.#part("left"), this.state === "running" && !this.#stalled ? facts.note : "");
     if (!this.live) this.#finish(facts);
     this.tick(now);
   }
 
-  /** Renew what changes by itself: the time left, the warnings. */
+  /** Renew what changes by itself: the warnings. */
   tick(now) {
-    const left = this.state === "running" && now !== null ? this.#pace.secondsLeft(this.#total, now) : null;
-    const warning = now === null ? "" : this.#warning(now);
+    const warning = this.live && now !== null ? this.#stalled || this.#impatience(now) : "";
     this.node.classList.toggle("stalled", this.state === "running" && warning !== "");
-    put(this.#part("left"), left === null || warning ? "" : `about ${inWords(left)} left`);
     put(this.#part("warning"), warning);
     this.#part("warning").hidden = !warning;
     this.#describeBar();
@@ -88,6 +87,18 @@ export class Card {
     button.addEventListener("click", () => button.getAttribute("aria-disabled") !== "true" && onClick());
   }
 
+  #follow(token, onNews) {
+    const element = document.createElement("celeriac-progress");
+    element.hidden = true;
+    element.addEventListener("celeriac-progress", ({ detail }) => {
+      this.show(detail, seconds());
+      onNews(element.dataset.link);
+    });
+    element.addEventListener("celeriac-lost", () => onNews("lost"));
+    element.setAttribute("token", token);
+    this.node.append(element);
+  }
+
   #enter(state, now) {
     if (state === this.state) {
       this.#since ??= now;
@@ -97,19 +108,14 @@ export class Card {
     this.state = this.node.dataset.state = state;
     this.#since = now;
     this.#part("badge").textContent = WORDS[state];
-    if (state === "waiting") this.#pace = new Pace();
     if (known) this.onSay(`${this.title}: ${WORDS[state]}`);
   }
 
-  #measure({ current, total, status }, now) {
+  #measure({ share }) {
     const before = this.#percent;
-    this.#total = total;
-    this.#percent = Math.max(0, Math.min(100, Math.floor((current * 100) / total) || 0));
+    this.#percent = Math.floor((share ?? 0) * 100);
     this.#part("fill").style.width = `${this.#percent}%`;
     put(this.#part("percent"), `${this.#percent}%`);
-    const report = JSON.stringify([current, total, status]);
-    if (this.state === "running" && report !== this.#heard) this.#pace.report(current, now);
-    this.#heard = report;
     if (this.state === "running" && before > 0 && before < 50 && this.#percent >= 50) {
       this.onSay(`${this.title}: halfway`);
     }
@@ -117,10 +123,11 @@ export class Card {
 
   #finish(facts) {
     const outcome = this.#part("outcome");
-    const text = this.state === "done" ? facts.result : facts.error;
-    if (this.state in OUTCOMES && text !== undefined && text !== null) {
+    const unknown = facts.state === "UNKNOWN" ? `No task has the id '${this.id}'.` : facts.word;
+    const text = this.state === "unknown" ? unknown : facts.outcome;
+    if (this.state in OUTCOMES && text) {
       this.#part("outcome-name").textContent = OUTCOMES[this.state];
-      this.#part("outcome-text").textContent = shorten(text);
+      this.#part("outcome-text").textContent = text;
       outcome.hidden = false;
     }
     if (this.state !== "done") this.#part("status").textContent = ""; // the badge and the outcome say it
@@ -130,12 +137,9 @@ export class Card {
     if (focused) this.#part("remove").focus();
   }
 
-  #warning(now) {
-    const silence = this.#pace.silence(now);
-    if (this.state === "running" && silence) return `No news for ${inWords(silence)}. It may be stuck, or its worker gone.`;
+  #impatience(now) {
     const waited = this.#since === null ? 0 : now - this.#since;
-    if (this.state === "waiting" && waited > LONG_WAIT) return "Nobody has taken it yet. Is a worker running?";
-    return "";
+    return this.state === "waiting" && waited > LONG_WAIT ? "Nobody has taken it yet. Is a worker running?" : "";
   }
 
   #describeBar() {
@@ -153,7 +157,7 @@ export function put(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-function shorten(value) {
-  const text = typeof value === "string" ? value : JSON.stringify(value, null, 1) ?? "";
-  return text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text;
+/** The time, on a clock that only goes forward. */
+export function seconds() {
+  return performance.now() / 1000;
 }

@@ -1,4 +1,4 @@
-// Which tasks this browser watches: ids and titles in localStorage, so that a reload brings the bars back.
+// Which tasks this browser watches: ids, titles and tokens in localStorage, so that a reload brings the bars back.
 // Their progress and results are not kept here; the server knows them.
 
 const KEY = "flask-progress.tasks";
@@ -16,7 +16,7 @@ export function recall() {
 
 export function remember(tasks) {
   try {
-    localStorage.setItem(KEY, JSON.stringify(tasks.map(({ id, title }) => ({ id, title }))));
+    localStorage.setItem(KEY, JSON.stringify(tasks.map(({ id, title, token }) => ({ id, title, token }))));
   } catch {
     // Without storage the page still works; only a reload forgets.
   }
@@ -28,5 +28,5 @@ export function whenChangedElsewhere(onChange) {
 }
 
 function isTask(entry) {
-  return typeof entry?.id === "string" && entry.id !== "" && typeof entry.title === "string";
+  return [entry?.id, entry?.title, entry?.token].every((text) => typeof text === "string" && text !== "");
 }

@@ -12,8 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from celeriac import states
-from celeriac.cli.following import outcome_of, share_of, time_left
+from celeriac.cli.following import IsLost, outcome_of, share_of
 from celeriac.cli.output import visible
+from celeriac.outlook import Outlook
 from celeriac.updates import Update
 
 FRAMES: Final = 8  # a second, at most
@@ -26,17 +27,15 @@ STYLES: Final = {
 
 
 class _Row:
-    """A task as it was seen last, and where it was when it first told how far."""
+    """A task as it was seen last, and what that promises."""
 
     def __init__(self, update: Update, now: float) -> None:
-        self.update = update
-        self.begun: tuple[float, float] | None = None
+        self.outlook = Outlook()
         self.seen(update, now)
 
     def seen(self, update: Update, now: float) -> None:
         self.update = update
-        if self.begun is None and update.meta is not None:
-            self.begun = (share_of(update), now)
+        self.outlook.see(update, now)
 
 
 class Bars:
@@ -44,9 +43,13 @@ class Bars:
 
     Args:
         stream: a terminal.
+        is_lost: says whether a task's worker is lost.
     """
 
-    def __init__(self, stream: TextIO, *, color: bool, console: Console | None = None) -> None:
+    def __init__(
+        self, stream: TextIO, is_lost: IsLost, *, color: bool, console: Console | None = None
+    ) -> None:
+        self._is_lost = is_lost
         self._console = console or Console(file=stream, no_color=not color, highlight=False, markup=False)
         self._rows: dict[str, _Row] = {}
         self._now = 0.0
@@ -102,12 +105,12 @@ class Bars:
         style = STYLES.get(update.state, "")
         told = update.meta is not None or update.ready
         far = f"{update.current:g}/{update.total:g}" if isinstance(update.meta, dict) else ""
-        left = "" if update.ready or row.begun is None else time_left(row.begun, share, self._now)
+        note = row.outlook.view(self._now, self._is_lost).note
         says = outcome_of(update) if update.ready else update.status
         return [
             Text(update.id),
             ProgressBar(total=1.0, completed=share, width=20) if told else Text(""),
             Text(far),
             Text(visible(update.state), style=style),
-            Text(visible("  ".join(filter(None, [left, says])))),
+            Text(visible("  ".join(filter(None, [note, says])))),
         ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
@@ -12,12 +12,13 @@ import click
 
 from celeriac import states
 from celeriac.cli.codes import Exit
-from celeriac.cli.output import short, span, visible
+from celeriac.cli.output import short, visible
 from celeriac.cli.problems import Problem
 from celeriac.cli.session import Session, wants_color
 from celeriac.cli.views import of_update
 from celeriac.errors import OperationalError
 from celeriac.errors import TimeoutError as WaitTimeout
+from celeriac.outlook import Outlook, View, lost_on
 
 if TYPE_CHECKING:
     from celeriac.app import Celeriac
@@ -28,6 +29,8 @@ STEP = 0.1  # share of the way after which a line tells of progress
 QUIET = 5.0  # seconds without news after which somebody looks whether the store is there
 PAUSE = 10.0  # seconds after which a line tells of progress, however small
 MOST = 200  # characters of a result on one line
+
+IsLost = Callable[[str], bool | None]
 
 
 class Screen(Protocol):
@@ -61,21 +64,43 @@ class JsonLines(Nowhere):
         self._session.emit(of_update(update))
 
 
-class Lines(Nowhere):
-    """Writes a line for each new state, and for progress now and then."""
+class Lines:
+    """Writes a line for each new state, for progress now and then, and when a task falls silent."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO, is_lost: IsLost) -> None:
+        self._stream, self._is_lost = stream, is_lost
         self._told: dict[str, tuple[str, float, float]] = {}
+        self._outlooks: dict[str, Outlook] = {}
+        self._stalled: dict[str, str] = {}
 
     def show(self, update: Update, now: float) -> None:
         """Write a line, unless it would say little more than the last one."""
+        self._outlooks.setdefault(update.id, Outlook()).see(update, now)
+        self._stalled.pop(update.id, None)
+        if update.ready:
+            del self._outlooks[update.id]
         state, share, at = self._told.get(update.id, ("", 0.0, 0.0))
         here = share_of(update)
         if state == update.state and abs(here - share) < STEP and now - at < PAUSE:
             return
         self._told[update.id] = (update.state, here, now)
-        click.echo(f"{update.id}  {line_of(update)}".rstrip(), file=self._stream)
+        self._write(update.id, line_of(update))
+
+    def tick(self, now: float) -> None:
+        """Write a line for each task that has fallen silent since, or whose worker is lost."""
+        for task_id, outlook in self._outlooks.items():
+            view = outlook.view(now, self._is_lost)
+            if view.stalled and self._stalled.get(task_id) != view.stalled:
+                self._stalled[task_id] = view.stalled
+                self._write(task_id, stall_of(view))
+
+    def _write(self, task_id: str, text: str) -> None:
+        click.echo(f"{task_id}  {text}".rstrip(), file=self._stream)
+
+
+def stall_of(view: View) -> str:
+    """Write what is wrong with a task on one line."""
+    return f"{visible(view.update.state)}  {view.note}"
 
 
 def line_of(update: Update) -> str:
@@ -114,17 +139,11 @@ def share_of(update: Update) -> float:
     return min(1.0, max(0.0, update.current / update.total)) if update.total else 0.0
 
 
-def time_left(begun: tuple[float, float], share: float, now: float) -> str:
-    """Guess the time left, from where a task has *begun* (share, moment) and where it is; "" for unknown."""
-    done = share - begun[0]
-    if done <= 0 or share >= 1 or now - begun[1] < 1:
-        return ""
-    return f"about {span((1 - share) * (now - begun[1]) / done)}"
-
-
 def screen_for(session: Session, stack: ExitStack, *, stream: TextIO | None = None) -> Screen:
     """Return the screen that fits *stream* (None: where answers go)."""
     target = stream or sys.stdout
+    app = session.app
+    is_lost = lost_on(app.broker, app.clock.now)
     if session.json:
         return JsonLines(session)
     if session.quiet and stream is not None:
@@ -134,10 +153,12 @@ def screen_for(session: Session, stack: ExitStack, *, stream: TextIO | None = No
 
         context = click.get_current_context(silent=True)
         plain = context is not None and context.color is False
-        bars: AbstractContextManager[Any] = Bars(target, color=not plain and wants_color(False) is not False)
+        bars: AbstractContextManager[Any] = Bars(
+            target, is_lost, color=not plain and wants_color(False) is not False
+        )
         found: Screen = stack.enter_context(bars)
         return found
-    return Lines(target)
+    return Lines(target, is_lost)
 
 
 def follow(

@@ -7,6 +7,7 @@ from typing import Any
 
 from celeriac import codec
 from celeriac.clock import as_datetime
+from celeriac.pace import span as span  # one way to write spans, for all
 
 
 def visible(text: str, *, tabs: bool = False, lines: bool = False) -> str:
@@ -62,20 +63,6 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
 
 def _is_number(text: str) -> bool:
     return text.replace(",", "").isdigit()
-
-
-def span(seconds: float) -> str:
-    """Write a span of time: `3 s`, `2 min 5 s`, `4 h 10 min`, `3 d 2 h`."""
-    whole = max(0, round(seconds))
-    for size, unit, smaller, name in (
-        (86_400, "d", 3_600, "h"),
-        (3_600, "h", 60, "min"),
-        (60, "min", 1, "s"),
-    ):
-        if whole >= size:
-            rest = whole % size // smaller
-            return f"{whole // size} {unit} {rest} {name}" if rest else f"{whole // size} {unit}"
-    return f"{whole} s"
 
 
 def moment(seconds: float | None) -> str | None:

@@ -1,1 +1,1 @@
-"""What connects Celeriac to other programs' libraries; each module needs an extra of its own."""
+"""What connects Celeriac to other programs and libraries: each part is imported by whoever wants it."""

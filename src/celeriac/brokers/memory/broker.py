@@ -97,6 +97,7 @@ class MemoryBroker(Broker):
         self._ready: defaultdict[tuple[str, int], deque[str]] = defaultdict(deque)
         self._parked: defaultdict[tuple[str, str], deque[str]] = defaultdict(deque)  # by queue and name
         self._paused: set[str] = set()
+        self._secret = b""
         self._schedules: dict[str, Schedule] = {}
         self._lanes = Lanes()
         self._tallies = Tallies()
@@ -781,6 +782,12 @@ class MemoryBroker(Broker):
                 if task.state is State.QUEUED and task.message.queue == queue and not task.held:
                     self._ring(queue, name=task.message.name if task.parked else None)
             return True
+
+    def secret(self, fresh: bytes) -> bytes:
+        """Return the secret of this store; see `Broker.secret`."""
+        with self._lock:
+            self._secret = self._secret or fresh
+            return self._secret
 
     def advance(self, changes: Sequence[ScheduleChange], now: float) -> list[bool]:
         """Change schedules; see `Broker.advance`."""

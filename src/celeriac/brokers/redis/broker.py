@@ -375,6 +375,11 @@ class RedisBroker(Broker):
         """Let a queue be claimed from again; see `Broker.resume`."""
         return bool(self._call("resume", now, queue))
 
+    def secret(self, fresh: bytes) -> bytes:
+        """Return the secret of this store; see `Broker.secret`."""
+        key = self._keys.secret
+        return bytes(self._sound(self._ask([("SETNX", key, fresh), ("GET", key)])[1]))
+
     def advance(self, changes: Sequence[ScheduleChange], now: float) -> list[bool]:
         """Change schedules; see `Broker.advance`."""
         check_changes(changes)

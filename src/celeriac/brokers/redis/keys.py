@@ -16,6 +16,7 @@ Every key has an owner and an end:
 | `{ns}:ended` | list | tasks that ended, and how many of those that wait for them know it | when all do |
 | `{ns}:freed` | list | who has ended, and how many of those it waited for are let go | when all are |
 | `{ns}:paused` | set | queues from which nothing is claimed | when empty |
+| `{ns}:secret` | string | what the users of this store sign with | never |
 | `{ns}:schedules` | sorted set | names of schedules, by due time; paused ones last | when empty |
 | `{ns}:c:<name>` | hash | a schedule | when it is removed |
 | `{ns}:x:<name>` | string | which task has a unique name, since when | with that task's record, or its time |
@@ -86,6 +87,7 @@ class Keys:
         self.freed: Final = self.root + "freed"
         self.parking: Final = self.root + "parked"
         self.paused: Final = self.root + "paused"
+        self.secret: Final = self.root + "secret"
         self.schedules: Final = self.root + "schedules"
         self.wakes: Final = self.root + "wakes"
         self.dead: Final = self.root + "dead"
@@ -194,6 +196,7 @@ _KINDS: Final = {
     "workers": "zset",
     "parked": "set",
     "paused": "set",
+    "secret": "string",
     "schedules": "zset",
     "wakes": "zset",
     "dead": "zset",

@@ -287,6 +287,10 @@ class SqliteBroker(Broker):
         """Let a queue be claimed from again; see `Broker.resume`."""
         return self._store.write(tending.resume, queue)
 
+    def secret(self, fresh: bytes) -> bytes:
+        """Return the secret of this store; see `Broker.secret`."""
+        return self._store.read(tending.secret) or self._store.write(tending.keep_secret, fresh)
+
     def advance(self, changes: Sequence[ScheduleChange], now: float) -> list[bool]:
         """Change schedules; see `Broker.advance`."""
         check_changes(changes)

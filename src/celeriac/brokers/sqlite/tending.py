@@ -114,6 +114,17 @@ def resume(transaction: Transaction, queue: str) -> bool:
     return True
 
 
+def secret(transaction: Transaction) -> bytes:
+    """Return the secret of this store; nothing if it has none yet."""
+    return bytes(transaction.value("secret") or b"")
+
+
+def keep_secret(transaction: Transaction, fresh: bytes) -> bytes:
+    """Keep *fresh*, unless somebody was faster; return what is kept."""
+    transaction.run("secret_keep", fresh)
+    return secret(transaction)
+
+
 class Needed(NamedTuple):
     """What time asks for; see `sql/tend_look.sql`."""
 

@@ -165,6 +165,12 @@ create table paused (
     queue text not null primary key
 ) strict, without rowid;
 
+-- What the users of this store sign with if they were given no keys; one row at most.
+create table secrets (
+    only integer primary key check (only = 0),
+    secret blob not null
+) strict;
+
 -- Names that only one task can have at a time: whose they are, since when and, if not until that has ended, for how long.
 -- `until` is 1 for as long as there is a record.
 create table uniques (
