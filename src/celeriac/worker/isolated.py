@@ -23,7 +23,7 @@ import msgspec
 
 from celeriac.broker import Report
 from celeriac.clock import SystemClock
-from celeriac.context import Job, Run
+from celeriac.context import ISOLATED, Job, Run
 from celeriac.errors import OperationalError, SoftTimeLimitExceeded
 from celeriac.message import Delivery
 from celeriac.middleware import Moments
@@ -95,7 +95,7 @@ class _Child:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(
-            target=serve, args=(loader, theirs, hostname), daemon=True, name="celeriac-isolated"
+            target=serve, args=(loader, theirs, hostname), daemon=True, name=ISOLATED
         )
         self.process.start()
         theirs.close()
