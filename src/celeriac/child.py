@@ -100,7 +100,7 @@ def _work(order: dict[str, Any], channel: Channel) -> int:
         )
     import_tasks(app)
     if app.conf.worker_hijack_root_logger:
-        set_up_logging(order["loglevel"])
+        set_up_logging(order["loglevel"], app.conf.worker_log_format)
     options = options_of(app, **order["given"])
     stopped = threading.Event()
     worker = build_worker(
@@ -126,6 +126,7 @@ def _work(order: dict[str, Any], channel: Channel) -> int:
         },
         name=options.hostname,
         shown_url=app.broker.url,
+        log_format=app.conf.worker_log_format,
     )
     threading.Thread(target=_obey, args=(app, channel, worker), name="celeriac-channel", daemon=True).start()
     if not _wait_for_store(app, stopped, beat=options.beat):

@@ -132,6 +132,10 @@ class Config:
     worker_hijack_root_logger: Annotated[
         bool, "whether the worker command sets up logging when the root logger has no handler"
     ]
+    worker_log_format: Annotated[
+        Literal["text", "json"],
+        "how the worker command writes its log then: text, or a line of JSON for each",
+    ]
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         object.__setattr__(self, "_values", dict(DEFAULTS))
@@ -270,6 +274,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "worker_lease": DEFAULT_LEASE,
     "worker_soft_shutdown_timeout": 8.0,
     "worker_hijack_root_logger": True,
+    "worker_log_format": "text",
 }
 
 # Smallest legal values; a setting that is not here has no lower bound.

@@ -22,8 +22,10 @@ from celeriac.errors import InvalidName
 from celeriac.message import check_id
 
 if TYPE_CHECKING:
+    from celeriac.logs import LogFormat
     from celeriac.worker.health import Health
 
+LOG_FORMATS: Final = ("text", "json")
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 # The command's option -> the worker's option. Each is also a setting `worker_…`, which the
@@ -150,6 +152,11 @@ ADDRESS: Final = _Address()
     show_default=True,
     help="What to tell on standard error.",
 )
+@click.option(
+    "--log-format",
+    type=click.Choice(LOG_FORMATS),
+    help="How to tell it: text, or a line of JSON for each event (text).",
+)
 @click.option("--max-tasks-per-child", type=_POSITIVE, help="Replace a process after so many tasks.")
 @click.option(
     "--max-memory-per-child", type=_POSITIVE, metavar="KIB", help="Replace a process above so much memory."
@@ -174,6 +181,7 @@ def command(
     weights: tuple[int, ...] | None,
     hostname: str | None,
     loglevel: str,
+    log_format: LogFormat | None,
     reload: bool,
     no_beat: bool,
     ready_file: Path | None,
@@ -197,8 +205,19 @@ def command(
         given["beat"] = False
     if hostname:
         given["name"] = _name(hostname)
-    told = _health(ready_file, health)
-    return run(session, reference, given, loglevel=loglevel.upper(), reload=reload, health=told)
+    overriding = session.settings
+    if context.get_parameter_source("log_format") is ParameterSource.COMMANDLINE:
+        overriding["worker_log_format"] = log_format
+    return run(
+        session,
+        reference,
+        given,
+        settings=overriding,
+        loglevel=loglevel.upper(),
+        log_format=log_format or "text",
+        reload=reload,
+        health=_health(ready_file, health),
+    )
 
 
 def _health(ready_file: Path | None, address: tuple[str, int] | None) -> Health | None:
@@ -216,7 +235,9 @@ def run(
     reference: str,
     given: Mapping[str, Any],
     *,
+    settings: Mapping[str, Any],
     loglevel: str,
+    log_format: LogFormat = "text",
     reload: bool,
     health: Health | None = None,
 ) -> int:
@@ -228,8 +249,9 @@ def run(
         reference,
         given,
         connect=connect,
-        settings=session.settings,
+        settings=settings,
         loglevel=loglevel,
+        log_format=log_format,
         reload=reload,
         health=health,
         banner=lambda hello: _banner(session, hello),

@@ -25,6 +25,7 @@ from celeriac.broker import Beat, Broker
 from celeriac.clock import SystemClock
 from celeriac.errors import OperationalError, TimeLimitExceeded, WorkerLostError
 from celeriac.keyring import Security
+from celeriac.logs import LogFormat, install
 from celeriac.outcome import REVOKED, Settlement, stored
 from celeriac.sealing import sealed
 from celeriac.states import State, Verdict
@@ -75,7 +76,7 @@ class Supervisor:
         given: options that override the application's settings; see `WorkerOptions`.
         connect: makes the store of a URL, as `brokers.connect` does.
         settings: settings that override the application's own, such as `broker_url`.
-        loglevel: of the processes.
+        loglevel: of the processes. log_format: of its own lines, until a process says what it shall be.
         reload: start the processes anew when a Python file below the current directory changes.
         command: how a process is started, without its order; for tests.
         health: whom to tell how the processes are.
@@ -89,6 +90,7 @@ class Supervisor:
         connect: Callable[..., Broker],
         settings: Mapping[str, Any] | None = None,
         loglevel: str = "WARNING",
+        log_format: LogFormat = "text",
         reload: bool = False,
         command: Sequence[str] = (sys.executable, "-m", "celeriac.child"),
         environment: Mapping[str, str] | None = None,
@@ -99,7 +101,7 @@ class Supervisor:
         self._given = dict(given or {})
         self._connect = connect
         self._settings = dict(settings or {})
-        self._loglevel = loglevel
+        self._loglevel, self._log_format = loglevel, log_format
         self._reload = reload
         self._command = list(command)
         self._environment = environment
@@ -129,7 +131,7 @@ class Supervisor:
 
     def run(self) -> int:
         """Work until a signal comes; return the exit code."""
-        set_up_logging(self._loglevel)
+        set_up_logging(self._loglevel, self._log_format)
         ear, mouth = socket.socketpair()
         ear.setblocking(False)
         mouth.setblocking(False)
@@ -262,6 +264,9 @@ class Supervisor:
         child.hello = hello
         if self._hello is None:
             self._hello = hello
+            if (form := hello.get("log_format", self._log_format)) != self._log_format:
+                set_up_logging(self._loglevel, form)
+            install(hello.get("name"))
             self._open_store(hello)
             if self._banner is not None:
                 self._banner(hello)
