@@ -54,6 +54,7 @@ _STATUS: Final = {
     Verdict.RETRY: RETRY,
 }
 _NO_RESULT: Final = Success(b"")
+_OURS: Final = frozenset({__name__, "celeriac.worker.batches"})  # whose frames are in no traceback of a task
 
 _forks = 0  # between this process and the first one; the process id would be a system call for each task
 
@@ -373,7 +374,7 @@ def _retry_asked(error: Retry) -> RetryAsked:
 def _without_our_frames(error: BaseException) -> ErrorInfo:
     """Describe *error* with a traceback that begins in the task's own code."""
     trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_globals.get("__name__") == __name__:
+    while trace is not None and trace.tb_frame.f_globals.get("__name__") in _OURS:
         trace = trace.tb_next
     if isinstance(error, InvalidArguments | SoftTimeLimitExceeded) and trace is None:
         return msgspec.structs.replace(ErrorInfo.of(error), traceback="")
