@@ -24,10 +24,10 @@ from celeriac.loading import import_tasks, load_app, override, reference_of
 from celeriac.worker.channel import Channel
 from celeriac.worker.keeper import PERIOD, Keeper
 from celeriac.worker.log import log, set_up_logging
+from celeriac.worker.options import EXIT_APPLICATION
 from celeriac.worker.process import Worker
 
 EXIT_STORE: Final = 3
-EXIT_APPLICATION: Final = 5
 EXIT_CRIPPLED: Final = 70  # as sysexits.h has it for an internal error
 AWAY_PAUSE: Final = 1.0
 LAST_SECONDS: Final = 2.0

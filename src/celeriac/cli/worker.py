@@ -269,7 +269,7 @@ def reference_of(session: Session, command: str) -> str:
     raise Problem(
         f"a {command} needs an application: name its module with -A, or in CELERIAC_APP",
         code=Exit.USAGE,
-        attempt=("-A", found, "beat") if command == "beat" else ("-A", found, "worker"),
+        attempt=("-A", found, command),
     )
 
 

@@ -33,6 +33,7 @@ from celeriac.worker.channel import Channel
 from celeriac.worker.health import LEAST_PATIENCE, Health, Pulse
 from celeriac.worker.keeper import PERIOD, Keeper
 from celeriac.worker.log import log, set_up_logging
+from celeriac.worker.options import EXIT_APPLICATION
 from celeriac.worker.scaling import PERIOD as SCALE_PERIOD
 from celeriac.worker.scaling import Scaler
 
@@ -112,6 +113,8 @@ class Supervisor:
         self._children: list[_Child] = []
         self._unburied: list[tuple[list[str], str]] = []
         self._starts: list[tuple[float, int]] = []  # when to start which index again
+        self._broken: list[int] = []  # what to start again when a file has changed
+        self._changed = False
         self._quick_deaths = 0
         self._broker: Broker | None = None
         self._keeper: Keeper | None = None
@@ -139,7 +142,7 @@ class Supervisor:
         watcher = self._watch_files(mouth) if self._reload else None
         try:
             self._start(0)
-            while self._children or self._starts or self._unburied_now():
+            while self._children or self._starts or self._broken or self._unburied_now():
                 self._wait(ear)
                 self._step()
         finally:
@@ -158,6 +161,7 @@ class Supervisor:
 
     def _step(self) -> None:
         self._obey_signals()
+        self._take_changes()
         self._bury_children()
         self._start_due()
         self._keep()
@@ -194,6 +198,7 @@ class Supervisor:
             grace = float(self._hello["grace"]) if first and self._hello else 0.0
             self._stop_by = time.monotonic() + grace + KILL_AFTER
             self._starts.clear()
+            self._broken.clear()
             if first:
                 advice = "a second signal gives running tasks back at once"
                 log.warning(
@@ -379,7 +384,10 @@ class Supervisor:
     def _bury(self, child: _Child, code: int) -> None:
         if child.ids:
             self._unburied.append((child.ids, _how(code)))
-        if child.exit_code is not None and not self._worked:
+        if self._reload and child.exit_code == EXIT_APPLICATION and not self._stopping:
+            log.warning("waiting for a file to change", extra={"index": child.index})
+            self._broken.append(child.index)
+        elif child.exit_code is not None and not self._worked:
             self._code = child.exit_code
             self.stop()
         elif not child.retiring and not self._stopping:
@@ -526,12 +534,22 @@ class Supervisor:
         return watch(lambda: self._start_anew(mouth))
 
     def _start_anew(self, mouth: socket.socket) -> None:
-        """Stop every process; each is started again, with the new code, when it has ended."""
-        log.warning("files changed: starting anew")
-        for child in list(self._children):
-            child.channel.send("stop", hurry=False)
+        """Have every process started anew; called in a thread of its own."""
+        self._changed = True
         with contextlib.suppress(OSError):
             mouth.send(b"r")
+
+    def _take_changes(self) -> None:
+        """Stop every process; each is started again, with the new code, when it has ended."""
+        if not self._changed or self._stopping:
+            return
+        self._changed = False
+        log.warning("files changed: starting anew")
+        for child in self._children:
+            child.channel.send("stop", hurry=False)
+        broken, self._broken = self._broken, []
+        for index in broken:
+            self._start(index)
 
 
 def _how(code: int) -> str:
