@@ -9,7 +9,7 @@ import sentry_sdk
 from sentry_sdk.transport import Transport
 
 from celeriac.contrib.sentry import SentryMiddleware
-from celeriac.message import Message
+from celeriac.message import Message, new_ids
 from tests.integration.command_line import started
 from tests.waiting import wait_until
 
@@ -295,12 +295,13 @@ def test_a_real_worker_tells_once(tmp_path, name, error, said):
         Celeriac("shop", broker=f"sqlite:///{tmp_path}/shop.db", set_as_current=False) as app,
         started("-A", "shop", "worker", "--processes", "1", cwd=tmp_path) as worker,
     ):
-        result = app.send_task(name)
-        result.get(timeout=30, propagate=False)
+        [task_id] = new_ids(1, app.clock.now())
+        app.publish([Message(task_id, name, created=app.clock.now(), crash_limit=0)])
+        app.AsyncResult(task_id).get(timeout=60, propagate=False)
         assert worker.stop() == 0
     [event] = map(json.loads, (tmp_path / "events").read_text().splitlines())
     last = event["exception"]["values"][-1]
 
     assert last["type"] == error
     assert said in last["value"]
-    assert event["tags"]["celeriac.task_id"] == result.id
+    assert event["tags"]["celeriac.task_id"] == task_id
