@@ -265,11 +265,11 @@ def reference_of(session: Session, command: str) -> str:
         return session.reference
     from celeriac.loading import guess
 
-    found = guess() or "tasks"
+    again = "-A", guess() or "tasks", command
     raise Problem(
         f"a {command} needs an application: name its module with -A, or in CELERIAC_APP",
         code=Exit.USAGE,
-        attempt=("-A", found, command),
+        attempt=again,
     )
 
 
