@@ -10,7 +10,7 @@ import os
 import secrets
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, Unpack, cast, overload
 from zoneinfo import ZoneInfo
@@ -53,7 +53,7 @@ from celeriac.message import (
     first_of,
     new_ids,
 )
-from celeriac.middleware import Middleware, Moments
+from celeriac.middleware import Middleware, Moments, Surroundings
 from celeriac.result import AsyncResult, EagerResult
 from celeriac.schedules import POLICIES, Schedules, name_of
 from celeriac.sealing import sealed
@@ -81,6 +81,7 @@ AnyResult = AsyncResult[Any]
 AnyBase: type[AnyTask] = Task
 
 _log: Final = logging.getLogger("celeriac")
+_NOTHING: Final = nullcontext()
 
 IMPATIENCE: Final = 0.1  # seconds that a call with `retry=False` gives a store that is away
 
@@ -433,32 +434,40 @@ class Celeriac:
 
     def publish(self, messages: list[Message], *, retry: bool | None = None) -> None:
         """Send ready *messages*; what every way of calling a task comes to."""
-        messages = self.prepared(messages)
-        patient = self.conf.task_publish_retry if retry is None else retry
-        (self.broker if patient else self._impatient_broker()).send(messages, self.clock.now())
-        self._after_publish(messages)
+        with self._surrounded(messages):
+            messages = self.prepared(messages)
+            patient = self.conf.task_publish_retry if retry is None else retry
+            (self.broker if patient else self._impatient_broker()).send(messages, self.clock.now())
+            self._after_publish(messages)
 
     async def apublish(self, messages: list[Message], *, retry: bool | None = None) -> None:
         """Do what `publish` does without blocking the event loop."""
-        messages = self.prepared(messages)
-        if self.conf.task_publish_retry if retry is None else retry:
-            await self.submitter.send(messages)
-        else:
-            import asyncio  # a program without coroutines need not load it
+        with self._surrounded(messages):
+            messages = self.prepared(messages)
+            if self.conf.task_publish_retry if retry is None else retry:
+                await self.submitter.send(messages)
+            else:
+                import asyncio  # a program without coroutines need not load it
 
-            await asyncio.to_thread(self._impatient_broker().send, messages, self.clock.now())
-        self._after_publish(messages)
+                await asyncio.to_thread(self._impatient_broker().send, messages, self.clock.now())
+            self._after_publish(messages)
 
     def publish_unique(self, messages: list[Message], *, retry: bool | None = None) -> list[str]:
         """Send those of *messages* for which no other task stands; return whose ids stand for them."""
-        messages = self.prepared(messages)
-        patient = self.conf.task_publish_retry if retry is None else retry
-        broker = self.broker if patient else self._impatient_broker()
-        ids = broker.send_unique(messages, self.clock.now())
-        self._after_publish(
-            [message for message, holder in zip(messages, ids, strict=True) if message.id == holder]
-        )
+        with self._surrounded(messages):
+            messages = self.prepared(messages)
+            patient = self.conf.task_publish_retry if retry is None else retry
+            broker = self.broker if patient else self._impatient_broker()
+            ids = broker.send_unique(messages, self.clock.now())
+            self._after_publish(
+                [message for message, holder in zip(messages, ids, strict=True) if message.id == holder]
+            )
         return ids
+
+    def _surrounded(self, messages: list[Message]) -> AbstractContextManager[None]:
+        """Return what middleware puts around the sending of *messages*."""
+        calls = self._moments["around_publish"]
+        return Surroundings(calls, messages, hook="around_publish") if calls else _NOTHING
 
     def prepared(self, messages: list[Message]) -> list[Message]:
         """Return *messages* as the application's middleware wants them sent."""

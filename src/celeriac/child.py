@@ -26,10 +26,10 @@ from celeriac.worker.channel import Channel
 from celeriac.worker.keeper import PERIOD, Keeper
 from celeriac.worker.ledger import ROWS_AT_ONCE
 from celeriac.worker.log import log, set_up_logging
+from celeriac.worker.options import EXIT_APPLICATION
 from celeriac.worker.process import Worker
 
 EXIT_STORE: Final = 3
-EXIT_APPLICATION: Final = 5
 EXIT_CRIPPLED: Final = 70  # as sysexits.h has it for an internal error
 AWAY_PAUSE: Final = 1.0
 LAST_SECONDS: Final = 2.0
@@ -112,7 +112,7 @@ def _work(order: dict[str, Any], channel: Channel) -> int:
         )
     import_tasks(app)
     if app.conf.worker_hijack_root_logger:
-        set_up_logging(order["loglevel"])
+        set_up_logging(order["loglevel"], app.conf.worker_log_format)
     options = options_of(app, **order["given"])
     stopped = threading.Event()
     worker = build_worker(
@@ -142,6 +142,7 @@ def _work(order: dict[str, Any], channel: Channel) -> int:
         },
         name=options.hostname,
         shown_url=app.broker.url,
+        log_format=app.conf.worker_log_format,
     )
     threading.Thread(target=_obey, args=(app, channel, worker), name="celeriac-channel", daemon=True).start()
     if not _wait_for_store(app, stopped, beat=options.beat):

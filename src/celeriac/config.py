@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import difflib
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
-from types import ModuleType, NoneType, UnionType
+from types import FrameType, ModuleType, NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -136,10 +137,15 @@ class Config:
     worker_hijack_root_logger: Annotated[
         bool, "whether the worker command sets up logging when the root logger has no handler"
     ]
+    worker_log_format: Annotated[
+        Literal["text", "json"],
+        "how the worker command writes its log then: text, or a line of JSON for each",
+    ]
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         object.__setattr__(self, "_values", dict(DEFAULTS))
         object.__setattr__(self, "_origins", {})
+        object.__setattr__(self, "_where", {})  # what code has set: by which line, or in which object
         object.__setattr__(self, "version", 0)  # rises with each change, so that what is derived can be kept
         for name in DEFAULTS:
             variable = ENVIRONMENT_PREFIX + name.upper()
@@ -184,6 +190,11 @@ class Config:
         """Say where the value of *name* came from: "default", "environment …" or "code"."""
         return str(self.__dict__["_origins"].get(name, "default"))
 
+    def where(self, name: str) -> str | None:
+        """Say which line, `file:line`, or which object of settings has set *name*; None if no code has."""
+        found: str | None = self.__dict__["_where"].get(name)
+        return found
+
     def changed(self) -> dict[str, Any]:
         """Return the settings that code has set, for a process that shall have the same."""
         return {name: self[name] for name in self if self.origin(name) == "code"}
@@ -194,32 +205,36 @@ class Config:
         Raises:
             ConfigurationError: a name or a value is wrong.
         """
-        merged = {name: value for other in (*others, settings) for name, value in other.items()}
+        self._update({name: value for other in (*others, settings) for name, value in other.items()}, None)
+
+    def _update(self, merged: Mapping[str, Any], where: str | None) -> None:
         checked = {name: _checked(name, value) for name, value in merged.items()}
         for name, value in checked.items():
-            self._set(name, value, "code")
+            self._set(name, value, "code", where)
 
     def load(self, source: object, namespace: str = "") -> None:
         """Take settings from an object, module or mapping; see `Celeriac.config_from_object`."""
         prefix = f"{namespace.upper()}_" if namespace else ""
+        where = None if isinstance(source, Mapping) else _called(source)
         found = dict(source) if isinstance(source, Mapping) else _attributes(source, prefix)
         if prefix:
             named = {name: value for name, value in found.items() if name.startswith(prefix)}
-            self.update({name.removeprefix(prefix).lower(): value for name, value in named.items()})
+            self._update({name.removeprefix(prefix).lower(): value for name, value in named.items()}, where)
             return
         if isinstance(source, Mapping):
-            self.update(found)
+            self._update(found, where)
             return
         for name in found:  # a module has other names too: only a near miss is surely a mistake
             if name not in DEFAULTS and (near := difflib.get_close_matches(name, DEFAULTS, 1, 0.9)):
                 raise ConfigurationError(
                     f"{name!r} in {_called(source)} is not a setting; did you mean {near[0]!r}?"
                 )
-        self.update({name: value for name, value in found.items() if name in DEFAULTS})
+        self._update({name: value for name, value in found.items() if name in DEFAULTS}, where)
 
-    def _set(self, name: str, value: Any, origin: str) -> None:
+    def _set(self, name: str, value: Any, origin: str, where: str | None = None) -> None:
         self.__dict__["_values"][name] = _checked(name, value)
         self.__dict__["_origins"][name] = origin
+        self.__dict__["_where"][name] = (where or _line()) if origin == "code" else None
         self.__dict__["version"] += 1
 
 
@@ -276,6 +291,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "worker_soft_shutdown_timeout": 8.0,
     "worker_statistics": 5.0,
     "worker_hijack_root_logger": True,
+    "worker_log_format": "text",
 }
 
 # Smallest legal values; a setting that is not here has no lower bound.
@@ -427,6 +443,14 @@ def _attributes(source: object, prefix: str) -> dict[str, Any]:
     names = vars(source) if isinstance(source, ModuleType | type) else dir(source)
     wanted = [name for name in names if name.startswith(prefix) and not name.startswith("_")]
     return {name: getattr(source, name) for name in wanted}
+
+
+def _line() -> str | None:
+    """Return `file:line` of the innermost code outside this package; None where there is none."""
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the only way to ask for a line without a stack
+    while frame is not None and f"{frame.f_globals.get('__name__')}.".startswith("celeriac."):
+        frame = frame.f_back
+    return None if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 def _called(source: object) -> str:

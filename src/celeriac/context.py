@@ -6,6 +6,7 @@ The worker creates runs, the task's code finds its own through `current_run`.
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import asyncio
 
 MOST_CHILDREN: Final = 10_000
+ISOLATED: Final = "celeriac-isolated"  # the name of a process that runs one task at a time
 
 Executor = Literal["loop", "thread", "process"]
 Hook = Literal["before_start", "on_success", "on_failure", "on_retry", "after_return"]
@@ -71,6 +73,13 @@ class Reporter(Protocol):
         """Hand progress over; the returned function waits, at most so many seconds, until it is stored."""
 
 
+class Around(Protocol):
+    """What is put around a run."""
+
+    def leave(self, error: BaseException | None) -> None:
+        """Come out of it, with the *error* that the run's code has raised."""
+
+
 class Run:
     """A delivery on its way through the worker."""
 
@@ -91,6 +100,7 @@ class Run:
     verdict: Outcome | None = None  # decided from outside: revoked, timed out, stopped
     thread: Any = None  # the pool's thread, or the isolated process, that runs it
     coroutine: asyncio.Task[Any] | None = None
+    around: Around | None = None  # what middleware has put around its code
 
     def __init__(
         self,
@@ -248,6 +258,12 @@ def encode_meta(meta: Any) -> bytes | None:
 _current: Final[ContextVar[Run | None]] = ContextVar("celeriac_current_run", default=None)
 set_current = _current.set
 reset_current = _current.reset
+
+
+def in_isolated_process() -> bool:
+    """Say whether this process runs tasks with `executor="process"`, and may be killed at any moment."""
+    multiprocessing = sys.modules.get("multiprocessing")
+    return multiprocessing is not None and multiprocessing.current_process().name == ISOLATED
 
 
 def current_run() -> Run | None:

@@ -5,6 +5,7 @@ import os
 import pty
 import select
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ import pytest
 from click.testing import CliRunner
 
 from celeriac.cli.program import program
+from tests.waiting import wait_until
 
 DEADLINE = 30.0
 UPDATE_KEYS = {
@@ -187,6 +189,54 @@ def reading(*words: str, cwd: Path) -> Iterator[Reader]:
             yield Reader(process)
         finally:
             process.kill()
+
+
+class Worker:
+    """A command that runs on, such as `celeriac worker`, and what it writes."""
+
+    def __init__(self, process: "subprocess.Popen[str]", log: Path) -> None:
+        self.process = process
+        self._log = log
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def wait_for(self, text: str) -> None:
+        wait_until(lambda: text in self.log or self._ended(), 30, what=f"{text!r} in the worker's log")
+        assert text in self.log, self.log
+
+    def _ended(self) -> bool:
+        return self.process.poll() is not None
+
+    def stop(self, sign: int = signal.SIGTERM) -> int:
+        self.process.send_signal(sign)
+        return self.process.wait(30)
+
+
+@contextmanager
+def started(*words: str, cwd: Path, **env: str) -> Iterator[Worker]:
+    """Start a command that runs on; it ends with the block."""
+    log = cwd / "worker.log"
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "celeriac", *words],
+            cwd=cwd,
+            env=environment(PYTHONDONTWRITEBYTECODE="1", **env),
+            stdout=file,
+            stderr=file,
+            text=True,
+        )
+    try:
+        yield Worker(process, log)
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        process.wait(20)
 
 
 def write_app(folder: Path, name: str = "tasks", **settings: object) -> Path:

@@ -173,7 +173,8 @@ def test_config_shows_every_setting_with_its_origin(tmp_path):
     by_name = {row["name"]: row for row in answer.objects}
     assert list(by_name) == list(DEFAULTS)
     assert all(
-        row.keys() == {"name", "value", "default", "origin", "type", "meaning"} for row in answer.objects
+        row.keys() == {"name", "value", "default", "origin", "where", "type", "meaning"}
+        for row in answer.objects
     )
     assert (by_name["task_default_queue"]["value"], by_name["task_default_queue"]["origin"]) == (
         "mail",
@@ -194,6 +195,33 @@ def test_config_shows_what_was_asked_for_as_text(tmp_path):
         ["timezone", '"UTC"', "default"],
         ["worker_lease", "10.0", "default"],
     ]
+
+
+def test_config_says_which_line_or_object_has_set_a_value(tmp_path):
+    (tmp_path / "settings.py").write_text("task_default_queue = 'mail'\n")
+    (tmp_path / "tasks.py").write_text(
+        "from celeriac import Celeriac\n"
+        f"app = Celeriac('tasks', broker='sqlite:///{tmp_path}/x.db')\n"
+        "app.config_from_object('settings')\n"
+        "app.conf.worker_lease = 20\n"
+        "app.conf.update(timezone='Europe/Berlin')\n"
+    )
+    names = ("broker_url", "task_default_queue", "worker_lease", "timezone", "imports")
+
+    answer = invoke("-A", "tasks", "--json", "config", "show", *names)
+    text = invoke("-A", "tasks", "config", "show", "--origin", "worker_lease")
+    overridden = invoke("-A", "tasks", "-b", "sqlite:///y.db", "--json", "config", "broker_url")
+
+    path = tmp_path / "tasks.py"
+    assert {row["name"]: row["where"] for row in answer.objects} == {
+        "broker_url": f"{path}:2",
+        "task_default_queue": "settings",
+        "worker_lease": f"{path}:4",
+        "timezone": f"{path}:5",
+        "imports": None,
+    }
+    assert text.out.splitlines()[1].split() == ["worker_lease", "20.0", "code", f"{path}:4"]
+    assert (overridden.objects[0]["origin"], overridden.objects[0]["where"]) == ("command line", None)
 
 
 def test_config_can_show_only_what_is_not_the_default(tmp_path):

@@ -2,11 +2,8 @@
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import psutil
 import pytest
@@ -14,7 +11,7 @@ import pytest
 from celeriac import Celeriac
 from celeriac.cli import worker
 from celeriac.cli.codes import Exit
-from tests.integration.command_line import Answer, environment, invoke, run
+from tests.integration.command_line import Answer, Worker, invoke, run, started
 from tests.plugin import redis_program_or_give_up
 from tests.servers import RedisServer
 from tests.waiting import wait_until
@@ -61,55 +58,14 @@ def create_app():
 """
 
 
-class Worker:
-    """A `celeriac worker` and what it writes."""
-
-    def __init__(self, process: "subprocess.Popen[str]", log: Path) -> None:
-        self.process = process
-        self._log = log
-
-    @property
-    def log(self) -> str:
-        return self._log.read_text()
-
-    def wait_for(self, text: str) -> None:
-        wait_until(lambda: text in self.log or self._ended(), 30, what=f"{text!r} in the worker's log")
-        assert text in self.log, self.log
-
-    def _ended(self) -> bool:
-        return self.process.poll() is not None
-
-    def stop(self, sign: int = signal.SIGTERM) -> int:
-        self.process.send_signal(sign)
-        return self.process.wait(30)
-
-
 @pytest.fixture
 def start(tmp_path) -> Callable[..., object]:
     """Start a worker in the test's folder; it ends with the block."""
 
     @contextmanager
     def start(*words: str, **env: str) -> Iterator[Worker]:
-        log = tmp_path / "worker.log"
-        with log.open("w") as file:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "celeriac", *words],
-                cwd=tmp_path,
-                env=environment(PYTHONDONTWRITEBYTECODE="1", **env),
-                stdout=file,
-                stderr=file,
-                text=True,
-            )
-        try:
-            yield Worker(process, log)
-        finally:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-                try:
-                    process.wait(20)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-            process.wait(20)
+        with started(*words, cwd=tmp_path, **env) as worker:
+            yield worker
 
     return start
 
@@ -251,7 +207,11 @@ def handed(monkeypatch) -> list[tuple[str, dict, dict]]:
 def test_only_what_was_given_is_handed_over(handed):
     assert invoke("-A", "no.such:thing", "worker").code == 0
 
-    assert handed == [("no.such:thing", {}, {"loglevel": "WARNING", "reload": False, "health": None})]
+    [(reference, given, more)] = handed
+    assert (reference, given) == ("no.such:thing", {})
+    assert more == {
+        "settings": {}, "loglevel": "WARNING", "log_format": "text", "reload": False, "health": None,
+    }  # fmt: skip
 
 
 def test_everything_that_was_given_is_handed_over(handed):
@@ -272,6 +232,7 @@ def test_everything_that_was_given_is_handed_over(handed):
         "debug",
     ]
     words += ["--max-tasks-per-child", "10", "--max-memory-per-child", "1000", "--reload"]
+    words += ["--log-format", "json"]
 
     assert invoke("worker", *words, "-A", "proj").code == 0
 
@@ -286,7 +247,13 @@ def test_everything_that_was_given_is_handed_over(handed):
         "max_tasks": 10,
         "max_memory_kib": 1000,
     }
-    assert more == {"loglevel": "DEBUG", "reload": True, "health": None}
+    assert more == {
+        "settings": {"worker_log_format": "json"},
+        "loglevel": "DEBUG",
+        "log_format": "json",
+        "reload": True,
+        "health": None,
+    }
 
 
 def test_a_setting_in_the_environment_is_left_to_the_application(handed):
@@ -302,7 +269,7 @@ def test_a_setting_in_the_environment_is_left_to_the_application(handed):
     [
         (["-c", "0"], "0 is not in the range x>=1"),
         (["--processes", "many"], "'many' is not a valid integer"),
-        (["--loglevel", "loud"], "'loud' is not one of"),
+        (["--log-format", "json", "--loglevel", "loud"], "'loud' is not one of"),
         (["-Q", "a b"], "cannot be a queue name"),
         (["-Q", ""], "names no queue"),
         (["-n", "no name"], "cannot be a worker's name"),

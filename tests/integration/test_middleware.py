@@ -1,12 +1,17 @@
 """The application's middleware: each moment, where it is called, and what an error in it does."""
 
+import asyncio
 import threading
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import msgspec
 import pytest
 
 from celeriac import Middleware, chord
+from celeriac.errors import OperationalError
 from celeriac.middleware import MOMENTS
+from tests.waiting import wait_until
 
 SOON = 10.0
 
@@ -72,7 +77,7 @@ def watcher(memory_app) -> Watcher:
 
 
 def test_the_watcher_of_these_tests_knows_every_moment():
-    assert set(MOMENTS) <= set(vars(Watcher))
+    assert {name for name in MOMENTS if not name.startswith("around_")} <= set(vars(Watcher))
 
 
 def test_a_workers_life_has_its_moments(memory_app, watcher):
@@ -275,3 +280,210 @@ def test_an_error_in_any_other_moment_is_logged_and_changes_nothing(memory_app, 
 
     [record] = [record for record in caplog.records if record.message == "hook failed"]
     assert record.hook == moment
+
+
+# --- around ---------------------------------------------------------------------------------------------
+
+
+class Around(Watcher):
+    """Notes when it is entered and left, too, and sets a context variable meanwhile."""
+
+    where: ContextVar[str] = ContextVar("where", default="nowhere")
+
+    @contextmanager
+    def around_run(self, requests):
+        self.note("enter", *[request.args for request in requests])
+        token = self.where.set("inside")
+        try:
+            yield
+        except BaseException as error:
+            self.note("leave", type(error).__name__)
+            raise
+        else:
+            self.note("leave", None)
+        finally:
+            self.where.reset(token)
+
+    @contextmanager
+    def around_publish(self, messages):
+        self.note("send", *[message.name for message in messages])
+        try:
+            yield
+        except OperationalError:
+            self.note("not sent")
+            raise
+        self.note("sent")
+
+
+@pytest.fixture
+def around(memory_app) -> Around:
+    around = Around()
+    memory_app.add_middleware(around)
+    return around
+
+
+@pytest.mark.parametrize("kind", ["def", "async def"])
+def test_what_is_around_a_run_holds_all_of_it_and_its_variables(memory_app, around, kind):
+    def look():
+        return Around.where.get()
+
+    async def alook():
+        return Around.where.get()
+
+    task = memory_app.task(look if kind == "def" else alook)
+    with memory_app.embedded(threads=1):
+        assert task.delay().get(timeout=SOON) == "inside"
+    names = around.names
+
+    assert names[names.index("enter") : names.index("leave") + 1] == [
+        "enter", "before_run", "on_success", "after_run", "leave",
+    ]  # fmt: skip
+    assert ("leave", None) in around.seen
+    assert Around.where.get() == "nowhere"
+
+
+@pytest.mark.parametrize("kind", ["def", "async def"])
+def test_it_is_left_with_the_error_behind_a_retry_or_a_failure(memory_app, around, kind):
+    def fail(self):
+        raise self.retry(exc=KeyError("gone"), countdown=0, max_retries=1)
+
+    async def afail(self):
+        fail(self)
+
+    task = memory_app.task(bind=True)(fail if kind == "def" else afail)
+    with memory_app.embedded(), pytest.raises(KeyError):
+        task.delay().get(timeout=SOON)
+    told = [each for each in around.seen if each[0] in ("on_retry", "on_failure", "leave")]
+
+    assert [each[0] for each in told] == ["on_retry", "leave", "on_failure", "leave"]
+    assert [each for each in told if each[0] == "leave"] == [("leave", "KeyError")] * 2
+
+
+def test_a_batch_is_surrounded_as_a_whole(memory_app, around):
+    @memory_app.task(batch_size=2, batch_wait=30.0)
+    def work(items):
+        return [Around.where.get()] * len(items)
+
+    with memory_app.embedded():
+        results = [work.delay(n) for n in range(2)]
+        assert [result.get(timeout=SOON) for result in results] == ["inside", "inside"]
+
+    assert around.names.count("enter") == around.names.count("leave") == 1
+    assert ("enter", ("0",), ("1",)) in [(name, *map(_texts, rest)) for name, *rest in around.seen]
+
+
+def _texts(args):
+    return tuple(map(str, args)) if isinstance(args, tuple) else args
+
+
+def test_a_batch_that_fails_leaves_with_its_error(memory_app, around):
+    @memory_app.task(batch_size=2, batch_wait=30.0)
+    async def work(items):
+        raise LookupError("nowhere")
+
+    with memory_app.embedded():
+        for result in [work.delay(n) for n in range(2)]:
+            assert isinstance(result.get(timeout=SOON, propagate=False), LookupError)
+
+    assert [each for each in around.seen if each[0] == "leave"] == [("leave", "LookupError")]
+    assert around.names.count("on_failure") == 2
+
+
+def test_an_error_on_the_way_in_fails_the_task_and_lets_go_of_the_others(memory_app, around):
+    class Broken(Middleware):
+        def around_run(self, requests):
+            raise RuntimeError("no way in")
+
+    memory_app.add_middleware(Broken())
+
+    @memory_app.task
+    def never():
+        return None
+
+    with memory_app.embedded(), pytest.raises(RuntimeError, match="no way in"):
+        never.delay().get(timeout=SOON)
+
+    assert ("leave", "RuntimeError") in around.seen
+    assert "before_run" not in around.names
+
+
+def test_an_error_on_the_way_out_changes_nothing(memory_app, around, caplog):
+    class Broken(Middleware):
+        @contextmanager
+        def around_run(self, requests):
+            yield
+            raise RuntimeError("no way out")
+
+    memory_app.add_middleware(Broken())
+
+    @memory_app.task
+    def fine():
+        return 3
+
+    with memory_app.embedded():
+        assert fine.delay().get(timeout=SOON) == 3
+        wait_until(lambda: "leave" in around.names, SOON, what="the other one to be left")
+
+    assert ("leave", None) in around.seen
+    assert [record.hook for record in caplog.records if record.message == "hook failed"] == ["around_run"]
+
+
+def test_what_is_no_context_fails_the_task(memory_app):
+    class Broken(Middleware):
+        def around_run(self, requests):
+            return None
+
+    memory_app.add_middleware(Broken())
+
+    @memory_app.task
+    def never():
+        return None
+
+    with memory_app.embedded(), pytest.raises(TypeError, match="around_run"):
+        never.delay().get(timeout=SOON)
+
+
+def test_a_task_whose_rules_are_broken_is_left_too(memory_app, around):
+    @memory_app.task(throws=("no type",))
+    def fail():
+        raise ValueError
+
+    with memory_app.embedded(threads=1):
+        fail.delay().get(timeout=SOON, propagate=False)
+
+    assert ("leave", "ValueError") in around.seen
+
+
+def test_what_is_around_a_send_knows_all_of_it_and_whether_it_went_well(memory_app, around, monkeypatch):
+    @memory_app.task(name="shop.add")
+    def add(x):
+        return x
+
+    add.delay_many([(1,), (2,)])
+    monkeypatch.setattr(memory_app.broker, "send", _refuse)
+    with pytest.raises(OperationalError):
+        add.delay(3)
+
+    assert around.names == [
+        "send", "before_publish", "before_publish", "after_publish", "after_publish", "sent",
+        "send", "before_publish", "not sent",
+    ]  # fmt: skip
+    assert around.seen[0] == ("send", "shop.add", "shop.add")
+
+
+async def _asent(task):
+    await task.adelay(1)
+
+
+def test_an_asynchronous_send_is_surrounded_as_well(memory_app, around):
+    @memory_app.task
+    def add(x):
+        return x
+
+    asyncio.run(_asent(add))
+
+    assert around.names == ["send", "before_publish", "after_publish", "sent"]
+
+
+def _refuse(*_):
+    raise OperationalError("disk full")

@@ -10,7 +10,8 @@ from celeriac.cli.codes import Exit
 from celeriac.cli.options import command as make_command
 from celeriac.cli.output import moment, table, visible
 from celeriac.cli.session import Session
-from celeriac.cli.worker import LEVELS, reference_of
+from celeriac.cli.worker import LEVELS, LOG_FORMATS, reference_of
+from celeriac.logs import LogFormat
 
 DAY = 86_400.0
 
@@ -36,8 +37,21 @@ DAY = 86_400.0
     show_default=True,
     help="What to tell on standard error.",
 )
+@click.option(
+    "--log-format",
+    type=click.Choice(LOG_FORMATS),
+    help="How to tell it: text, or a line of JSON for each event (setting `worker_log_format`).",
+)
 def command(
-    session: Session, /, *, what: str | None, days: float, names: tuple[str, ...], limit: int, loglevel: str
+    session: Session,
+    /,
+    *,
+    what: str | None,
+    days: float,
+    names: tuple[str, ...],
+    limit: int,
+    loglevel: str,
+    log_format: LogFormat | None,
 ) -> int:
     """Send for schedules when they are due, until SIGTERM or Ctrl-C. Workers do so too; any number may.
 
@@ -46,15 +60,15 @@ def command(
     reference_of(session, "beat")
     if what == "preview":
         return _preview(session, days, names, limit)
-    return _run(session, loglevel.upper())
+    return _run(session, loglevel.upper(), log_format)
 
 
-def _run(session: Session, loglevel: str) -> int:
+def _run(session: Session, loglevel: str, log_format: LogFormat | None) -> int:
     from celeriac.worker.beat import BeatService
     from celeriac.worker.log import set_up_logging
 
     app = session.send()
-    set_up_logging(loglevel)
+    set_up_logging(loglevel, log_format or app.conf.worker_log_format)
     counts = app.conf.worker_statistics > 0
     service = BeatService(app.broker, app.clock, declare=app.schedules.declare, counts=counts)
     if not session.quiet:

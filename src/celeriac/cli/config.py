@@ -20,10 +20,12 @@ _OVERRIDDEN: Final = "command line"
 
 
 @make_command("config")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[show] [NAME]...")
 @click.option("--changed", is_flag=True, help="Only what is not the default.")
-def command(session: Session, /, *, names: tuple[str, ...], changed: bool) -> int:
+@click.option("--origin", is_flag=True, help="Also which line, or which object, of the code has set it.")
+def command(session: Session, /, *, names: tuple[str, ...], changed: bool, origin: bool) -> int:
     """Show settings with their origin: default, environment, code or command line. Passwords are hidden."""
+    names = names[1:] if names[:1] == ("show",) else names
     for name in names:
         if name not in DEFAULTS:
             raise _unknown(name)
@@ -36,8 +38,12 @@ def command(session: Session, /, *, names: tuple[str, ...], changed: bool) -> in
         for row in rows:
             session.emit(row)
     elif rows:
-        cells = [(row["name"], json_line(row["value"]), row["origin"]) for row in rows]
-        for line in table(("name", "value", "origin"), cells):
+        head = ("name", "value", "origin", "where")[: 4 if origin else 3]
+        cells = [
+            (row["name"], json_line(row["value"]), row["origin"], row["where"] or "")[: len(head)]
+            for row in rows
+        ]
+        for line in table(head, cells):
             session.out(line)
     return Exit.OK
 
@@ -51,6 +57,7 @@ def _rows(session: Session) -> list[dict[str, Any]]:
             "value": _value(session, name),
             "default": default,
             "origin": _OVERRIDDEN if name in given else conf.origin(name),
+            "where": None if name in given else conf.where(name),
             "type": kind,
             "meaning": meaning,
         }

@@ -24,6 +24,7 @@ ENVIRONMENT: Final = "CELERIAC"
 # Command -> its module, imported when it is used or listed; the function is called `command`.
 COMMANDS: Final = {
     "worker": "worker",
+    "dev": "dev",
     "call": "call",
     "result": "result",
     "watch": "watch",

@@ -22,9 +22,11 @@ from celeriac.errors import InvalidName
 from celeriac.message import check_id
 
 if TYPE_CHECKING:
+    from celeriac.logs import LogFormat
     from celeriac.worker.health import Health
     from celeriac.worker.supervisor import Meter
 
+LOG_FORMATS: Final = ("text", "json")
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 # The command's option -> the worker's option. Each is also a setting `worker_…`, which the
@@ -134,6 +136,11 @@ WEIGHTS: Final = _Weights()
     show_default=True,
     help="What to tell on standard error.",
 )
+@click.option(
+    "--log-format",
+    type=click.Choice(LOG_FORMATS),
+    help="How to tell it: text, or a line of JSON for each event (text).",
+)
 @click.option("--max-tasks-per-child", type=_POSITIVE, help="Replace a process after so many tasks.")
 @click.option(
     "--max-memory-per-child", type=_POSITIVE, metavar="KIB", help="Replace a process above so much memory."
@@ -164,6 +171,7 @@ def command(
     weights: tuple[int, ...] | None,
     hostname: str | None,
     loglevel: str,
+    log_format: LogFormat | None,
     reload: bool,
     no_beat: bool,
     ready_file: Path | None,
@@ -188,8 +196,20 @@ def command(
         given["beat"] = False
     if hostname:
         given["name"] = _name(hostname)
-    told, meter = _health(ready_file, health), _meter(metrics)
-    return run(session, reference, given, loglevel=loglevel.upper(), reload=reload, health=told, meter=meter)
+    overriding = session.settings
+    if context.get_parameter_source("log_format") is ParameterSource.COMMANDLINE:
+        overriding["worker_log_format"] = log_format
+    return run(
+        session,
+        reference,
+        given,
+        settings=overriding,
+        loglevel=loglevel.upper(),
+        log_format=log_format or "text",
+        reload=reload,
+        health=_health(ready_file, health),
+        meter=_meter(metrics),
+    )
 
 
 def _meter(address: tuple[str, int] | None) -> Meter | None:
@@ -216,7 +236,9 @@ def run(
     reference: str,
     given: Mapping[str, Any],
     *,
+    settings: Mapping[str, Any],
     loglevel: str,
+    log_format: LogFormat = "text",
     reload: bool,
     health: Health | None = None,
     meter: Meter | None = None,
@@ -229,8 +251,9 @@ def run(
         reference,
         given,
         connect=connect,
-        settings=session.settings,
+        settings=settings,
         loglevel=loglevel,
+        log_format=log_format,
         reload=reload,
         health=health,
         meter=meter,
@@ -245,11 +268,11 @@ def reference_of(session: Session, command: str) -> str:
         return session.reference
     from celeriac.loading import guess
 
-    found = guess() or "tasks"
+    again = "-A", guess() or "tasks", command
     raise Problem(
         f"a {command} needs an application: name its module with -A, or in CELERIAC_APP",
         code=Exit.USAGE,
-        attempt=("-A", found, "beat") if command == "beat" else ("-A", found, "worker"),
+        attempt=again,
     )
 
 

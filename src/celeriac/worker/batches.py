@@ -148,36 +148,44 @@ class BatchRunner:
     def run_here(self, batch: Batch) -> Ends:
         """Run a `def` in this thread and say what becomes of each call."""
         outcomes: dict[Run, tuple[Outcome, Any]] = {}
-        token = set_current(batch)
+        token, raised = set_current(batch), None
         try:
-            self._enter(batch, outcomes)
-            if batch.ready:
-                self._share_out(batch, batch.job.body(batch.items), outcomes)
-        except BaseException as error:  # noqa: BLE001 - user code may raise anything; all of it is an outcome
-            _fail(batch, error, outcomes)
+            try:
+                self._enter(batch, outcomes)
+                if batch.ready:
+                    self._share_out(batch, batch.job.body(batch.items), outcomes)
+            except BaseException as error:  # noqa: BLE001 - user code may raise anything; all is an outcome
+                raised = error
+                _fail(batch, error, outcomes)
+            finally:
+                batch.done = True
+                reset_current(token)
+            self._runner.end_copy()
+            return self._leave(batch, outcomes)
         finally:
-            batch.done = True
-            reset_current(token)
-        self._runner.end_copy()
-        return self._leave(batch, outcomes)
+            self._runner.depart(batch, raised)
 
     async def run_async(self, batch: Batch) -> Ends:
         """Run an `async def` on this loop and say what becomes of each call."""
         outcomes: dict[Run, tuple[Outcome, Any]] = {}
-        token = set_current(batch)
+        token, raised = set_current(batch), None
         try:
-            soft = self._enter(batch, outcomes)
-            if batch.ready:
-                call = batch.job.body(batch.items)
-                returned = await (call if soft is None else steered(batch, call))
-                self._share_out(batch, returned, outcomes)
-        except BaseException as error:  # noqa: BLE001 - as above; the cancellation of a loop's task too
-            _fail(batch, error, outcomes)
+            try:
+                soft = self._enter(batch, outcomes)
+                if batch.ready:
+                    call = batch.job.body(batch.items)
+                    returned = await (call if soft is None else steered(batch, call))
+                    self._share_out(batch, returned, outcomes)
+            except BaseException as error:  # noqa: BLE001 - as above; the cancellation of a loop's task too
+                raised = error
+                _fail(batch, error, outcomes)
+            finally:
+                batch.done = True
+                reset_current(token)
+            self._runner.end_copy()
+            return self._leave(batch, outcomes)
         finally:
-            batch.done = True
-            reset_current(token)
-        self._runner.end_copy()
-        return self._leave(batch, outcomes)
+            self._runner.depart(batch, raised)
 
     def settle(self, batch: Batch, outcome: Outcome) -> Ends:
         """Decide what becomes of all calls that have not ended yet, after *outcome*."""
@@ -197,12 +205,14 @@ class BatchRunner:
             member.started = batch.started
             token = set_current(member)
             try:
-                self._runner.enter(member)
+                self._runner.enter(member, alone=False)
                 batch.ready.append(member)
             except Exception as error:  # noqa: BLE001 - broken arguments, or user code before the start
                 outcomes[member] = outcome_of(member, error), shown_to_hooks(error)
             finally:
                 reset_current(token)
+        if batch.ready:
+            self._runner.surround(batch)
         return soft
 
     def _share_out(self, batch: Batch, returned: Any, outcomes: dict[Run, tuple[Outcome, Any]]) -> None:

@@ -23,12 +23,13 @@ import msgspec
 
 from celeriac.broker import Report
 from celeriac.clock import SystemClock
-from celeriac.context import Job, Run
+from celeriac.context import ISOLATED, Job, Run
 from celeriac.errors import OperationalError, SoftTimeLimitExceeded
+from celeriac.logs import LogFormat, install
 from celeriac.message import Delivery
 from celeriac.middleware import Moments
 from celeriac.outcome import ChildLost, ErrorInfo, Settlement
-from celeriac.worker.log import log
+from celeriac.worker.log import log, set_up_by, set_up_logging
 from celeriac.worker.pools import Done, ThreadPool
 from celeriac.worker.runner import Runner
 
@@ -95,7 +96,7 @@ class _Child:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(
-            target=serve, args=(loader, theirs, hostname), daemon=True, name="celeriac-isolated"
+            target=serve, args=(loader, theirs, hostname, set_up_by()), daemon=True, name=ISOLATED
         )
         self.process.start()
         theirs.close()
@@ -326,8 +327,14 @@ class _PipeReporter:
             self._changed.notify_all()
 
 
-def serve(loader: Loader, pipe: Connection, hostname: str) -> None:
-    """Run orders from *pipe* until it ends; the main function of a child."""
+def serve(
+    loader: Loader, pipe: Connection, hostname: str, logging: tuple[str | int, LogFormat] | None
+) -> None:
+    """Run orders from *pipe* until it ends; the main function of a child.
+
+    Args:
+        logging: how it is set up in the parent, if the worker has done that.
+    """
     os.setsid()  # so that killing this process's group kills what its tasks have started
     current: list[Run] = []
     reporter = _PipeReporter(pipe)
@@ -340,7 +347,10 @@ def serve(loader: Loader, pipe: Connection, hostname: str) -> None:
         info = ErrorInfo.of(error)
         reporter.send(_Unfit(f"a fresh process could not load the application: {info.type}: {info.message}"))
         return
+    if logging is not None:
+        set_up_logging(*logging)
     _tell_init(moments, hostname)
+    install(hostname)
     runner = Runner(moments, SystemClock())
     reporter.send(_Ready())
     while True:

@@ -15,6 +15,7 @@ from celeriac.broker import DEFAULT_LEASE
 DEFAULT_SLOTS = 16
 DEFAULT_GRACE = 8.0
 DEFAULT_STATISTICS = 5.0
+EXIT_APPLICATION = 5  # of a process that could not load the application
 
 
 class WorkerOptions(msgspec.Struct, frozen=True):

@@ -20,6 +20,7 @@ from celeriac.broker import Broker, Report, WorkerInfo
 from celeriac.clock import Clock
 from celeriac.context import Job, Run
 from celeriac.errors import CeleriacError, OperationalError, TaskRevokedError
+from celeriac.logs import install
 from celeriac.message import Delivery
 from celeriac.middleware import Moments
 from celeriac.outcome import Outcome, Revoked, Settlement, Stopped, decode_error
@@ -218,6 +219,8 @@ class Worker:
         if self._first:
             self._tell("on_worker_init")
         self._tell("on_process_init")
+        if self._keeper is None:  # a process of a worker's own; in others logging is not ours
+            install(self.hostname)
         self._enlist()
         self._tell("on_worker_ready")
 

@@ -31,7 +31,7 @@ from celeriac.errors import (
     Retry,
     SoftTimeLimitExceeded,
 )
-from celeriac.middleware import Moments
+from celeriac.middleware import Moments, Surroundings
 from celeriac.outcome import (
     ErrorInfo,
     Failure,
@@ -54,6 +54,7 @@ _STATUS: Final = {
     Verdict.RETRY: RETRY,
 }
 _NO_RESULT: Final = Success(b"")
+_OURS: Final = frozenset({__name__, "celeriac.worker.batches"})  # whose frames are in no traceback of a task
 
 _forks = 0  # between this process and the first one; the process id would be a system call for each task
 
@@ -96,14 +97,19 @@ class Runner:
         """Run a `def` in this thread and say what shall become of the task."""
         token = set_current(run)
         value: Any = None
+        outcome: Outcome | None = None
         try:
             self.enter(run)
             value = run.job.body(*run.args, **run.kwargs)
             outcome = self.success(run, value)
         except BaseException as error:  # noqa: BLE001 - user code may raise anything; all of it is an outcome
-            outcome, value = outcome_of(run, error), shown_to_hooks(error)
+            value = shown_to_hooks(error)
+            outcome = outcome_of(run, error)
         finally:
             run.done = True
+            if outcome is None:  # nobody will leave
+                self.depart(run, value)
+                reset_current(token)
         self.end_copy()
         try:
             return self.leave(run, outcome, value)
@@ -114,15 +120,20 @@ class Runner:
         """Run an `async def` on this loop and say what shall become of the task."""
         token = set_current(run)
         value: Any = None
+        outcome: Outcome | None = None
         try:
             soft = self.enter(run)
             call = run.job.body(*run.args, **run.kwargs)
             value = await (call if soft is None else steered(run, call))
             outcome = self.success(run, value)
         except BaseException as error:  # noqa: BLE001 - as above; the cancellation of a loop's task too
-            outcome, value = outcome_of(run, error), shown_to_hooks(error)
+            value = shown_to_hooks(error)
+            outcome = outcome_of(run, error)
         finally:
             run.done = True
+            if outcome is None:
+                self.depart(run, value)
+                reset_current(token)
         self.end_copy()
         try:
             return self.leave(run, outcome, value)
@@ -139,16 +150,36 @@ class Runner:
             self._limited(run)
         return soft
 
-    def enter(self, run: Run) -> float | None:
-        """Make *run* ready to be called: arguments, middleware, hook; return its soft limit in seconds."""
+    def enter(self, run: Run, *, alone: bool = True) -> float | None:
+        """Make *run* ready to be called: arguments, middleware, hook; return its soft limit in seconds.
+
+        Args:
+            alone: False for a call of a batch, which is surrounded as a whole.
+        """
         soft = self.begin(run) if not run.started else run.limits()[0]
         run.load()
         if self._watched:
+            if alone:
+                self.surround(run)
             for call in self._moments["before_run"]:
                 call(run.request)
         if "before_start" in run.job.hooks:
             run.job.hook("before_start")(run.id, run.args, run.kwargs)
         return soft
+
+    def surround(self, run: Run) -> None:
+        """Enter what middleware puts around *run*; `depart` leaves it."""
+        if calls := self._moments["around_run"]:
+            fields = {"hook": "around_run", "task": run.delivery.name, "id": run.id}
+            around = Surroundings(calls, run.requests, **fields)
+            around.__enter__()
+            run.around = around
+
+    def depart(self, run: Run, error: BaseException | None) -> None:
+        """Leave what `surround` has entered, with the *error* that the code has raised."""
+        around, run.around = run.around, None
+        if around is not None:
+            around.leave(error)
 
     def end_copy(self) -> None:
         """End the process if it is a copy, made by code that forked and came back in both of them.
@@ -166,11 +197,15 @@ class Runner:
 
     def leave(self, run: Run, outcome: Outcome, value: Any) -> Settlement:
         """Settle *run*, and tell those who want to know; *value* is its result, or the error."""
-        settlement = self.settle(run, outcome)
-        if self._watched or run.job.hooks:
-            self._tell_hooks(run, settlement, value)
-            self._tell_moments(run, settlement, value)
-        return settlement
+        try:
+            settlement = self.settle(run, outcome)
+            if self._watched or run.job.hooks:
+                self._tell_hooks(run, settlement, value)
+                self._tell_moments(run, settlement, value)
+            return settlement
+        finally:
+            if run.around is not None:
+                self.depart(run, None if type(outcome) is Success else value)
 
     def lose(self, run: Run, outcome: Outcome) -> Settlement:
         """Say what becomes of *run*, whose code was ended from outside, and tell those who want to know."""
@@ -339,7 +374,7 @@ def _retry_asked(error: Retry) -> RetryAsked:
 def _without_our_frames(error: BaseException) -> ErrorInfo:
     """Describe *error* with a traceback that begins in the task's own code."""
     trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_globals.get("__name__") == __name__:
+    while trace is not None and trace.tb_frame.f_globals.get("__name__") in _OURS:
         trace = trace.tb_next
     if isinstance(error, InvalidArguments | SoftTimeLimitExceeded) and trace is None:
         return msgspec.structs.replace(ErrorInfo.of(error), traceback="")

@@ -25,6 +25,7 @@ from celeriac.broker import Beat, Broker
 from celeriac.clock import SystemClock
 from celeriac.errors import OperationalError, TimeLimitExceeded, WorkerLostError
 from celeriac.keyring import Security
+from celeriac.logs import LogFormat, install
 from celeriac.outcome import REVOKED, Settlement, stored
 from celeriac.sealing import sealed
 from celeriac.states import State, Verdict
@@ -33,6 +34,7 @@ from celeriac.worker.channel import Channel
 from celeriac.worker.health import LEAST_PATIENCE, Health, Pulse
 from celeriac.worker.keeper import PERIOD, Keeper
 from celeriac.worker.log import log, set_up_logging
+from celeriac.worker.options import EXIT_APPLICATION
 from celeriac.worker.scaling import PERIOD as SCALE_PERIOD
 from celeriac.worker.scaling import Scaler
 
@@ -89,7 +91,7 @@ class Supervisor:
         given: options that override the application's settings; see `WorkerOptions`.
         connect: makes the store of a URL, as `brokers.connect` does.
         settings: settings that override the application's own, such as `broker_url`.
-        loglevel: of the processes.
+        loglevel: of the processes. log_format: of its own lines, until a process says what it shall be.
         reload: start the processes anew when a Python file below the current directory changes.
         command: how a process is started, without its order; for tests.
         health: whom to tell how the processes are. meter: whom to tell what they have counted.
@@ -103,6 +105,7 @@ class Supervisor:
         connect: Callable[..., Broker],
         settings: Mapping[str, Any] | None = None,
         loglevel: str = "WARNING",
+        log_format: LogFormat = "text",
         reload: bool = False,
         command: Sequence[str] = (sys.executable, "-m", "celeriac.child"),
         environment: Mapping[str, str] | None = None,
@@ -114,7 +117,7 @@ class Supervisor:
         self._given = dict(given or {})
         self._connect = connect
         self._settings = dict(settings or {})
-        self._loglevel = loglevel
+        self._loglevel, self._log_format = loglevel, log_format
         self._reload = reload
         self._command = list(command)
         self._environment = environment
@@ -128,6 +131,8 @@ class Supervisor:
         self._children: list[_Child] = []
         self._unburied: list[tuple[list[str], str]] = []
         self._starts: list[tuple[float, int]] = []  # when to start which index again
+        self._broken: list[int] = []  # what to start again when a file has changed
+        self._changed = False
         self._quick_deaths = 0
         self._broker: Broker | None = None
         self._keeper: Keeper | None = None
@@ -147,7 +152,7 @@ class Supervisor:
 
     def run(self) -> int:
         """Work until a signal comes; return the exit code."""
-        set_up_logging(self._loglevel)
+        set_up_logging(self._loglevel, self._log_format)
         ear, mouth = socket.socketpair()
         ear.setblocking(False)
         mouth.setblocking(False)
@@ -155,7 +160,7 @@ class Supervisor:
         watcher = self._watch_files(mouth) if self._reload else None
         try:
             self._start(0)
-            while self._children or self._starts or self._unburied_now():
+            while self._children or self._starts or self._broken or self._unburied_now():
                 self._wait(ear)
                 self._step()
         finally:
@@ -176,6 +181,7 @@ class Supervisor:
 
     def _step(self) -> None:
         self._obey_signals()
+        self._take_changes()
         self._bury_children()
         self._start_due()
         self._keep()
@@ -212,6 +218,7 @@ class Supervisor:
             grace = float(self._hello["grace"]) if first and self._hello else 0.0
             self._stop_by = time.monotonic() + grace + KILL_AFTER
             self._starts.clear()
+            self._broken.clear()
             if first:
                 advice = "a second signal gives running tasks back at once"
                 log.warning(
@@ -283,6 +290,9 @@ class Supervisor:
         child.hello = hello
         if self._hello is None:
             self._hello = hello
+            if (form := hello.get("log_format", self._log_format)) != self._log_format:
+                set_up_logging(self._loglevel, form)
+            install(hello.get("name"))
             self._open_store(hello)
             if self._meter is not None and not hello["statistics"]:
                 log.warning("no metrics of tasks", extra={"reason": "worker_statistics is 0"})
@@ -410,7 +420,10 @@ class Supervisor:
     def _bury(self, child: _Child, code: int) -> None:
         if child.ids:
             self._unburied.append((child.ids, _how(code)))
-        if child.exit_code is not None and not self._worked:
+        if self._reload and child.exit_code == EXIT_APPLICATION and not self._stopping:
+            log.warning("waiting for a file to change", extra={"index": child.index})
+            self._broken.append(child.index)
+        elif child.exit_code is not None and not self._worked:
             self._code = child.exit_code
             self.stop()
         elif not child.retiring and not self._stopping:
@@ -559,12 +572,22 @@ class Supervisor:
         return watch(lambda: self._start_anew(mouth))
 
     def _start_anew(self, mouth: socket.socket) -> None:
-        """Stop every process; each is started again, with the new code, when it has ended."""
-        log.warning("files changed: starting anew")
-        for child in list(self._children):
-            child.channel.send("stop", hurry=False)
+        """Have every process started anew; called in a thread of its own."""
+        self._changed = True
         with contextlib.suppress(OSError):
             mouth.send(b"r")
+
+    def _take_changes(self) -> None:
+        """Stop every process; each is started again, with the new code, when it has ended."""
+        if not self._changed or self._stopping:
+            return
+        self._changed = False
+        log.warning("files changed: starting anew")
+        for child in self._children:
+            child.channel.send("stop", hurry=False)
+        broken, self._broken = self._broken, []
+        for index in broken:
+            self._start(index)
 
 
 def _how(code: int) -> str:
