@@ -54,7 +54,10 @@ def test_status_in_json_has_one_object_per_thing(working):
         "running": 0,
         "parked": 0,
         "held": 0,
+        "waiting": 0,
         "paused": False,
+        "oldest": None,
+        "oldest_seconds_ago": None,
     }
 
 

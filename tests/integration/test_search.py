@@ -1,6 +1,7 @@
 """`app.search`, `app.totals`, `app.queues`, `app.view` and `app.bulk`, on each kind of store."""
 
 import asyncio
+import itertools
 
 import pytest
 
@@ -14,6 +15,8 @@ from celeriac.search import MOST_READ
 from celeriac.states import State, Verdict
 from celeriac.testing.contract.given import Courier
 
+_numbers = itertools.count(1)
+
 NAMES = ("shop.add", "shop.mail", "shop.fail")
 
 
@@ -22,10 +25,10 @@ def clock():
     return ManualClock(1_700_000_000.0)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def app(request, tmp_path, clock):
-    url = "memory://" if request.param == "memory" else f"sqlite:///{tmp_path}/tasks.db"
-    app = Celeriac("shop", broker=url, clock=clock, set_as_current=False)
+@pytest.fixture(params=["memory", "sqlite", pytest.param("redis", marks=pytest.mark.redis)])
+def app(request, url_of, clock):
+    url = "memory://" if request.param == "memory" else url_of(request.param)
+    app = Celeriac(f"search-{next(_numbers)}", broker=url, clock=clock, set_as_current=False)
     yield app
     app.close()
 

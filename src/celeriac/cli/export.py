@@ -54,23 +54,23 @@ def command(
     """
     session.look()
     names = columns or COLUMNS
-    if kind == "csv":
-        session.out(_csv(names))
-    for task in _tasks(session, joined(words)):
-        values = of_view(task)
-        if kind == "csv":
-            session.out(_csv([_cell(values[name]) for name in names]))
-        else:
-            session.out(json_line({name: values[name] for name in names}))
+    for number, tasks in enumerate(_pages(session, joined(words))):
+        if kind == "csv" and not number:
+            session.out(_csv(names))
+        for task in tasks:
+            values = of_view(task)
+            if kind == "csv":
+                session.out(_csv([_cell(values[name]) for name in names]))
+            else:
+                session.out(json_line({name: values[name] for name in names}))
     return Exit.OK
 
 
-def _tasks(session: Session, query: str) -> Iterator[TaskView]:
+def _pages(session: Session, query: str) -> Iterator[list[TaskView]]:
     app, after = session.app, ""
     while True:
         page = app.search(query, after=after, count=_AT_ONCE)
-        for task in page.tasks:
-            yield task.redacted(app.conf.redact_keys)
+        yield [task.redacted(app.conf.redact_keys) for task in page.tasks]
         if not (after := page.after):
             return
 
