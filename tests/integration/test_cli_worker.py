@@ -210,7 +210,7 @@ def test_only_what_was_given_is_handed_over(handed):
     [(reference, given, more)] = handed
     assert (reference, given) == ("no.such:thing", {})
     assert more == {
-        "settings": {}, "loglevel": "WARNING", "log_format": "text", "reload": False, "health": None,
+        "settings": {}, "loglevel": "WARNING", "log_format": "text", "reload": False, "health": None, "meter": None,
     }  # fmt: skip
 
 
@@ -253,6 +253,7 @@ def test_everything_that_was_given_is_handed_over(handed):
         "log_format": "json",
         "reload": True,
         "health": None,
+        "meter": None,
     }
 
 

@@ -20,6 +20,8 @@ TESTED_WITH = {
     "parents": "waiting",
     "dependants": "waiting",
     "inputs": "waiting",
+    "count": "statistics",
+    "counted": "statistics",
 }
 
 

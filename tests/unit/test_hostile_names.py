@@ -51,6 +51,9 @@ KINDS = {
     "holding": (queues,),
     "schedule": (schedules,),
     "channel": (ids,),
+    "teller": (ids,),
+    "tally": (st.sampled_from([0, 60, 3600]), st.integers(0, 2**33)),
+    "tallies": (st.sampled_from([60, 3600, 86400]),),
 }
 made = st.sampled_from(sorted(KINDS)).flatmap(lambda kind: st.tuples(st.just(kind), st.tuples(*KINDS[kind])))
 KEYS = Keys("shop")
