@@ -11,6 +11,7 @@ from celeriac.brokers.redis import RedisBroker, scripts
 from celeriac.brokers.redis.keys import Keys
 from celeriac.clock import ManualClock
 from celeriac.testing.contract.given import Courier, a_message, messages, retry, rings, succeeded
+from celeriac.steering import Command, Line
 
 LUA = Path(redis.__file__).parent / "lua"
 KEYS = Keys("celeriac")
@@ -55,6 +56,9 @@ def test_lua_names_keys_as_python_does(redis_server):
         "WORKERS": KEYS.workers,
         "PARKED": KEYS.parking,
         "DEAD": KEYS.dead,
+        "ACTIVITY": KEYS.activity,
+        "log_key('i', '2')": KEYS.log("i", 2),
+        "commands_key('w')": KEYS.commands("w"),
     }
     source = (LUA / "include" / "keys.lua").read_text() + f"return {{ {', '.join(asked)} }}"
 
@@ -88,7 +92,8 @@ def test_all_keys_end_with_what_they_stand_for(redis_server):
     left = redis_server.cli("KEYS", "*")
     lasting = [key for key in left if redis_server.cli("PTTL", key) < 0]
     assert lasting == [KEYS.schema]
-    assert {KEYS.kind(key) for key in left} == {"hash", "string"}  # finished records, which end by themselves
+    kinds = {KEYS.kind(key) for key in left}
+    assert kinds == {"hash", "string", "list"}  # finished records and logs, which end by themselves
 
 
 def given_every_kind_of_key(server) -> ManualClock:
@@ -105,11 +110,13 @@ def given_every_kind_of_key(server) -> ManualClock:
     first, second = busy.claim(2)
     busy.trip(retry(first, clock.now() + 9))
     broker.cancel([second.id], clock.now(), terminate=True)
+    broker.write_log(busy.id, [Line(second.id, second.fence, clock.now(), 20, b"said")], clock.now())
+    broker.command([idle.id], Command("drain"), clock.now())
     broker.close()
     kinds = {key.split(":")[1] for key in server.cli("KEYS", "*")}
     assert kinds == {
         "schema", "counts", "due", "expiry", "workers", "parked",
-        "t", "q", "p", "u", "w", "r", "s", "n", "b", "h",
+        "t", "q", "p", "u", "w", "r", "s", "n", "b", "h", "o", "j",
     }  # fmt: skip
     return clock
 

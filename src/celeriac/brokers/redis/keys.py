@@ -16,6 +16,9 @@ Every key has an owner and an end:
 | `{ns}:ended` | list | tasks that ended, and how many of those that wait for them know it | when all do |
 | `{ns}:freed` | list | who has ended, and how many of those it waited for are let go | when all are |
 | `{ns}:paused` | set | queues from which nothing is claimed | when empty |
+| `{ns}:o:<id> <attempt>` | list | what one attempt of a task has logged | with its record |
+| `{ns}:j:<worker>` | list | what a worker was told to do and has not heard | when empty, or it retires |
+| `{ns}:activity` | list | who did what | when empty |
 | `{ns}:schedules` | sorted set | names of schedules, by due time; paused ones last | when empty |
 | `{ns}:c:<name>` | hash | a schedule | when it is removed |
 | `{ns}:x:<name>` | string | which task has a unique name, since when | with that task's record, or its time |
@@ -83,6 +86,7 @@ class Keys:
         self.schedules: Final = self.root + "schedules"
         self.wakes: Final = self.root + "wakes"
         self.dead: Final = self.root + "dead"
+        self.activity: Final = self.root + "activity"
         self.shared: Final = (self.counts, self.due, self.expiry, self.workers, self.parking)
 
     def record(self, task_id: str) -> str:
@@ -133,6 +137,14 @@ class Keys:
         """The workers that wait for work in *queue*."""
         return f"{self.root}h:{queue}"
 
+    def log(self, task_id: str, attempt: int) -> str:
+        """What one attempt of a task has logged; a space is in no id."""
+        return f"{self.root}o:{task_id} {attempt}"
+
+    def commands(self, worker: str) -> str:
+        """What a worker was told to do."""
+        return f"{self.root}j:{worker}"
+
     def unique(self, name: str) -> str:
         """Who has a unique name."""
         return f"{self.root}x:{name}"
@@ -176,6 +188,9 @@ _KINDS: Final = {
     "schedules": "zset",
     "wakes": "zset",
     "dead": "zset",
+    "activity": "list",
+    "o:": "list",
+    "j:": "list",
     "x:": "string",
     "l:": "hash",
     "m:": "list",

@@ -12,9 +12,11 @@ from typing import Final
 import msgspec
 
 NAMES: Final = (
+    "activity",
     "advance",
     "bell",
     "cancel",
+    "command",
     "dead",
     "enlist",
     "exchange",
@@ -22,9 +24,11 @@ NAMES: Final = (
     "extend",
     "forget",
     "heartbeat",
+    "note",
     "pause",
     "pending",
     "purge",
+    "read_log",
     "replace",
     "report",
     "requeue",
@@ -40,6 +44,7 @@ NAMES: Final = (
     "tend",
     "watch",
     "workers",
+    "write_log",
 )
 
 _INCLUDE: Final = re.compile(r"^-- include: (\w+)\n", re.MULTILINE)

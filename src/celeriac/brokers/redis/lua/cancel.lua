@@ -10,6 +10,7 @@
 -- include: lanes
 -- include: news
 -- include: dead
+-- include: logs
 -- include: task
 -- include: following
 local error, terminate, codes = ARGV[5], ARGV[6] == '1', {}

@@ -11,6 +11,7 @@
 -- include: lanes
 -- include: news
 -- include: dead
+-- include: logs
 -- include: task
 local worker, unparked = ARGV[5], 0
 local key = worker_key(worker)

@@ -13,6 +13,7 @@
 -- include: lanes
 -- include: news
 -- include: dead
+-- include: logs
 -- include: task
 local id, most, some = ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
 local task = look(id)

@@ -11,6 +11,7 @@
 -- include: lanes
 -- include: news
 -- include: dead
+-- include: logs
 -- include: task
 -- include: following
 -- include: marks

@@ -10,6 +10,7 @@
 -- include: lanes
 -- include: news
 -- include: dead
+-- include: logs
 -- include: task
 -- include: following
 local queue, limit, error, purged = ARGV[5], tonumber(ARGV[6]), ARGV[7], 0

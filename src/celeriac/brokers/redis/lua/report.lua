@@ -11,6 +11,7 @@
 -- include: lanes
 -- include: news
 -- include: dead
+-- include: logs
 -- include: task
 
 -- Add to the children of a task; those that are known stay where they are.

@@ -10,6 +10,7 @@
 -- include: lanes
 -- include: news
 -- include: dead
+-- include: logs
 -- include: task
 -- include: names
 local untold = {} -- those of which not all who waited for them know that they failed

@@ -10,6 +10,7 @@
 -- include: lanes
 -- include: news
 -- include: dead
+-- include: logs
 -- include: task
 local due, moved = ARGV[5], {}
 for at = 6, #ARGV do
