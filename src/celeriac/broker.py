@@ -593,10 +593,10 @@ class Broker(Backend):
 
     @abstractmethod
     def command(self, workers: Sequence[str], command: Command, now: float) -> list[bool]:
-        """Tell each of *workers*, with its next heartbeat, to obey *command*; say for each whether it is known.
+        """Tell each of *workers* to obey *command*, with its next heartbeat; say for each if it is known.
 
-        Each gets a number of the store's. Of those that one worker has not heard the newest 100 are kept. They
-        end with the worker. May happen twice when it is repeated.
+        Each gets a number of the store's. Of those that one worker has not heard the newest 100 are kept.
+        They end with the worker. Told twice when it is repeated.
         """
 
     @abstractmethod

@@ -10,7 +10,6 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-
 LOG_RING: Final = 65_536  # bytes of log that are kept for each attempt of a task
 LOG_LINE: Final = 4_096  # characters of one line; longer ones are cut
 LINE_COSTS: Final = 64  # bytes that a line counts beside its text, so that empty ones are not free
@@ -161,10 +160,10 @@ _decode_deed: Final = msgspec.json.Decoder(tuple[str, str, str, int]).decode
 _decode_pulse: Final = msgspec.json.Decoder(Pulse).decode
 
 
-def body_of(logger: str, text: str) -> bytes:
-    """Write what a line says; longer text than `LOG_LINE` is cut, and says so."""
-    if len(text) > LOG_LINE:
-        text = f"{text[:LOG_LINE]}… ({len(text) - LOG_LINE:,} more characters)"
+def body_of(logger: str, text: str, *, most: int = LOG_LINE) -> bytes:
+    """Write what a line says; text of more than *most* characters is cut, and says so."""
+    if len(text) > most:
+        text = f"{text[:most]}… ({len(text) - most:,} more characters)"
     try:
         return _encode((logger[:200], text))
     except UnicodeEncodeError:  # half of a pair of surrogates

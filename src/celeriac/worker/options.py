@@ -32,6 +32,7 @@ class WorkerOptions(msgspec.Struct, frozen=True):
         ageing: seconds in which a task that waits gains one priority; None for never.
         loop_patience: seconds for which a task may block the event loop before it is named in the log; 0 for
             ever.
+        task_log_level: from which level on what tasks log is kept; None for nothing.
         autoscale: at most and at least how many processes; None for always as many as `processes` says.
     """
 
@@ -49,6 +50,7 @@ class WorkerOptions(msgspec.Struct, frozen=True):
     weights: dict[str, int] | None = None
     ageing: float | None = None
     loop_patience: float = 0.1
+    task_log_level: int | None = None
 
     @property
     def hostname(self) -> str:

@@ -80,7 +80,6 @@ from celeriac.steering import (
     Entry,
     Line,
     Pulse,
-    encode_pulse,
 )
 
 _log: Final = logging.getLogger("celeriac.redis")
@@ -312,7 +311,9 @@ class RedisBroker(Broker):
         self._skew.learn(before, time, SystemClock.now())
         found = {worker: answer for worker, answer in zip(workers, reply, strict=True) if answer is not None}
         stops = {worker: self._stops(flat) for worker, (flat, _) in found.items() if flat}
-        commands = {worker: wire.commands(entries) for worker, (_, entries) in found.items() if entries}
+        commands: dict[str, Sequence[Command]] = {
+            worker: wire.commands(entries) for worker, (_, entries) in found.items() if entries
+        }
         return Beat([worker for worker in workers if worker not in found], stops, commands)
 
     def _stops(self, flat: Sequence[bytes]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""command, write_log, read_log, note, activity: what workers are told, what tasks have logged, who did what."""
+"""command, write_log, note and their questions: what workers are told, what tasks log, who did what."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _add(transaction: Transaction, seq: int, attempt: int, lines: list[Line]) ->
 
 
 def _trim(transaction: Transaction, seq: int, attempt: int, size: int) -> None:
-    """Let go of the first lines of an attempt, until its log has no more than its size; the last one stays."""
+    """Let go of the first lines of an attempt until the rest is no more than a ring; the last one stays."""
     *first, (last, _) = transaction.all("log_sizes", LINE_COSTS, seq, attempt)
     for number, cost in first:
         if size <= LOG_RING:

@@ -442,7 +442,7 @@ class Lockstep:
         self._both(lambda broker: [self._explained(broker, each) for each in IDS[:8]])
         self._both(lambda broker: broker.workers(self.clock.now()))
         self._both(lambda broker: [broker.running(worker) for worker in WORKERS])
-        self._both(lambda broker: [broker.read_log(id) for id in IDS[:8]])
+        self._both(lambda broker: [broker.read_log(each) for each in IDS[:8]])
 
     def _explained(self, broker: Broker, id: str) -> Any:
         """What a store knows of a task; places are not compared: lines may hold ids of others."""

@@ -1,4 +1,4 @@
-"""`write_log` and `read_log`: lines of whoever holds the task, a ring for each attempt, gone with the record."""
+"""`write_log` and `read_log`: lines of who holds the task, a ring for each attempt, gone with the record."""
 
 import pytest
 
@@ -53,9 +53,8 @@ def test_lines_of_many_tasks_go_in_one_write(broker, clock):
     worker, first = given_held(broker, clock)
     broker.send([a_message()], clock.now())
     [second] = worker.claim()
-    mixed = [
-        line for pair in zip(said(clock, first, b"a", b"b"), said(clock, second, b"c", b"d")) for line in pair
-    ]
+    ours, theirs = said(clock, first, b"a", b"b"), said(clock, second, b"c", b"d")
+    mixed = [ours[0], theirs[0], ours[1], theirs[1]]
 
     broker.write_log(worker.id, mixed, clock.now())
 
