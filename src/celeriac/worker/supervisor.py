@@ -457,7 +457,7 @@ class Supervisor:
 
     def _pass_on(self, child: _Child, command: Command) -> None:
         if command.verb == "stop":  # of one process, of all: they are one worker
-            if not self._stopping:
+            if not self._signals:  # once, though each of its processes was told
                 log.warning("told to stop", extra={"worker": child.worker})
                 self._signals += 1
         elif command.verb == "stack":
