@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from celeriac import builtin as _builtin  # noqa: F401 - its tasks are everybody's
 from celeriac.acting import acting, actor
-from celeriac.broker import Broker
+from celeriac.broker import Broker, Situation
 from celeriac.brokers import connect, masked
 from celeriac.calling import PLAIN_CALL, CallOptions, Envelope, envelope_of, moment_of
 from celeriac.canvas.signature import Signature, maybe_signature, signature
@@ -55,6 +55,7 @@ from celeriac.middleware import Middleware, Moments
 from celeriac.result import AsyncResult, EagerResult
 from celeriac.schedules import POLICIES, Schedules, name_of
 from celeriac.sealing import sealed
+from celeriac.states import State
 from celeriac.steering import (
     ACTIVITY_AT_ONCE,
     LOG_AT_ONCE,
@@ -708,7 +709,15 @@ class Celeriac:
         """
         now = self.clock.now()
         situation = self.broker.explain(check_id(id), now)
-        return reason_of(id, situation, now, ageing=self.conf.worker_priority_ageing is not None)
+        ageing = self.conf.worker_priority_ageing is not None
+        return reason_of(id, situation, now, ageing=ageing, drained=self._is_drained(situation, now))
+
+    def _is_drained(self, situation: Situation | None, now: float) -> bool:
+        """Say whether all workers that serve the queue of a task that waits were told to claim nothing."""
+        if situation is None or not situation.listening or situation.record.state is not State.QUEUED:
+            return False
+        queue = situation.record.message.queue
+        return all(worker.draining for worker in self.broker.workers(now) if queue in worker.queues)
 
     def updates(
         self,

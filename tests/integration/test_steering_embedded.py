@@ -39,6 +39,8 @@ def test_an_embedded_worker_drains_and_claims_again(app, held):
         wait_until(lambda: draining(app) == [True], 20, what="the worker to drain")
         sent = task.delay()
         assert sent.state == "PENDING"
+        assert sent.explain().code == "drained"
+        assert "of the queue default drain" in sent.explain().text
 
         app.control.resume("*")
 

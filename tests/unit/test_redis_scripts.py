@@ -10,8 +10,8 @@ from celeriac.brokers import redis
 from celeriac.brokers.redis import RedisBroker, scripts
 from celeriac.brokers.redis.keys import Keys
 from celeriac.clock import ManualClock
-from celeriac.testing.contract.given import Courier, a_message, messages, retry, rings, succeeded
 from celeriac.steering import Command, Line
+from celeriac.testing.contract.given import Courier, a_message, messages, retry, rings, succeeded
 
 LUA = Path(redis.__file__).parent / "lua"
 KEYS = Keys("celeriac")

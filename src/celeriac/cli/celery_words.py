@@ -50,7 +50,7 @@ def translated(words: Sequence[str]) -> list[str] | None:
 
 
 def _sorted(words: Sequence[str]) -> tuple[list[str], list[str], list[str], bool]:
-    """Sort what was given to `inspect` or `control`: workers, other words, options that stay, whether as JSON."""
+    """Sort what stands behind `inspect` or `control`: workers, other words, what stays, whether as JSON."""
     workers: list[str] = []
     kept: list[str] = []
     others: list[str] = []

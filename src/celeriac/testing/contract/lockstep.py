@@ -29,7 +29,7 @@ from celeriac.message import After, Delivery, Message, Record, Unique
 from celeriac.outcome import Settlement
 from celeriac.sealing import SealedBroker
 from celeriac.states import Verdict
-from celeriac.steering import Command, Entry, Line, Pulse
+from celeriac.steering import Command, Entry, Line, Pulse, Verb
 
 _BY_TRIP = [verdict for verdict in Verdict if verdict is not Verdict.REPLACED]
 IDS = tuple(f"t:{number}" for number in range(24))
@@ -101,7 +101,7 @@ class Heartbeat(NamedTuple):
 
 class Order(NamedTuple):
     workers: Sequence[str]
-    verb: str = "drain"
+    verb: Verb = "drain"
 
 
 class Say(NamedTuple):
