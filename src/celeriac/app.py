@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Unpack, cast, overload
 from zoneinfo import ZoneInfo
 
 from celeriac import builtin as _builtin  # noqa: F401 - its tasks are everybody's
-from celeriac.broker import LOOKED_AT, Broker, QueueInfo, Total
+from celeriac.acting import acting, actor
+from celeriac.broker import LOOKED_AT, Broker, QueueInfo, Situation, Total
 from celeriac.brokers import connect, masked
 from celeriac.bulk import Action, Bulk, bulk
 from celeriac.calling import PLAIN_CALL, CallOptions, Envelope, envelope_of, moment_of
@@ -24,10 +25,11 @@ from celeriac.canvas.signature import Signature, maybe_signature, signature
 from celeriac.clock import Clock, SystemClock, as_timestamp
 from celeriac.config import Config
 from celeriac.context import current_run
+from celeriac.control import Control
 from celeriac.current import set_current_application, shared_tasks
 from celeriac.dead import DeadLetter
 from celeriac.discovery import import_object, project_directory, related_module
-from celeriac.errors import BrokerUnavailable, ConfigurationError, NotRegistered, StoreCorrupt
+from celeriac.errors import BrokerUnavailable, CeleriacError, ConfigurationError, NotRegistered, StoreCorrupt
 from celeriac.explaining import Reason, reason_of
 from celeriac.filters import Filter
 from celeriac.groups import GroupResult
@@ -60,6 +62,15 @@ from celeriac.sealing import sealed
 from celeriac.search import Page, TaskView, search
 from celeriac.states import State
 from celeriac.statistics import By, Statistics, statistics_of, steps_of
+from celeriac.steering import (
+    ACTIVITY_AT_ONCE,
+    LOG_AT_ONCE,
+    Activity,
+    LogLine,
+    activity_of,
+    deed_of,
+    line_of,
+)
 from celeriac.submitter import Submitter
 from celeriac.task import AsyncTask, BatchOptions, Task, TaskOptions
 from celeriac.tickets import Ticket, Tickets
@@ -136,6 +147,7 @@ class Celeriac:
         self._submitter: Submitter | None = None
         self.schedules = Schedules(self)
         self.dead = DeadLetter(self)
+        self.control = Control(self)
         self._autodiscover: list[tuple[Callable[[], Iterable[str]], str]] = []
         if set_as_current:
             set_current_application(self)
@@ -630,7 +642,9 @@ class Celeriac:
         Raises:
             InvalidName: it cannot be a queue's.
         """
-        return self.broker.pause(check_queue_name(queue), self.clock.now())
+        done = self.broker.pause(check_queue_name(queue), self.clock.now())
+        self.acted("pause", queue, int(done))
+        return done
 
     def resume(self, queue: str) -> bool:
         """Let workers take from *queue* again, idle ones at once; False if it was not paused.
@@ -638,7 +652,42 @@ class Celeriac:
         Raises:
             InvalidName: it cannot be a queue's.
         """
-        return self.broker.resume(check_queue_name(queue), self.clock.now())
+        done = self.broker.resume(check_queue_name(queue), self.clock.now())
+        self.acted("resume", queue, int(done))
+        return done
+
+    # --- who did what -----------------------------------------------------------------------------------
+
+    @contextmanager
+    def acting(self, who: str) -> Iterator[None]:
+        """Let *who*, such as the user of a page, be noted with what is done within; see `activity`.
+
+        Without it nothing is noted: what programs do is no activity.
+        """
+        with acting(who):
+            yield
+
+    def acted(self, verb: str, target: str = "", count: int = 1) -> None:
+        """Note that whoever acts now (see `acting`) has done *verb* to *count* things; nothing for none.
+
+        Never fails: what was done was done, also when the store cannot note it.
+        """
+        who = actor()
+        if who is None or not count:
+            return
+        now = self.clock.now()
+        try:
+            self.broker.note([deed_of(who, verb, target, count, now)], now)
+        except CeleriacError as error:
+            _log.warning("could not note who did what: %s", error)
+
+    def activity(self, after: int = 0, count: int = ACTIVITY_AT_ONCE) -> list[Activity]:
+        """Return what people have done last, the newest first; 10,000 entries of 90 days are kept.
+
+        Args:
+            after: the number of the last entry that is known; those before it are returned.
+        """
+        return [activity_of(deed) for deed in self.broker.activity(after, count)]
 
     def queues(self) -> list[QueueInfo]:
         """Return what waits and runs in each queue that has tasks which have not ended, or is paused."""
@@ -785,7 +834,13 @@ class Celeriac:
         """Have a task start at another moment than the one it waits for; see `AsyncResult.reschedule`."""
         now = self.clock.now()
         due = moment_of(countdown, eta, now, self)
-        return self.broker.reschedule([check_id(id)], now if due is None else due, now)[0]
+        done = self.broker.reschedule([check_id(id)], now if due is None else due, now)[0]
+        self.acted("reschedule", id, int(done))
+        return done
+
+    def log(self, id: str, after: int = 0, count: int = LOG_AT_ONCE) -> list[LogLine]:
+        """Return what a task has logged; see `AsyncResult.log`."""
+        return [line_of(entry) for entry in self.broker.read_log(check_id(id), after, count)]
 
     def explain(self, id: str) -> Reason:
         """Say why a task has not run, or what it does instead, by the rules by which workers claim.
@@ -795,7 +850,15 @@ class Celeriac:
         """
         now = self.clock.now()
         situation = self.broker.explain(check_id(id), now)
-        return reason_of(id, situation, now, ageing=self.conf.worker_priority_ageing is not None)
+        ageing = self.conf.worker_priority_ageing is not None
+        return reason_of(id, situation, now, ageing=ageing, drained=self._is_drained(situation, now))
+
+    def _is_drained(self, situation: Situation | None, now: float) -> bool:
+        """Say whether all workers that serve the queue of a task that waits were told to claim nothing."""
+        if situation is None or not situation.listening or situation.record.state is not State.QUEUED:
+            return False
+        queue = situation.record.message.queue
+        return all(worker.draining for worker in self.broker.workers(now) if queue in worker.queues)
 
     def updates(
         self,

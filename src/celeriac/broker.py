@@ -14,7 +14,7 @@ The memory store is this contract in executable form: where words are not enough
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -25,6 +25,7 @@ from celeriac.findings import Examination, Finding, Severity, ok
 from celeriac.message import Delivery, Message, Record, check_parents
 from celeriac.outcome import LEASE_LOST, REVOKED, Settlement
 from celeriac.states import State
+from celeriac.steering import ACTIVITY_AT_ONCE, LOG_AT_ONCE, Command, Deed, Entry, Line, Pulse
 from celeriac.tally import Tally
 
 DEFAULT_LEASE: Final = 10.0
@@ -52,6 +53,7 @@ class WorkerInfo(msgspec.Struct, frozen=True):
         lease: seconds for which a heartbeat is good.
         slots: how many tasks it runs at once.
         started: when it enlisted. seen: its last heartbeat. running: how many tasks it holds.
+        memory, cpu, done, lag, draining: as its last heartbeat has told, see `Pulse`.
     """
 
     id: str
@@ -66,6 +68,11 @@ class WorkerInfo(msgspec.Struct, frozen=True):
     started: float = 0.0
     seen: float = 0.0
     running: int = 0
+    memory: int | None = None
+    cpu: float | None = None
+    done: int = 0
+    lag: float | None = None
+    draining: bool = False
 
 
 class Exchanged(msgspec.Struct, frozen=True):
@@ -110,10 +117,12 @@ class Beat(msgspec.Struct, frozen=True):
     Attributes:
         lost: ids of workers that the store does not know (any more).
         stops: per worker id, the tasks that it was asked to terminate and since when.
+        commands: per worker id, what it is told to do, by number; named in each answer until it was heard.
     """
 
     lost: Sequence[str] = ()
     stops: dict[str, dict[str, float]] = {}
+    commands: dict[str, Sequence[Command]] = {}
 
 
 class Tended(msgspec.Struct, frozen=True):
@@ -449,6 +458,17 @@ class Backend(ABC):
     def totals(self) -> dict[State, Total]:
         """Return how many tasks are in each state, in a bounded time."""
 
+    def running(self, worker: str) -> list[Record]:
+        """Return the records of the tasks that *worker* holds, by id; none for a worker that is not known."""
+
+    @abstractmethod
+    def read_log(self, id: str, after: int = 0, count: int = LOG_AT_ONCE) -> list[Entry]:
+        """Return up to *count* lines of a task's log with numbers above *after*, in the order of numbers."""
+
+    @abstractmethod
+    def activity(self, after: int = 0, count: int = ACTIVITY_AT_ONCE) -> list[Deed]:
+        """Return what was done last, the newest first; with *after* only what has a smaller number."""
+
     @abstractmethod
     def queues(self) -> list[QueueInfo]:
         """Return every queue that has tasks which are not final, or is paused, by name."""
@@ -643,10 +663,40 @@ class Broker(Backend):
         """
 
     @abstractmethod
-    def heartbeat(self, workers: Sequence[str], now: float) -> Beat:
-        """Renew the leases of *workers*; learn which are lost, and what they were asked to stop.
+    def heartbeat(
+        self, workers: Sequence[str], now: float, pulses: Mapping[str, Pulse] | None = None
+    ) -> Beat:
+        """Renew the leases of *workers*; learn which are lost, what they were asked to stop and told to do.
 
         A call that comes late, after one with a later *now*, shortens no lease.
+
+        What *pulses* tell of them is kept until the next ones. Commands up to the number that a pulse has
+        heard are dropped; the others are told each time, so that none is lost with an answer: who obeys knows
+        by the number which are new.
+        """
+
+    @abstractmethod
+    def command(self, workers: Sequence[str], command: Command, now: float) -> list[bool]:
+        """Tell each of *workers* to obey *command*, with its next heartbeat; say for each if it is known.
+
+        Each gets a number of the store's. Of those that one worker has not heard the newest 100 are kept.
+        They end with the worker. Told twice when it is repeated.
+        """
+
+    @abstractmethod
+    def write_log(self, worker: str, lines: Sequence[Line], now: float) -> list[str]:
+        """Add lines to the logs of running tasks; return the ids refused as `exchange` would refuse them.
+
+        Lines of one task keep their order. Of each attempt the newest `LOG_RING` bytes are kept (at least the
+        last line), of a task the latest `LOG_ATTEMPTS` attempts. They end with its record. Written twice when
+        it is repeated.
+        """
+
+    @abstractmethod
+    def note(self, deeds: Sequence[Deed], now: float) -> None:
+        """Remember who did what, in this order; `MOST_ACTIVITY` at most, for `ACTIVITY_KEPT` seconds.
+
+        Noted twice when it is repeated.
         """
 
     @abstractmethod

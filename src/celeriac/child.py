@@ -46,8 +46,8 @@ _COLLECT_BY_DEFAULT: Final = gc.get_threshold()[:2]
 class _Supervised:
     """The overseer at the other end of the channel."""
 
-    def __init__(self, channel: Channel, *, tells_pulse: bool) -> None:
-        self._channel, self._tells_pulse = channel, tells_pulse
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
 
     def enlisted(self, worker: str) -> None:
         self._channel.send("enlisted", worker=worker)
@@ -61,9 +61,8 @@ class _Supervised:
     def retiring(self, reason: str) -> None:
         self._channel.send("retiring", reason=reason)
 
-    def pulse(self, exchanged: float | None) -> None:
-        if self._tells_pulse:
-            self._channel.drop("pulse", exchanged=exchanged)
+    def pulse(self, exchanged: float | None, done: int, lag: float | None) -> None:
+        self._channel.drop("pulse", exchanged=exchanged, done=done, lag=lag)
 
     def crippled(self) -> None:
         os._exit(EXIT_CRIPPLED)
@@ -118,11 +117,13 @@ def _work(order: dict[str, Any], channel: Channel) -> int:
     worker = build_worker(
         app,
         options,
-        overseer=_Supervised(channel, tells_pulse=order["pulse"]),
+        overseer=_Supervised(channel),
         first=order["first"],
         reference=reference_of(app, order["reference"]),
         counted=_counted(channel) if order["counts"] else None,
     )
+    if order["draining"]:
+        worker.drain()
     _collect_less()
     signal.signal(signal.SIGTERM, lambda *_: worker.stop())
     threading.Thread(target=_end, args=(worker, stopped), name="celeriac-end", daemon=True).start()
@@ -189,6 +190,10 @@ def _obey(app: Any, channel: Channel, worker: Worker) -> None:
     for message in channel.messages():
         if message["kind"] == "stop":
             worker.stop(hurry=message["hurry"])
+        elif message["kind"] == "drain":
+            worker.drain(message["on"])
+        elif message["kind"] == "stack":
+            worker.show_stack(message["task"])
     log.warning("supervisor is gone", extra={"worker": worker.id})
     worker.stop()
     _renew(app, worker)

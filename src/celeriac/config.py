@@ -125,6 +125,10 @@ class Config:
     worker_slow_callback_duration: Annotated[
         Seconds, "a task that blocks the event loop for longer is named in the log; 0: none is"
     ]
+    worker_task_log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] | None,
+        "from which level on what a task logs is kept with it; None: nothing is",
+    ]
     worker_threads: Annotated[int | None, "of the tasks at once, how many may be `def`; None: all"]
     worker_prefetch_multiplier: Annotated[int, "accepted; a worker never holds what it cannot start"]
     worker_max_tasks_per_child: Annotated[int | None, "a process is replaced after so many tasks"]
@@ -283,6 +287,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "worker_queue_weights": None,
     "worker_priority_ageing": None,
     "worker_slow_callback_duration": 0.1,
+    "worker_task_log_level": "INFO",
     "worker_threads": None,
     "worker_prefetch_multiplier": 1,
     "worker_max_tasks_per_child": None,

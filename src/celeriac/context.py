@@ -17,6 +17,7 @@ from celeriac.message import Delivery, Options, Request, decode_options
 from celeriac.outcome import Outcome
 from celeriac.retry import RetryPolicy
 from celeriac.states import RESERVED
+from celeriac.steering import Line
 
 if TYPE_CHECKING:
     import asyncio
@@ -71,6 +72,9 @@ class Reporter(Protocol):
         children: tuple[str, ...] = (),
     ) -> Callable[[float], None]:
         """Hand progress over; the returned function waits, at most so many seconds, until it is stored."""
+
+    def log(self, run: Run, line: Line) -> None:
+        """Hand over what a run has said."""
 
 
 class Around(Protocol):
@@ -182,6 +186,16 @@ class Run:
     def requests(self) -> list[Request]:
         """The requests of all calls that it works on: its own."""
         return [self.request]
+
+    @property
+    def calls(self) -> list[Run]:
+        """The calls that it works on: itself."""
+        return [self]
+
+    def log(self, level: int, time: float, body: bytes) -> None:
+        """Hand over what its code has said, for each call that it works on."""
+        for call in self.calls:
+            call.reporter.log(call, Line(call.delivery.id, call.delivery.fence, time, level, body))
 
     def of_call(self, task_id: str) -> Run:
         """Return what stands for one of the calls that it works on.

@@ -24,6 +24,7 @@ from celeriac.states import State
 __all__ = ["Acted", "DeadLetter", "DeadTask"]
 
 SOME_IDS: Final = 1_000  # of those with which something was done
+SHOWN_IDS: Final = 10  # of those that are noted with who did it
 ROUNDED: Final = 0.6e-6  # seconds by which a datetime may differ from the moment that it was made of
 
 
@@ -263,11 +264,17 @@ class DeadLetter:
             for some in _in_batches(self.find(**which)):
                 done = do(some, dry_run)
                 acted = acted.plus(done, _without([each.id for each in some], done))
+            self._note(do, _words(which), acted, dry_run)
             return acted
         for batch in _in_batches(iter(_ids_of(ids))):
             done = do([dead for dead in self._get(batch) if dead is not None], dry_run)
             acted = acted.plus(done, _without(batch, done))
+        self._note(do, " ".join(acted.ids[:SHOWN_IDS]), acted, dry_run)
         return acted
+
+    def _note(self, do: Callable[..., Any], target: str, acted: Acted, dry_run: bool) -> None:
+        if not dry_run:
+            self._app.acted("requeue" if do == self._requeued else "drop", target, acted.done)
 
     def _requeued(self, some: Sequence[DeadTask], dry_run: bool) -> Sequence[str]:
         ids = [dead.id for dead in some if dead.can_be_requeued]
@@ -316,6 +323,10 @@ def _ids_of(given: str | DeadTask | Iterable[str | DeadTask]) -> Iterable[str]:
 def _in_batches(things: Iterator[Any]) -> Iterator[list[Any]]:
     while some := list(islice(things, DEAD_AT_ONCE)):
         yield some
+
+
+def _words(which: dict[str, Any]) -> str:
+    return " ".join(f"{name}:{value}" for name, value in which.items()) or "all that failed"
 
 
 def _without(ids: Sequence[str], done: Sequence[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import threading
@@ -78,8 +79,11 @@ def options_of(app: Any, **given: Any) -> WorkerOptions:
         "weights": weights,
         "loop_patience": conf.worker_slow_callback_duration,
         "statistics": conf.worker_statistics,
+        "task_log_level": level_of(conf.worker_task_log_level),
     }
     values |= {name: value for name, value in given.items() if value is not None}
+    if not values["processes"]:  # the caller's process, whose logging is the caller's too
+        values["task_log_level"] = None
     if values["autoscale"] is not None and values["processes"]:  # an embedded worker has no processes
         values["autoscale"] = tuple(values["autoscale"])
         values["processes"] = values["autoscale"][1]
@@ -88,6 +92,11 @@ def options_of(app: Any, **given: Any) -> WorkerOptions:
         check_weights("weights", weights)
         values["weights"] = {queue: weights.get(queue, 1) for queue in values["queues"]}
     return WorkerOptions(**values)
+
+
+def level_of(name: str | None) -> int | None:
+    """Return the number of a level of `logging`."""
+    return None if name is None else int(logging.getLevelNamesMapping()[name])
 
 
 def build_worker(

@@ -15,6 +15,8 @@ CeleriacError
 ├── NotRegistered               no task has this name (also a KeyError)
 ├── UnknownTask                 the store has no record of this id
 ├── UnknownSchedule             the store has no schedule of this name
+├── UnknownWorker               no live worker is called so
+├── NotRunning                  a task does not run now
 ├── OperationalError            the store cannot do it now
 │   ├── BrokerUnavailable       it cannot be reached, or did not answer within the deadline
 │   ├── AccessDenied            it refuses the credentials (also a ConfigurationError)
@@ -130,6 +132,14 @@ class UnknownTask(CeleriacError, LookupError):
 
 class UnknownSchedule(CeleriacError, LookupError):
     """The store has no schedule of this name."""
+
+
+class UnknownWorker(CeleriacError, LookupError):
+    """No live worker is called so."""
+
+
+class NotRunning(CeleriacError):
+    """A task was asked for something that only a running one can do."""
 
 
 class OperationalError(CeleriacError):

@@ -37,6 +37,7 @@ CODES: Final = {
     "retry": "it waits for its retry",
     "paused": "its queue is paused",
     "no_worker": "no live worker serves its queue",
+    "drained": "all live workers that serve its queue were told to claim nothing",
     "unknown_name": "no live worker that serves its queue knows its name",
     "limit": "as many of its lane run as may",
     "rate": "its lane has no token",
@@ -48,8 +49,15 @@ CODES: Final = {
 MAY_START: Final = frozenset({"turn", "busy", "next"})  # a worker with room for all would take it at once
 
 
-def reason_of(id: str, situation: Situation | None, now: float, *, ageing: bool = False) -> Reason:
-    """Say why task *id* has not run at *now*; *ageing*: its priority rises while it waits."""
+def reason_of(
+    id: str, situation: Situation | None, now: float, *, ageing: bool = False, drained: bool = False
+) -> Reason:
+    """Say why task *id* has not run at *now*.
+
+    Args:
+        ageing: its priority rises while it waits.
+        drained: all workers that serve its queue were told to claim nothing.
+    """
     if situation is None:
         return Reason(
             "unknown", f"No task has the id {id}: it was never sent, is forgotten, or was kept long enough."
@@ -69,7 +77,7 @@ def reason_of(id: str, situation: Situation | None, now: float, *, ageing: bool 
         return Reason("waits", f"It waits for {_named(situation.parents, situation.open, 'task')} to end.")
     if record.state is State.SCHEDULED and record.due is not None and record.due > now:
         return _scheduled(situation, now)
-    return _queued(situation, now, ageing)
+    return _drained(situation, drained) or _queued(situation, now, ageing)
 
 
 def _scheduled(situation: Situation, now: float) -> Reason:
@@ -86,6 +94,13 @@ def _because(situation: Situation) -> str:
     except DecodeError:
         return ""
     return f", after {error.type.rpartition('.')[2]}: {error.message:.200}" if error is not None else ""
+
+
+def _drained(situation: Situation, drained: bool) -> Reason | None:
+    if not drained or situation.paused or not situation.listening:
+        return None
+    workers, queue = _count(situation.listening, "live worker"), situation.record.message.queue
+    return Reason("drained", f"All of {workers} of the queue {queue} drain, and claim nothing until resumed.")
 
 
 def _queued(situation: Situation, now: float, ageing: bool) -> Reason:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from celeriac.broker import (
     DEAD_AT_ONCE,
@@ -34,6 +34,7 @@ from celeriac.findings import Examination
 from celeriac.message import Message, Record
 from celeriac.outcome import LEASE_LOST, REVOKED, Settlement
 from celeriac.states import State
+from celeriac.steering import ACTIVITY_AT_ONCE, LOG_AT_ONCE, Command, Deed, Entry, Line, Pulse
 from celeriac.tally import Tally
 
 
@@ -130,9 +131,23 @@ class PassingBroker(Broker):
         """See `Broker.enlist`."""
         self.inner.enlist(worker, now)
 
-    def heartbeat(self, workers: Sequence[str], now: float) -> Beat:
+    def heartbeat(
+        self, workers: Sequence[str], now: float, pulses: Mapping[str, Pulse] | None = None
+    ) -> Beat:
         """See `Broker.heartbeat`."""
-        return self.inner.heartbeat(workers, now)
+        return self.inner.heartbeat(workers, now, pulses)
+
+    def command(self, workers: Sequence[str], command: Command, now: float) -> list[bool]:
+        """See `Broker.command`."""
+        return self.inner.command(workers, command, now)
+
+    def write_log(self, worker: str, lines: Sequence[Line], now: float) -> list[str]:
+        """See `Broker.write_log`."""
+        return self.inner.write_log(worker, lines, now)
+
+    def note(self, deeds: Sequence[Deed], now: float) -> None:
+        """See `Broker.note`."""
+        self.inner.note(deeds, now)
 
     def retire(self, workers: Sequence[str], now: float, error: bytes = LEASE_LOST) -> int:
         """See `Broker.retire`."""
@@ -221,6 +236,18 @@ class PassingBroker(Broker):
     def totals(self) -> dict[State, Total]:
         """See `Backend.totals`."""
         return self.inner.totals()
+
+    def running(self, worker: str) -> list[Record]:
+        """See `Backend.running`."""
+        return self.inner.running(worker)
+
+    def read_log(self, id: str, after: int = 0, count: int = LOG_AT_ONCE) -> list[Entry]:
+        """See `Backend.read_log`."""
+        return self.inner.read_log(id, after, count)
+
+    def activity(self, after: int = 0, count: int = ACTIVITY_AT_ONCE) -> list[Deed]:
+        """See `Backend.activity`."""
+        return self.inner.activity(after, count)
 
     def queues(self) -> list[QueueInfo]:
         """See `Backend.queues`."""

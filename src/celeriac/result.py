@@ -18,6 +18,7 @@ from celeriac.graphs import Graph
 from celeriac.message import Options, Record, check_id, decode_options, decode_payload
 from celeriac.outcome import decode_error
 from celeriac.states import State
+from celeriac.steering import LOG_AT_ONCE, LogLine
 from celeriac.updates import Home, Update, afollow, aupdates, follow, members, update_of, updates
 
 if TYPE_CHECKING:
@@ -413,7 +414,9 @@ class AsyncResult(Generic[R]):
             False when it was too late, or there is no such task.
         """
         [answer] = self._home.broker.cancel([self.id], self._home.clock.now(), terminate=terminate)
-        return answer in ("cancelled", "stopping", "noted")
+        done = answer in ("cancelled", "stopping", "noted")
+        self._home.acted("revoke", self.id, int(done))
+        return done
 
     def reschedule(self, *, countdown: float | None = None, eta: datetime | float | None = None) -> bool:
         """Have it start at another moment than the one it waits for: its eta, its countdown, its next retry.
@@ -440,16 +443,31 @@ class AsyncResult(Generic[R]):
             while another task has its unique name.
         """
         self._final = None
-        return self._home.broker.requeue([self.id], self._home.clock.now())[0]
+        [done] = self._home.broker.requeue([self.id], self._home.clock.now())
+        self._home.acted("requeue", self.id, int(done))
+        return bool(done)
 
     def explain(self) -> Reason:
         """Say why it has not run, or what it does instead: a word for programs and a sentence for people."""
         return self._home.explain(self.id)
 
+    def log(self, after: int = 0, count: int = LOG_AT_ONCE) -> list[LogLine]:
+        """Return what the task has said through `logging` while it ran, line by line.
+
+        Of each of its last 10 attempts the newest 64 kB are kept, for as long as its record. What an embedded
+        worker's tasks say is not kept.
+
+        Args:
+            after: the number of the last line that is known; those behind it are returned, *count* at most.
+        """
+        return list(self._home.log(self.id, after, count))
+
     def forget(self) -> bool:
         """Delete the record of a task that has ended; say whether it was deleted."""
         self._final = None
-        return self._home.broker.forget([self.id]) > 0
+        done = self._home.broker.forget([self.id])
+        self._home.acted("forget", self.id, done)
+        return bool(done)
 
 
 class EagerResult(AsyncResult[R]):
@@ -474,6 +492,10 @@ class EagerResult(AsyncResult[R]):
     def requeue(self) -> bool:
         """Return False: no store knows of it."""
         return False
+
+    def log(self, after: int = 0, count: int = LOG_AT_ONCE) -> list[LogLine]:  # noqa: ARG002 - the caller's
+        """Return nothing: what it has logged went where the caller's logging sends it."""
+        return []
 
     def explain(self) -> Reason:
         """Say that it has ended."""

@@ -152,6 +152,7 @@ class Schedules:
                     f"there is a schedule {name!r} already: replace it, or remove it first"
                 )
             if old is not None or self._advance(ticker.put(name, None, entry, self._now())):
+                self._app.acted("schedule add", name)
                 return self.get(name)
 
     def replace(
@@ -176,6 +177,7 @@ class Schedules:
             if old is not None:
                 self._refuse_code(old, "replaced")
             if self._advance(ticker.put(name, old, entry, self._now())):
+                self._app.acted("schedule replace", name)
                 return self.get(name)
 
     def remove(self, name: str) -> None:
@@ -190,6 +192,7 @@ class Schedules:
             return ScheduleChange(name, old.token, None)
 
         self._change(name, gone)
+        self._app.acted("schedule remove", name)
 
     def pause(self, name: str) -> bool:
         """Have nothing sent until it is resumed; False if it was paused already.
@@ -197,7 +200,9 @@ class Schedules:
         Raises:
             UnknownSchedule: there is none.
         """
-        return self._set_paused(name, True)
+        done = self._set_paused(name, True)
+        self._app.acted("schedule pause", name, int(done))
+        return done
 
     def resume(self, name: str) -> bool:
         """Go on with the next due time from now; False if it was not paused.
@@ -205,7 +210,9 @@ class Schedules:
         Raises:
             UnknownSchedule: there is none.
         """
-        return self._set_paused(name, False)
+        done = self._set_paused(name, False)
+        self._app.acted("schedule resume", name, int(done))
+        return done
 
     def run(self, name: str) -> AsyncResult[Any]:
         """Send what a schedule sends now, once more; its due times stay as they are.
@@ -230,6 +237,7 @@ class Schedules:
             return ScheduleChange(name, old.token, new, tuple(messages))
 
         self._change(name, sent)
+        self._app.acted("schedule run", name)
         return AsyncResult(ran[0], self._app)
 
     # --- questions ----------------------------------------------------------------------------------

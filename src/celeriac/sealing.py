@@ -55,6 +55,7 @@ from celeriac.outcome import (
 )
 from celeriac.passing import PassingBroker
 from celeriac.states import State, Verdict
+from celeriac.steering import ACTIVITY_AT_ONCE, LOG_AT_ONCE, Deed, Entry, Line, body_of, deed_of
 
 MOST_STANDING: Final = 10_000
 
@@ -265,6 +266,41 @@ class SealedBroker(PassingBroker):
     def _sealed_bytes(self, kind: str, owner: str, body: bytes | None) -> bytes | None:
         return self._keyring.seal(place_of(kind, owner), body) if body and self._seals else body
 
+    # --- logs and activity --------------------------------------------------------------------------
+
+    def write_log(self, worker: str, lines: Sequence[Line], now: float) -> list[str]:
+        """See `Broker.write_log`."""
+        sealed = [replace(line, body=self._sealed_bytes("log", line.id, line.body) or b"") for line in lines]
+        return self.inner.write_log(worker, sealed, now)
+
+    def read_log(self, id: str, after: int = 0, count: int = LOG_AT_ONCE) -> list[Entry]:
+        """See `Backend.read_log`; a line that cannot be trusted says so."""
+        return [self._line(id, entry) for entry in self.inner.read_log(id, after, count)]
+
+    def _line(self, id: str, entry: Entry) -> Entry:
+        try:
+            return replace(entry, body=self._opened("log", id, entry.body))
+        except SecurityError as error:
+            return replace(entry, body=body_of("celeriac", f"(this line cannot be trusted: {error})"))
+
+    def note(self, deeds: Sequence[Deed], now: float) -> None:
+        """See `Broker.note`."""
+        sealed = [replace(deed, body=self._sealed_bytes("deed", "", deed.body) or b"") for deed in deeds]
+        self.inner.note(sealed, now)
+
+    def activity(self, after: int = 0, count: int = ACTIVITY_AT_ONCE) -> list[Deed]:
+        """See `Backend.activity`; what cannot be trusted says so."""
+        return [self._deed(deed) for deed in self.inner.activity(after, count)]
+
+    def _deed(self, deed: Deed) -> Deed:
+        try:
+            return replace(deed, body=self._opened("deed", "", deed.body))
+        except SecurityError as error:
+            doubt = deed_of("?", "?", f"(this entry cannot be trusted: {error})", 0, deed.at)
+            return replace(deed, body=doubt.body)
+
+    # --- whose run is over --------------------------------------------------------------------------
+
     def retire(self, workers: Sequence[str], now: float, error: bytes = LEASE_LOST) -> int:
         """See `Broker.retire`."""
         return self.inner.retire(workers, now, self._for_anybody(error))
@@ -286,6 +322,10 @@ class SealedBroker(PassingBroker):
     def get(self, ids: Sequence[str]) -> list[Record | None]:
         """See `Backend.get`."""
         return self.opened(self.inner.get(ids))
+
+    def running(self, worker: str) -> list[Record]:
+        """See `Backend.running`."""
+        return [record for record in self.opened(self.inner.running(worker)) if record]
 
     def pending(self, after: str = "", count: int = PENDING_AT_ONCE) -> Pending:
         """See `Backend.pending`."""

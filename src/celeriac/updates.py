@@ -22,6 +22,7 @@ from celeriac.hub import Hub
 from celeriac.message import Record
 from celeriac.outcome import ErrorInfo, decode_error
 from celeriac.states import State
+from celeriac.steering import LOG_AT_ONCE, LogLine
 
 
 class Home(Protocol):
@@ -44,6 +45,12 @@ class Home(Protocol):
         self, id: str, *, countdown: float | None = None, eta: datetime | float | None = None
     ) -> bool:
         """Have a task start at another moment; see `AsyncResult.reschedule`."""
+
+    def log(self, id: str, after: int = 0, count: int = LOG_AT_ONCE) -> list[LogLine]:
+        """Return what a task has logged."""
+
+    def acted(self, verb: str, target: str = "", count: int = 1) -> None:
+        """Note what was done, if somebody is to be noted."""
 
     def result_type(self, name: str) -> Any:
         """Return the type that the task *name* is annotated to return; Any when it is not."""

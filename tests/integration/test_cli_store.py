@@ -43,7 +43,7 @@ def test_status_in_json_has_one_object_per_thing(working):
     assert (store["kind"], store["reachable"], store["workers"], store["queues"]) == ("store", True, 1, 1)
     assert worker.keys() == {
         *("kind", "id", "name", "host", "pid", "queues", "slots", "running", "started", "seen"),
-        *("seen_seconds_ago", "version"),
+        *("seen_seconds_ago", "version", "state", "draining", "done", "memory", "cpu", "lag"),
     }
     assert worker["queues"] == ["default", "other"]
     assert queue == {
@@ -260,6 +260,12 @@ COMMANDS = (
     ("resume", "mail"),
     ("schedules",),
     ("schedules", "pause", "nightly"),
+    ("workers", "--tasks"),
+    ("drain", "web-1"),
+    ("stop", "web-1"),
+    ("stack", "some-id"),
+    ("logs", "some-id"),
+    ("activity",),
 )
 
 

@@ -232,7 +232,7 @@ def test_the_completion_in_bash_completes_commands_and_options(tmp_path):
         )
         return [entry.partition(",")[2] for entry in done.stdout.splitlines()]
 
-    assert complete("celeriac wo") == ["worker"]
+    assert complete("celeriac wo") == ["worker", "workers"]
     assert "--traceback" in complete("celeriac result --tr")
     assert complete("celeriac completion b") == ["bash"]
 

@@ -210,7 +210,8 @@ def test_only_what_was_given_is_handed_over(handed):
     [(reference, given, more)] = handed
     assert (reference, given) == ("no.such:thing", {})
     assert more == {
-        "settings": {}, "loglevel": "WARNING", "log_format": "text", "reload": False, "health": None, "meter": None,
+        "settings": {}, "loglevel": "WARNING", "log_format": "text", "reload": False,
+        "health": None, "meter": None,
     }  # fmt: skip
 
 

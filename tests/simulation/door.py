@@ -106,7 +106,7 @@ class Door:
             options["limit"] = self._tend_limit
         answer = getattr(caller.broker, verb)(*args, **options)
         note = getattr(self._world.history, verb, None)
-        if note is not None:
+        if callable(note):  # what history keeps may have the name of a question
             note(answer, *args, **options)
         return answer
 

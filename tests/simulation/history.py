@@ -253,7 +253,7 @@ class History:
         self._passes(now)
         self.workers[worker.id], self.seen[worker.id] = worker, now
 
-    def heartbeat(self, answer: Beat, workers: Sequence[str], now: float) -> None:
+    def heartbeat(self, answer: Beat, workers: Sequence[str], now: float, pulses: object = None) -> None:
         self._passes(now)
         for worker in workers:
             known = worker in self.workers

@@ -20,10 +20,10 @@ class Store(MemoryBroker):
         self.away = False
         self.beats = self.tends = 0
 
-    def heartbeat(self, workers, now):
+    def heartbeat(self, workers, now, pulses=None):
         self._answer()
         self.beats += 1
-        return super().heartbeat(workers, now)
+        return super().heartbeat(workers, now, pulses)
 
     def tend(self, now, limit=1000):
         self._answer()

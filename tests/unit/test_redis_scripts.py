@@ -10,6 +10,7 @@ from celeriac.brokers import redis
 from celeriac.brokers.redis import RedisBroker, scripts
 from celeriac.brokers.redis.keys import Keys
 from celeriac.clock import ManualClock
+from celeriac.steering import Command, Line
 from celeriac.testing.contract.given import Courier, a_message, messages, retry, rings, succeeded
 
 LUA = Path(redis.__file__).parent / "lua"
@@ -61,6 +62,9 @@ def test_lua_names_keys_as_python_does(redis_server):
         "INDEX.ends": KEYS.ends,
         "INDEX.trimmed": KEYS.trimmed,
         "INDEX.waiting": KEYS.waiting,
+        "ACTIVITY": KEYS.activity,
+        "log_key('i', '2')": KEYS.log("i", 2),
+        "commands_key('w')": KEYS.commands("w"),
     }
     source = (LUA / "include" / "keys.lua").read_text() + f"return {{ {', '.join(asked)} }}"
 
@@ -112,11 +116,13 @@ def given_every_kind_of_key(server) -> ManualClock:
     first, second = busy.claim(2)
     busy.trip(retry(first, clock.now() + 9))
     broker.cancel([second.id], clock.now(), terminate=True)
+    broker.write_log(busy.id, [Line(second.id, second.fence, clock.now(), 20, b"said")], clock.now())
+    broker.command([idle.id], Command("drain"), clock.now())
     broker.close()
     kinds = {key.split(":")[1] for key in server.cli("KEYS", "*")}
     assert kinds == {
         "schema", "counts", "due", "expiry", "workers", "parked",
-        "t", "q", "p", "u", "w", "r", "s", "n", "b", "h",
+        "t", "q", "p", "u", "w", "r", "s", "n", "b", "h", "o", "j",
     }  # fmt: skip
     return clock
 

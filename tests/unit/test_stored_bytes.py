@@ -135,7 +135,7 @@ def test_a_schedule_in_redis_with_broken_fields_is_never_due():
 
 @pytest.mark.parametrize("described", [b"", b"{}", b"\xff", b'{"id":1}', b"[" * 10_000])
 def test_a_worker_that_cannot_be_read_is_left_out(described):
-    assert wire.worker(described, b"1.5", b"2.5", 0) is None
+    assert wire.worker(described, b"1.5", b"2.5", 0, b"") is None
 
 
 def test_counts_that_cannot_be_read_are_left_out():

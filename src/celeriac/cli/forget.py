@@ -19,7 +19,7 @@ def command(session: Session, /, *, ids: tuple[str, ...]) -> int:
     app = session.look()
     records = app.broker.get(given)
     ended = [record.id for record in records if record is not None and record.state.final]
-    app.broker.forget(ended)
+    app.acted("forget", " ".join(ended), app.broker.forget(ended))
     answers = {
         task_id: "unknown" if record is None else "forgotten" if task_id in ended else "unfinished"
         for task_id, record in zip(given, records, strict=True)

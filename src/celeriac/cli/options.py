@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import getpass
 import math
+import socket
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -12,6 +14,7 @@ import click
 import msgspec
 from click.core import ParameterSource
 
+from celeriac.acting import acting
 from celeriac.cli.session import Session, wants_color
 from celeriac.errors import CeleriacError, ConfigurationError
 from celeriac.message import check_queue_name
@@ -86,9 +89,19 @@ def global_options(*, top: bool) -> list[click.Option]:
 def _with_session(function: Callable[..., int]) -> Callable[..., int]:
     @functools.wraps(function)
     def call(*args: Any, **given: Any) -> int:
-        return function(click.get_current_context().find_object(Session), *args, **given)
+        with acting(_user()):
+            return function(click.get_current_context().find_object(Session), *args, **given)
 
     return call
+
+
+def _user() -> str:
+    """Return who sits at the terminal, as far as the system knows: `ana@web-1`."""
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        name = "?"
+    return f"{name}@{socket.gethostname()}"
 
 
 def command(name: str, **attributes: Any) -> Callable[[Callable[..., int]], click.Command]:

@@ -70,6 +70,11 @@ def moment(seconds: float | None) -> str | None:
     return None if seconds is None else as_datetime(seconds).isoformat(timespec="milliseconds")
 
 
+def local(seconds: float) -> str:
+    """Write seconds since 1970 for people: in their zone, to the second."""
+    return as_datetime(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
 def count(number: int, one: str, many: str = "") -> str:
     """Write a number with its noun."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"

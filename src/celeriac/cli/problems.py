@@ -17,8 +17,10 @@ from celeriac.errors import (
     InvalidMessage,
     MissingExtra,
     NotRegistered,
+    NotRunning,
     OperationalError,
     UnknownTask,
+    UnknownWorker,
 )
 from celeriac.errors import TimeoutError as WaitTimeout
 from celeriac.loading import LoadError
@@ -59,6 +61,8 @@ _KINDS: tuple[tuple[type[CeleriacError], Exit, tuple[str, ...]], ...] = (
     (InvalidFilter, Exit.USAGE, ("--help",)),
     (NotRegistered, Exit.UNKNOWN, ("call", "--help")),
     (UnknownTask, Exit.UNKNOWN, ("status",)),
+    (UnknownWorker, Exit.UNKNOWN, ("worker", "--help")),
+    (NotRunning, Exit.STATE, ("status",)),
     (OperationalError, Exit.STORE, ("config", "broker_url")),
     (WaitTimeout, Exit.TIMEOUT, ("status",)),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import MutableMapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any, Final, NoReturn
 
 import click
 
+from celeriac.cli.celery_words import translated
 from celeriac.cli.codes import Exit
 from celeriac.cli.options import HELP, global_options
 from celeriac.cli.problems import Problem, problem_of, told, usage_problem
@@ -32,6 +34,12 @@ COMMANDS: Final = {
     "stats": "stats",
     "top": "top",
     "metrics": "metrics",
+    "workers": "workers",
+    "drain": "drain",
+    "stop": "stop",
+    "stack": "stack",
+    "logs": "logs",
+    "activity": "activity",
     "explain": "explain",
     "doctor": "doctor",
     "check": "check",
@@ -53,21 +61,25 @@ COMMANDS: Final = {
 
 # What people know from Celery -> why it is not here, and the words that answer the same question.
 ELSEWHERE: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
-    "inspect": ("the store answers without asking the workers", ("status",)),
-    "report": ("the settings and the store are two questions", ("config",)),
+    "inspect": ("the store answers without asking the workers", ("workers", "--tasks")),
     "health": ("the store, the workers and the queues are examined together", ("doctor",)),
     "list": ("queues and workers are shown together", ("status",)),
     "events": ("a task's progress is watched by its id", ("watch", "--help")),
     "flower": ("queues and workers are shown in the terminal", ("status",)),
-    "control": ("tasks are stopped by their id, workers by a signal", ("revoke", "--help")),
+    "control": (
+        "tasks are revoked by their id, workers drained or stopped by their name",
+        ("stop", "--help"),
+    ),
     "multi": ("one worker runs many processes", ("worker", "--help")),
     "amqp": ("there is no such store", ("status",)),
     "send": ("it is called", ("call", "--help")),
-    "workers": ("queues and workers are shown together", ("status",)),
     "cancel": ("it is called", ("revoke", "--help")),
     "failed": ("what has failed is called the dead letter", ("dead",)),
     "retry": ("what has failed is run again from the dead letter", ("dead", "requeue", "--help")),
 }
+
+
+_CELERYS: Final = frozenset({"inspect", "control", "report"})
 
 
 class Program(click.Group):
@@ -89,6 +101,9 @@ class Program(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command that *args* begin with, or say which one may be meant."""
+        if args and args[0] in _CELERYS and (ours := translated(args)) is not None:
+            _tell_new_words(ctx, args, ours)
+            args = ours
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             raise _unknown_command(args[0])
         return super().resolve_command(ctx, args)
@@ -142,6 +157,12 @@ class Program(click.Group):
             message = f"this is a bug, please report it: {type(error).__name__}: {error}"
             return _tell(Problem(message, code=Exit.BUG, attempt=("--version",)), session)
         return int(code or 0)
+
+
+def _tell_new_words(ctx: click.Context, theirs: Sequence[str], ours: Sequence[str]) -> None:
+    session = ctx.find_object(Session)
+    if session is not None:
+        session.note(f"what Celery calls {shlex.join(theirs)} is here: {session.again(*ours)}")
 
 
 def _unknown_command(name: str) -> Problem:

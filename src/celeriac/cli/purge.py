@@ -69,4 +69,5 @@ def _purge(session: Session, name: str) -> int:
         purged = app.broker.purge(name, app.clock.now())
         total += purged
         if purged < TEND_LIMIT:
+            app.acted("purge", name, total)
             return total

@@ -28,6 +28,10 @@ def command(session: Session, /, *, ids: tuple[str, ...], terminate: bool) -> in
     given = check_ids(ids)
     app = session.look()
     answers = app.broker.cancel(given, app.clock.now(), terminate=terminate)
+    revoked = [
+        each for each, answer in zip(given, answers, strict=True) if answer not in ("final", "unknown")
+    ]
+    app.acted("revoke --terminate" if terminate else "revoke", " ".join(revoked), len(revoked))
     for task_id, answer in zip(given, answers, strict=True):
         if session.json:
             session.emit({"id": task_id, "answer": answer})

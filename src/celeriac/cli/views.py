@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Final
 
 from celeriac import codec
@@ -12,6 +13,7 @@ from celeriac.message import Record, decode_options, decode_payload
 from celeriac.outcome import decode_error
 from celeriac.search import TaskView
 from celeriac.states import State
+from celeriac.steering import Activity, LogLine
 from celeriac.updates import Update
 
 
@@ -84,6 +86,58 @@ def of_worker(worker: WorkerInfo, now: float) -> dict[str, Any]:
         "seen": moment(worker.seen),
         "seen_seconds_ago": round(max(0.0, now - worker.seen), 3),
         "version": worker.version,
+        "state": state_of_worker(worker, now),
+        "draining": worker.draining,
+        "done": worker.done,
+        "memory": worker.memory,
+        "cpu": worker.cpu,
+        "lag": worker.lag,
+    }
+
+
+def state_of_worker(worker: WorkerInfo, now: float) -> str:
+    """Say in a word how a worker is; `silent` is one that has missed half of its lease."""
+    if now - worker.seen > worker.lease / 2:
+        return "silent"
+    return "draining" if worker.draining else "running"
+
+
+def of_running(record: Record, now: float) -> dict[str, Any]:
+    """Describe a task that runs."""
+    return {
+        "id": record.id,
+        "name": record.message.name,
+        "queue": record.message.queue,
+        "state": record.outside,
+        "started": moment(record.started),
+        "seconds": round(max(0.0, now - (record.started or now)), 3),
+        "retries": record.retries,
+        "crashes": record.crashes,
+    }
+
+
+def of_line(task_id: str, line: LogLine) -> dict[str, Any]:
+    """Describe one line of a task's log."""
+    return {
+        "id": task_id,
+        "number": line.number,
+        "attempt": line.attempt,
+        "time": moment(line.time),
+        "level": logging.getLevelName(line.level),
+        "logger": line.logger,
+        "text": line.text,
+    }
+
+
+def of_activity(entry: Activity) -> dict[str, Any]:
+    """Describe what somebody has done."""
+    return {
+        "number": entry.number,
+        "at": moment(entry.at),
+        "who": entry.who,
+        "verb": entry.verb,
+        "target": entry.target,
+        "count": entry.count,
     }
 
 

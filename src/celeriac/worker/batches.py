@@ -78,6 +78,11 @@ class Batch(Run):
         """The requests of its calls, in the order of the list that the function was given."""
         return [member.request for member in self.ready]
 
+    @property
+    def calls(self) -> list[Run]:
+        """Its calls."""
+        return self.members
+
     def of_call(self, task_id: str) -> Run:
         """Return that one of its calls."""
         for member in self.ready:
@@ -123,7 +128,7 @@ def _least(limits: Iterable[float | None]) -> float | None:
 
 def calls_of(run: Run) -> list[Run]:
     """Return the calls that *run* works on."""
-    return run.members if isinstance(run, Batch) else [run]
+    return run.calls
 
 
 def batch_of_one(
@@ -320,6 +325,11 @@ class BatchPool:
         """Return when the first of the batches that wait for room was ready, in monotonic seconds."""
         moments = [pool.oldest() for pool in (self._threads, self._loop)]
         return min((moment for moment in moments if moment is not None), default=None)
+
+    def stack(self, run: Run) -> str | None:
+        """Return where the batch of *run* is now; None when it is not running."""
+        assert isinstance(run, Member)
+        return self._threads.stack(run.batch) or self._loop.stack(run.batch)
 
     def doubt(self) -> None:
         """Take the loop for blocked until it gives a sign of life."""

@@ -25,10 +25,12 @@ from celeriac.errors import BrokerUnavailable, CeleriacError, OperationalError
 from celeriac.message import Delivery
 from celeriac.outcome import Settlement, stored
 from celeriac.states import Verdict
+from celeriac.steering import Line
 from celeriac.worker import inputs
 from celeriac.worker.ledger import Ledger
 from celeriac.worker.log import log
 from celeriac.worker.shares import Shares
+from celeriac.worker.tasklog import Basket, in_parts
 
 POLL: Final = 2.0  # seconds after which an idle courier looks, though no bell rang
 BUSY_POLL: Final = 1.0  # the same while tasks run: for stop requests whose bell was lost
@@ -38,6 +40,8 @@ SHORT_RATE: Final = 5_000.0  # tasks per second, of one thread, above which they
 AFTER_FAILURE: Final = 1.0  # seconds of rest after a failure that nobody foresaw
 DUTY_FAILED: Final = 0.5  # seconds after which a duty that failed is tried again
 NEVER: Final = 1 << 62  # tasks
+LOG_SOON: Final = 0.05  # seconds that a line waits for others, or for the end of its task
+LOG_PERIOD: Final = 0.5  # seconds between writes of lines, unless a task that has said some ends
 PACE: Final = 0.001  # seconds between trips while claimed work is still waiting for room
 LONG_PACE: Final = AHEAD / 4  # the same where tasks end by the thousand
 
@@ -117,6 +121,8 @@ class Courier(threading.Thread):
         self._reports: dict[tuple[str, int], Report] = {}
         self._reports_sent = threading.Condition()
         self._reports_made = self._reports_stored = 0
+        self._lines = Basket()
+        self._lines_due = self._lines_sent = 0.0
         self._trip = 0
         self._want = 0
         self._rate = 0.0  # tasks per second, lately
@@ -130,6 +136,7 @@ class Courier(threading.Thread):
         self._asleep = False
         self._enough = NEVER  # so many finished tasks end a pause
         self._claiming = True
+        self._draining = False
         self._ending = False
         self.ready = threading.Event()  # the first trip has been made
         self.exchanged: float | None = None  # monotonic, when the store answered last
@@ -159,6 +166,12 @@ class Courier(threading.Thread):
         if run.void or not done:
             raise BrokerUnavailable(f"the report of task {run.id} could not be stored within {timeout:g} s")
 
+    def log(self, line: Line) -> None:
+        """Carry *line* soon, and before the end of its task."""
+        if self._lines.add(line):
+            self._lines_due = max(self._clock.monotonic() + LOG_SOON, self._lines_sent + LOG_PERIOD)
+            self.wake()
+
     def wake(self) -> None:
         """End the courier's sleep."""
         with contextlib.suppress(BlockingIOError, OSError):  # full: it is awake; closed: it has ended
@@ -168,6 +181,21 @@ class Courier(threading.Thread):
         """Claim nothing from now on; settling goes on."""
         self._claiming = False
         self.wake()
+
+    @property
+    def draining(self) -> bool:
+        """Whether it claims nothing for a while."""
+        return self._draining
+
+    def drain(self, on: bool) -> None:
+        """Claim nothing while that is *on*; settling goes on, and so does what was claimed."""
+        self._draining = on
+        self.look()  # one trip tells the store that nothing is wanted, or what is
+        self.wake()
+
+    @property
+    def _may_claim(self) -> bool:
+        return self._claiming and not self._draining
 
     def end(self) -> None:
         """Make a last trip with what is finished, and end the thread."""
@@ -182,7 +210,14 @@ class Courier(threading.Thread):
     @property
     def idle(self) -> bool:
         """Whether everything that was handed over has reached the store."""
-        return not (self._finished or self._replaced or self._on_the_way or self._reports or self._incomplete)
+        return not (
+            self._finished
+            or self._replaced
+            or self._on_the_way
+            or self._reports
+            or self._incomplete
+            or self._lines
+        )
 
     # --- the thread ---------------------------------------------------------------------------------
 
@@ -210,6 +245,7 @@ class Courier(threading.Thread):
         try:
             self._do_duty()
             self.send_reports()
+            self._send_log_in_time()
             self._complete()
             self._nudge_in_time()
             if self._should_trip():
@@ -262,6 +298,25 @@ class Courier(threading.Thread):
             self._reports_stored = number
             self._reports_sent.notify_all()
 
+    def _send_log_in_time(self) -> None:
+        if self._lines and (self._ending or self._clock.monotonic() >= self._lines_due):
+            self.send_log()
+
+    def send_log(self) -> None:
+        """Carry what tasks have said, now; in the thread. What the store has no room for is dropped."""
+        lines = self._lines.take()
+        self._lines_sent = self._clock.monotonic()
+        for part in in_parts(lines):
+            try:
+                self._broker.write_log(self._worker, part, self._clock.now())
+            except BrokerUnavailable:
+                self._lines.put_back(lines)
+                self._lines_due = 0.0
+                raise
+            except CeleriacError as error:  # a task's end must not wait for its log
+                log.warning("log lines dropped", extra={"lines": len(part), "reason": str(error)})
+            lines = lines[len(part) :]
+
     # --- a trip -------------------------------------------------------------------------------------
 
     def _should_trip(self) -> bool:
@@ -276,6 +331,8 @@ class Courier(threading.Thread):
             self._replace()
             self._pack()
             self.send_reports()  # what belongs to those that were just packed has to come before them
+            if self._lines.has_of(self._carried):
+                self.send_log()
         before = self._clock.monotonic()
         answer = self._broker.exchange(
             self._worker,
@@ -300,6 +357,8 @@ class Courier(threading.Thread):
         while self._replaced:
             asked = self._replaced[0]
             self.send_reports()
+            if self._lines.has_of([asked]):
+                self.send_log()
             now = self._clock.now()
             try:
                 done = self._broker.replace(self._worker, asked.id, asked.fence, asked.graph, asked.end, now)
@@ -341,7 +400,7 @@ class Courier(threading.Thread):
 
     def _wanted(self) -> int:
         """Return how many tasks can start now, or within a few milliseconds at the rate that was measured."""
-        if not self._claiming:
+        if not self._may_claim:
             return 0
         room = self._cargo.room()
         ahead = int(self._rate * AHEAD)
@@ -388,7 +447,7 @@ class Courier(threading.Thread):
             self._next_look = 0.0  # there may be more
             return
         pause = POLL if self._want else BUSY_POLL
-        if answer.due is not None and self._claiming:
+        if answer.due is not None and self._may_claim:
             pause = min(pause, max(0.0, answer.due - self._clock.now()))
         self._next_look = self._clock.monotonic() + pause
 
@@ -401,6 +460,7 @@ class Courier(threading.Thread):
         self._replaced.clear()
         self._carried, self._on_the_way, self._incomplete = [], False, []
         self._trip, self._want, self._next_look = 0, 0, 0.0
+        self._lines.take()
         with self._reports_sent:
             self._reports.clear()
             self._reports_stored = self._reports_made
@@ -444,7 +504,7 @@ class Courier(threading.Thread):
         self._enough = NEVER
 
     def _sleep_until_rung(self) -> None:
-        room = self._claiming and self._cargo.room() > 0
+        room = self._may_claim and self._cargo.room() > 0
         if room and not self._want:
             self._next_look = 0.0  # a slot came free since the last trip
         timeout = self._next_look - self._clock.monotonic()
@@ -452,6 +512,8 @@ class Courier(threading.Thread):
             timeout = min(timeout, self._next_duty - self._clock.monotonic())
         if (due := self._cargo.due()) is not None:
             timeout = min(timeout, due - self._clock.monotonic())
+        if self._lines:
+            timeout = min(timeout, self._lines_due - self._clock.monotonic())
         if timeout <= 0:
             return
         self._asleep = True
@@ -485,7 +547,7 @@ class Courier(threading.Thread):
         bell = self._hang_bell()
         try:
             if bell is not None:
-                bell.arm(self._claiming and self._want > 0)
+                bell.arm(self._may_claim and self._want > 0)
         except CeleriacError as error:
             log.debug("no bell", extra={"reason": str(error)})
             return None

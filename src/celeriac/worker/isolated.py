@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import multiprocessing
 import os
 import queue
@@ -29,14 +30,18 @@ from celeriac.logs import LogFormat, install
 from celeriac.message import Delivery
 from celeriac.middleware import Moments
 from celeriac.outcome import ChildLost, ErrorInfo, Settlement
+from celeriac.steering import STACK_LOGGER, Line, body_of
+from celeriac.worker import stacks
 from celeriac.worker.log import log, set_up_by, set_up_logging
 from celeriac.worker.pools import Done, ThreadPool
 from celeriac.worker.runner import Runner
+from celeriac.worker.tasklog import catch_logs
 
 Loader = Callable[[], tuple[Mapping[str, Job], Moments]]
 
 SOFT_SIGNAL: Final = signal.SIGUSR1
 ANSWER_TIMEOUT: Final = 30.0
+LONGEST_STACK: Final = 32_768  # characters
 READY_TIMEOUT: Final = 60.0
 
 
@@ -52,6 +57,18 @@ class _Stored(msgspec.Struct, tag=True):
     """Your report is stored, or could not be."""
 
     error: str = ""
+
+
+class _Show(msgspec.Struct, tag=True):
+    """Say where this task is now, if you run it."""
+
+    task: str
+
+
+class _Said(msgspec.Struct, tag=True):
+    """The task has said this."""
+
+    line: Line
 
 
 class _Progress(msgspec.Struct, tag=True):
@@ -81,9 +98,11 @@ class _Lost(Exception):
     """The child cannot run it, or did not get ready."""
 
 
+_News = _Ready | _Unfit | _Progress | _Said | _Ended
+
 _encode: Final = msgspec.msgpack.Encoder().encode
-_decode_order: Final = msgspec.msgpack.Decoder(_Order | _Stored).decode
-_decode_news: Final = msgspec.msgpack.Decoder(_Ready | _Unfit | _Progress | _Ended).decode
+_decode_order: Final = msgspec.msgpack.Decoder(_Order | _Stored | _Show).decode
+_decode_news: Final = msgspec.msgpack.Decoder(_News).decode
 
 
 # --- the parent's side ----------------------------------------------------------------------------
@@ -92,15 +111,24 @@ _decode_news: Final = msgspec.msgpack.Decoder(_Ready | _Unfit | _Progress | _End
 class _Child:
     """A child process and the pipe to it."""
 
-    def __init__(self, loader: Loader, hostname: str) -> None:
+    def __init__(self, loader: Loader, hostname: str, log_level: int | None) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(
-            target=serve, args=(loader, theirs, hostname, set_up_by()), daemon=True, name=ISOLATED
+            target=serve,
+            args=(loader, theirs, hostname, set_up_by(), log_level),
+            daemon=True,
+            name=ISOLATED,
         )
         self.process.start()
         theirs.close()
         self.ready = False
+        self._sending = threading.Lock()
+
+    def tell(self, order: _Order | _Stored | _Show) -> None:
+        """Send one message whole; from any thread."""
+        with self._sending:
+            self.pipe.send_bytes(_encode(order))
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to it alone."""
@@ -131,12 +159,21 @@ class IsolatedPool(ThreadPool[Run, Settlement]):
 
     Args:
         loader: makes the table of tasks in a fresh process; must be picklable.
+        log_level: from which level on what tasks log is kept; None for nothing.
     """
 
-    def __init__(self, runner: Runner, done: Done, room: Callable[[], int], loader: Loader) -> None:
+    def __init__(
+        self,
+        runner: Runner,
+        done: Done,
+        room: Callable[[], int],
+        loader: Loader,
+        log_level: int | None = None,
+    ) -> None:
         super().__init__(runner, done, room)
         self._steps = runner
         self._loader = loader
+        self._log_level = log_level
         self._free: list[_Child] = []
         self._busy: dict[str, _Child] = {}
         self._children = threading.Lock()
@@ -167,7 +204,7 @@ class IsolatedPool(ThreadPool[Run, Settlement]):
         if child is not None and not child.process.is_alive():
             child.end()
             child = None
-        child = child or _Child(self._loader, run.hostname)
+        child = child or _Child(self._loader, run.hostname, self._log_level)
         with self._children:
             self._busy[run.id] = child
         return child
@@ -204,17 +241,20 @@ class IsolatedPool(ThreadPool[Run, Settlement]):
             raise _Lost("it was ended before its process was ready")
 
     def _converse(self, run: Run, child: _Child) -> Settlement:
-        child.pipe.send_bytes(_encode(_Order(run.delivery, run.hostname, run.started)))
+        child.tell(_Order(run.delivery, run.hostname, run.started))
         while True:
             news = _heard(child)
             if isinstance(news, _Ended):
                 return news.settlement
             if isinstance(news, _Unfit):
                 raise _Lost(news.reason)
-            if isinstance(news, _Progress):
+            if isinstance(news, _Said):
+                if news.line.id == run.id:
+                    run.reporter.log(run, msgspec.structs.replace(news.line, fence=run.delivery.fence))
+            elif isinstance(news, _Progress):
                 answer = self._pass_on(run, news)
                 if news.answer:
-                    child.pipe.send_bytes(_encode(answer))
+                    child.tell(answer)
 
     def _pass_on(self, run: Run, news: _Progress) -> _Stored:
         report = news.report
@@ -245,6 +285,18 @@ class IsolatedPool(ThreadPool[Run, Settlement]):
                 child.kill()
             return True
 
+    def stack(self, run: Run) -> str | None:
+        """Have the child of *run* write to its log where it is; None when there is none."""
+        with self._children:
+            child = self._busy.get(run.id)
+        if child is None or not child.ready or run.done:
+            return None
+        try:
+            child.tell(_Show(run.id))
+        except (OSError, ValueError):  # it is dying
+            return None
+        return ""
+
     def close(self) -> None:
         """Kill every child."""
         super().close()
@@ -256,11 +308,11 @@ class IsolatedPool(ThreadPool[Run, Settlement]):
             child.end()
 
 
-def _heard(child: _Child) -> _Ready | _Unfit | _Progress | _Ended:
+def _heard(child: _Child) -> _News:
     """Wait for what *child* has to tell."""
     data = child.pipe.recv_bytes()
     try:
-        news: _Ready | _Unfit | _Progress | _Ended = _decode_news(data)
+        news: _News = _decode_news(data)
     except (ValueError, RecursionError) as error:  # its task may have written to the pipe
         raise _Lost(f"the process that ran it has told nonsense: {error!s:.200}") from error
     return news
@@ -281,7 +333,7 @@ class _PipeReporter:
         self.main_sends = False
         self.postponed: BaseException | None = None  # came while the main thread was sending
 
-    def send(self, news: _Ready | _Unfit | _Progress | _Ended) -> None:
+    def send(self, news: _News) -> None:
         """Send one message whole."""
         in_main = threading.current_thread() is threading.main_thread()
         with self._sending:
@@ -311,6 +363,20 @@ class _PipeReporter:
             self.send(_Progress(report, waits))
         return partial(self._wait, number) if waits else lambda _timeout: None
 
+    def log(self, run: Run, line: Line) -> None:  # noqa: ARG002 - a line knows whose it is
+        """Send what a task has said."""
+        self.send(_Said(line))
+
+    def show(self, run: Run) -> None:
+        """Send where a task is: what the main thread does, or the coroutine that runs there."""
+        main = threading.main_thread().ident
+        task = run.coroutine
+        text = stacks.of_thread(main) if task is None else stacks.of_coroutine(task, main)
+        if text:
+            body = body_of(STACK_LOGGER, text, most=LONGEST_STACK)
+            line = Line(run.id, run.delivery.fence, SystemClock.now(), logging.INFO, body)
+            self.send(_Said(line))
+
     def _wait(self, number: int, timeout: float) -> None:
         with self._changed:
             done = self._changed.wait_for(lambda: self._answered >= number, timeout)
@@ -328,19 +394,24 @@ class _PipeReporter:
 
 
 def serve(
-    loader: Loader, pipe: Connection, hostname: str, logging: tuple[str | int, LogFormat] | None
+    loader: Loader,
+    pipe: Connection,
+    hostname: str,
+    logging: tuple[str | int, LogFormat] | None,
+    log_level: int | None = None,
 ) -> None:
     """Run orders from *pipe* until it ends; the main function of a child.
 
     Args:
         logging: how it is set up in the parent, if the worker has done that.
+        log_level: from which level on what tasks log is kept; None for nothing.
     """
     os.setsid()  # so that killing this process's group kills what its tasks have started
     current: list[Run] = []
     reporter = _PipeReporter(pipe)
     _take_signals(current, reporter)
     orders: queue.SimpleQueue[_Order] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(pipe, reporter, orders), daemon=True).start()
+    threading.Thread(target=_listen, args=(pipe, reporter, orders, current), daemon=True).start()
     try:
         jobs, moments = loader()
     except BaseException as error:  # noqa: BLE001 - user code: modules that are imported here
@@ -364,6 +435,7 @@ def serve(
         run = Run(job, order.delivery, reporter, order.hostname)
         run.started = order.started
         _take_signals(current, reporter)  # a task before may have taken them over
+        catch_logs(log_level)
         current[:] = [run]
         settlement = _run(runner, run)
         current.clear()
@@ -415,7 +487,9 @@ def _soft_limit(current: list[Run], reporter: _PipeReporter) -> None:
         raise error
 
 
-def _listen(pipe: Connection, reporter: _PipeReporter, orders: queue.SimpleQueue[_Order]) -> None:
+def _listen(
+    pipe: Connection, reporter: _PipeReporter, orders: queue.SimpleQueue[_Order], current: list[Run]
+) -> None:
     """Sort what comes from the parent; end the process when the parent is gone."""
     while True:
         try:
@@ -426,5 +500,9 @@ def _listen(pipe: Connection, reporter: _PipeReporter, orders: queue.SimpleQueue
             return
         if isinstance(news, _Order):
             orders.put(news)
+        elif isinstance(news, _Show):
+            for run in list(current):
+                if run.id == news.task and not run.done:
+                    reporter.show(run)
         else:
             reporter.answer(news)

@@ -6,13 +6,14 @@ number of keepers may work on one store.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from celeriac.beat.ticker import Ticker
 from celeriac.broker import Beat, Broker
 from celeriac.clock import Clock
 from celeriac.errors import OperationalError, WorkerLostError
 from celeriac.outcome import stored
+from celeriac.steering import Pulse
 from celeriac.worker.ledger import Gauge
 from celeriac.worker.log import log
 
@@ -32,6 +33,7 @@ class Keeper:
         lease: seconds; renewed five times in that.
         ticker: sends for the schedules that are due; None leaves that to others.
         counts: write once a minute how much the queues hold.
+        pulses: returns what the workers tell of themselves with a heartbeat.
     """
 
     def __init__(
@@ -43,12 +45,14 @@ class Keeper:
         lease: float,
         ticker: Ticker | None = None,
         counts: bool = False,
+        pulses: Callable[[], Mapping[str, Pulse]] = dict,
     ) -> None:
         self._broker = broker
         self._clock = clock
         self._workers = workers
         self._ticker = ticker
         self._gauge = Gauge(broker, clock) if counts else None
+        self._pulses = pulses
         self._beat_period = min(TEND_PERIOD, lease / 5)
         self._next_beat = 0.0
         self._patience = max(TEND_PERIOD, 2 * self._beat_period)
@@ -87,7 +91,7 @@ class Keeper:
         if moment >= self._next_beat:
             self._next_beat = moment + self._beat_period
             ids = list(self._workers())
-            beat = self._broker.heartbeat(ids, self._clock.now()) if ids else beat
+            beat = self._broker.heartbeat(ids, self._clock.now(), self._pulses()) if ids else beat
         if self._ticker is not None:
             self._ticker.tick()
         self._bury_local_dead()

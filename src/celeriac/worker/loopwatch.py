@@ -43,6 +43,7 @@ class LoopWatch:
         self._loop, self._after, self._is_busy = loop, after, is_busy
         self._runners, self._now = runners, now
         self._wanted, self._answered, self._closed = threading.Event(), threading.Event(), threading.Event()
+        self.lag: float | None = None  # after so many seconds it answered last; None while nothing runs there
         self._loop_thread = 0
         self._thread: threading.Thread | None = None
 
@@ -70,6 +71,7 @@ class LoopWatch:
         while self._wanted.wait() and not self._closed.is_set():
             if not self._is_busy():
                 self._wanted.clear()
+                self.lag = None
                 if not self._is_busy():  # else somebody came in between
                     continue
                 self._wanted.set()
@@ -83,7 +85,9 @@ class LoopWatch:
         asked = self._now()
         self._answered.clear()
         self._loop.call_soon_threadsafe(self._answered.set)
-        if self._answered.wait(self._after) or self._closed.is_set():
+        answered = self._answered.wait(self._after)
+        self.lag = self._now() - asked
+        if answered or self._closed.is_set():
             return
         frame = sys._current_frames().get(self._loop_thread)  # noqa: SLF001 - documented, for debuggers
         found = None if frame is None or self._answered.is_set() else self._blame(frame)
@@ -94,6 +98,7 @@ class LoopWatch:
         fields: dict[str, object] = {"task": run.delivery.name, "id": run.id}
         log.warning("task blocks the event loop", extra=fields | {"at": where})
         self._answered.wait()
+        self.lag = self._now() - asked
         if not self._closed.is_set():
             log.warning("event loop goes on", extra=fields | {"blocked": self._now() - asked})
 

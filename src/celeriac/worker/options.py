@@ -35,6 +35,7 @@ class WorkerOptions(msgspec.Struct, frozen=True):
         loop_patience: seconds for which a task may block the event loop before it is named in the log; 0 for
             ever.
         statistics: seconds between two visits to the store with what was counted; 0 to count nothing.
+        task_log_level: from which level on what tasks log is kept; None for nothing.
         autoscale: at most and at least how many processes; None for always as many as `processes` says.
     """
 
@@ -53,6 +54,7 @@ class WorkerOptions(msgspec.Struct, frozen=True):
     ageing: float | None = None
     loop_patience: float = 0.1
     statistics: float = DEFAULT_STATISTICS
+    task_log_level: int | None = None
 
     @property
     def hostname(self) -> str:

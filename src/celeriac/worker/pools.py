@@ -18,6 +18,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from celeriac.context import Run
 from celeriac.outcome import Outcome, Settlement, Stopped
+from celeriac.worker import stacks
 from celeriac.worker.log import log
 
 R = TypeVar("R", bound=Run)  # what runs
@@ -78,6 +79,9 @@ class Pool(Protocol):
 
     def abandon(self, run: Run) -> None:
         """Write off *run*, which does not react."""
+
+    def stack(self, run: Run) -> str | None:
+        """Return where the code of *run* is; "" if it will say so in its log, None if it is not running."""
 
 
 class _Thread(threading.Thread):
@@ -190,6 +194,13 @@ class ThreadPool(Generic[R, E]):
         """Raise *error* in the code of *run*; say whether it was running."""
         thread = run.thread
         return isinstance(thread, _Thread) and thread.interrupt(run, error)
+
+    def stack(self, run: R) -> str | None:
+        """Return where the code of *run* is now; None when it is not running."""
+        thread = run.thread
+        if not isinstance(thread, _Thread) or thread.current is not run or run.done:
+            return None
+        return stacks.of_thread(thread.ident)
 
     def abandon(self, run: R) -> None:
         """Write off the thread of *run*, which does not react; another may take its place."""
@@ -307,6 +318,7 @@ class LoopPool(Generic[R, E]):
         self._tasks: dict[asyncio.Task[None], R] = {}
         self.on_start: Callable[[], None] | None = None  # called on the loop when something starts there
         self.active = 0
+        self._thread = 0  # that of the loop
         self.blocked = False  # whether the loop was asked for a sign of life that it has not given yet
 
     def doubt(self) -> None:
@@ -353,6 +365,12 @@ class LoopPool(Generic[R, E]):
             run.interrupted = error
             run.coroutine.cancel()
 
+    def stack(self, run: R) -> str | None:
+        """Return where the code of *run* is now; None when it is not running."""
+        if run.coroutine is None or run.done:
+            return None
+        return stacks.of_coroutine(run.coroutine, self._thread)
+
     def abandon(self, run: R) -> None:
         """Write off *run*, which does not react: a loop has no other thread to give its place to."""
         run.void = True
@@ -365,6 +383,7 @@ class LoopPool(Generic[R, E]):
 
     def _start_some(self) -> None:
         self.blocked = False
+        self._thread = threading.get_ident()
         for _ in range(min(self._room() - self.active, len(self._backlog))):
             try:
                 run = self._backlog.popleft()

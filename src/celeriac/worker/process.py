@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, Protocol
 
 from celeriac.beat.ticker import Ticker
-from celeriac.broker import Broker, Report, WorkerInfo
+from celeriac.broker import Beat, Broker, Report, WorkerInfo
 from celeriac.clock import Clock
 from celeriac.context import Job, Run
 from celeriac.errors import CeleriacError, OperationalError, TaskRevokedError
@@ -25,19 +25,23 @@ from celeriac.message import Delivery
 from celeriac.middleware import Moments
 from celeriac.outcome import Outcome, Revoked, Settlement, Stopped, decode_error
 from celeriac.states import Verdict
+from celeriac.steering import STACK_LOGGER, Line, Pulse, body_of
 from celeriac.tally import Tally
 from celeriac.version import __version__
 from celeriac.worker.batches import Batch, Ends, Member, calls_of
 from celeriac.worker.courier import Courier
-from celeriac.worker.isolated import Loader
+from celeriac.worker.isolated import LONGEST_STACK, Loader
 from celeriac.worker.keeper import Keeper
 from celeriac.worker.ledger import Ledger, choose
 from celeriac.worker.limits import LAST_CHANCE, Limits
 from celeriac.worker.log import log
 from celeriac.worker.options import WorkerOptions, new_worker_id, resident_kib
+from celeriac.worker.orders import Orders
 from celeriac.worker.rooms import Rooms
 from celeriac.worker.runner import Runner
 from celeriac.worker.shares import Shares
+from celeriac.worker.tasklog import catch_logs
+from celeriac.worker.vitals import vitals_of
 
 _PHRASES: Final = {
     Verdict.CANCELLED: "task revoked",
@@ -66,8 +70,9 @@ class Overseer(Protocol):
     def retiring(self, reason: str) -> None:
         """The process claims nothing any more and will end: start another."""
 
-    def pulse(self, exchanged: float | None) -> None:
-        """The store has last answered at that monotonic moment; said about once a second."""
+    def pulse(self, exchanged: float | None, done: int, lag: float | None) -> None:
+        """The store has last answered at that monotonic moment, so many tasks have ended, and after so many
+        seconds the event loop answered; said about once a second."""
 
     def crippled(self) -> None:
         """The process cannot be trusted any more; where others can take its place it ends here and now."""
@@ -84,7 +89,7 @@ class _Nobody:
 
     def retiring(self, reason: str) -> None: ...
 
-    def pulse(self, exchanged: float | None) -> None: ...
+    def pulse(self, exchanged: float | None, done: int, lag: float | None) -> None: ...
 
     def crippled(self) -> None: ...
 
@@ -128,10 +133,12 @@ class Worker:
                 lease=options.lease,
                 ticker=Ticker(broker, clock) if options.beat else None,
                 counts=options.statistics > 0,
+                pulses=lambda: {self.id: self._pulse()},
             )
             if overseer is None
             else None
         )
+        self._orders = Orders()
         self._held: dict[str, Run] = {}
         self._emptied = threading.Condition()
         self._stopping = threading.Event()
@@ -223,6 +230,7 @@ class Worker:
             install(self.hostname)
         self._enlist()
         self._tell("on_worker_ready")
+        catch_logs(self.options.task_log_level)  # not before: the hooks may set up logging
 
     def _enlist(self) -> None:
         options = self.options
@@ -325,6 +333,11 @@ class Worker:
             if not run.settled:
                 self._settle(run, self._runner.settle(run, run.verdict or Stopped()))
 
+    def drain(self, on: bool = True) -> None:
+        """Claim nothing while that is *on*; what runs, runs on. From any thread."""
+        log.warning("draining" if on else "claiming again", extra={"worker": self.id})
+        self._courier.drain(on)
+
     def retire(self, reason: str) -> None:
         """End this process in good order and have another take its place."""
         if not self._stopping.is_set():
@@ -422,11 +435,9 @@ class Worker:
         if not self._held:
             with self._emptied:
                 self._emptied.notify_all()
-        most = self.options.max_tasks
-        if most is None:
-            return
         self._ended_tasks += sum(settlement.verdict is not Verdict.RELEASE for settlement in settlements)
-        if self._ended_tasks >= most:
+        most = self.options.max_tasks
+        if most is not None and self._ended_tasks >= most:
             self.retire(f"it has run {self._ended_tasks} tasks")
 
     def _count(self, ledger: Ledger, ended: list[Delivery], refused: Collection[str]) -> None:
@@ -542,6 +553,40 @@ class Worker:
         report = Report(run.delivery.id, run.delivery.fence, state, meta, checkpoint, children)
         return self._courier.report(run, report)
 
+    def log(self, run: Run, line: Line) -> None:
+        """Hand what a run has said to the courier."""
+        if not run.void:
+            self._courier.log(line)
+
+    def show_stack(self, task_id: str) -> None:
+        """Write where a task is now to its log; nothing when it is not here (any more). From any thread."""
+        run = self._held.get(task_id)
+        if run is None or run.settled:
+            log.info("no stack", extra={"id": task_id, "reason": "it does not run here"})
+            return
+        text = run.pool.stack(run)
+        if text is None:
+            text = "(its code has not started yet, or has just ended)"
+        if text:
+            body = body_of(STACK_LOGGER, text, most=LONGEST_STACK)
+            self.log(run, Line(run.id, run.delivery.fence, self._clock.now(), logging.INFO, body))
+
+    def _pulse(self) -> Pulse:
+        """What an embedded worker tells of itself."""
+        memory, cpu = vitals_of(os.getpid())
+        done, heard, draining = self._ended_tasks, self._orders.heard(self.id), self._courier.draining
+        return Pulse(memory, cpu, done=done, lag=self._rooms.lag, draining=draining, heard=heard)
+
+    def _obey(self, beat: Beat) -> None:
+        """Do what an embedded worker is told."""
+        for _, command in self._orders.new(beat):
+            if command.verb == "stop":
+                self.stop()
+            elif command.verb == "stack":
+                self.show_stack(command.task)
+            else:
+                self.drain(command.verb == "drain")
+
     def _duty(self) -> float:
         """What the courier does between trips: leases where nobody else renews them, lost runs, memory.
 
@@ -551,8 +596,9 @@ class Worker:
         self._rooms.sweep()
         self._tells_successes = log.isEnabledFor(logging.INFO)
         if self._keeper is not None:
-            self._keeper.keep()
-        self._overseer.pulse(self._courier.exchanged)
+            self._obey(self._keeper.keep())
+        catch_logs(self.options.task_log_level)  # user code may have set up logging anew
+        self._overseer.pulse(self._courier.exchanged, self._ended_tasks, self._rooms.lag)
         if self._keeper is None and self._rooms.stunted:
             self.retire("it cannot keep its threads")
         limit = self.options.max_memory_kib

@@ -59,7 +59,9 @@ class Rooms:
         batches = BatchRunner(self._runner)
         self._threads = ThreadPool(self._runner, self._done, self._thread_room)
         self._async = LoopPool(self._loop, self._runner, self._done, self._loop_room)
-        self._isolated = IsolatedPool(self._runner, self._done, self._isolated_room, self._loader)
+        self._isolated = IsolatedPool(
+            self._runner, self._done, self._isolated_room, self._loader, self._options.task_log_level
+        )
         self._batch_threads: ThreadPool[Batch, Ends] = ThreadPool(
             batches, self._batch_done, self._batch_thread_room
         )
@@ -163,6 +165,11 @@ class Rooms:
             now=self._clock.monotonic,
         )
         self._async.on_start = self._batch_loop.on_start = watch.look
+
+    @property
+    def lag(self) -> float | None:
+        """After how many seconds the event loop answered last; None while nothing runs there."""
+        return None if self._watch is None else self._watch.lag
 
     def sweep(self) -> None:
         """Give back runs whose coroutine somebody cancelled before its first step."""

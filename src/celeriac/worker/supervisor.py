@@ -29,14 +29,18 @@ from celeriac.logs import LogFormat, install
 from celeriac.outcome import REVOKED, Settlement, stored
 from celeriac.sealing import sealed
 from celeriac.states import State, Verdict
+from celeriac.steering import Command
+from celeriac.steering import Pulse as Told
 from celeriac.tally import Tally
 from celeriac.worker.channel import Channel
 from celeriac.worker.health import LEAST_PATIENCE, Health, Pulse
 from celeriac.worker.keeper import PERIOD, Keeper
 from celeriac.worker.log import log, set_up_logging
 from celeriac.worker.options import EXIT_APPLICATION
+from celeriac.worker.orders import Orders
 from celeriac.worker.scaling import PERIOD as SCALE_PERIOD
 from celeriac.worker.scaling import Scaler
+from celeriac.worker.vitals import vitals_of
 
 OVERDUE: Final = 3.0  # seconds after a hard limit, or a stop request, at which a process is taken to hang
 QUICK_DEATH: Final = 3.0  # a process that lived for less is replaced after a pause
@@ -74,6 +78,8 @@ class _Child:
         self.hello: dict[str, Any] | None = None
         self.retiring = False
         self.exchanged: float | None = None
+        self.done = 0
+        self.lag: float | None = None
         self.exit_code: int | None = None  # it says that starting it again makes no sense
         self.connected = True
 
@@ -136,6 +142,8 @@ class Supervisor:
         self._quick_deaths = 0
         self._broker: Broker | None = None
         self._keeper: Keeper | None = None
+        self._orders = Orders()
+        self._drained: set[int] = set()  # the places whose processes claim nothing
         self._next_keep = 0.0
         self._scaler: Scaler | None = None
         self._next_scale = 0.0
@@ -316,6 +324,7 @@ class Supervisor:
             lease=hello["lease"],
             ticker=ticker,
             counts=hello["statistics"] > 0,
+            pulses=self._pulses,
         )
 
         if self._health is not None:
@@ -326,6 +335,14 @@ class Supervisor:
 
     def _living(self) -> list[str]:
         return [child.worker for child in self._children if child.worker is not None]
+
+    def _pulses(self) -> dict[str, Told]:
+        return {child.worker: self._told_of(child, child.worker) for child in self._children if child.worker}
+
+    def _told_of(self, child: _Child, worker: str) -> Told:
+        memory, cpu = vitals_of(child.process.pid)
+        draining, heard = child.index in self._drained, self._orders.heard(worker)
+        return Told(memory, cpu, done=child.done, lag=child.lag, draining=draining, heard=heard)
 
     def _on_enlisted(self, child: _Child, worker: str) -> None:
         self._worked = True
@@ -352,8 +369,11 @@ class Supervisor:
             log.info("process is replaced", extra={"index": child.index, "reason": reason})
             self._start(child.index)
 
-    def _on_pulse(self, child: _Child, exchanged: float | None) -> None:
+    def _on_pulse(
+        self, child: _Child, exchanged: float | None, done: int = 0, lag: float | None = None
+    ) -> None:
         child.exchanged = exchanged
+        child.done, child.lag = int(done), None if lag is None else float(lag)
 
     def _on_counted(self, _: _Child, tallies: Sequence[Any]) -> None:
         if self._meter is not None:
@@ -378,6 +398,7 @@ class Supervisor:
             "descriptor": theirs.fileno(),
             "pulse": self._health is not None,
             "counts": self._meter is not None,
+            "draining": index in self._drained,
         }
         try:
             process = subprocess.Popen(  # noqa: S603 - our own module, by our own interpreter
@@ -418,6 +439,8 @@ class Supervisor:
         self._unburied_now()
 
     def _bury(self, child: _Child, code: int) -> None:
+        for worker in child.ids:
+            self._orders.forget(worker)
         if child.ids:
             self._unburied.append((child.ids, _how(code)))
         if self._reload and child.exit_code == EXIT_APPLICATION and not self._stopping:
@@ -464,12 +487,32 @@ class Supervisor:
             return
         self._next_keep = time.monotonic() + PERIOD
         try:
-            self._kill_deaf(self._keeper.keep())
+            beat = self._keeper.keep()
+            self._tell_commands(beat)
+            self._kill_deaf(beat)
         except OperationalError as error:
             self._store_is_away(error)
         else:
             self._next_keep = time.monotonic() + self._keeper.pause()
             self._away = self._away and not self._living()  # with nobody's lease to renew nothing was asked
+
+    def _tell_commands(self, beat: Beat) -> None:
+        """Pass on what workers are told to do."""
+        by_worker = {child.worker: child for child in self._children}
+        for worker, command in self._orders.new(beat):
+            if (child := by_worker.get(worker)) is not None:
+                self._pass_on(child, command)
+
+    def _pass_on(self, child: _Child, command: Command) -> None:
+        if command.verb == "stop":  # of one process, of all: they are one worker
+            if not self._signals:  # once, though each of its processes was told
+                log.warning("told to stop", extra={"worker": child.worker})
+                self._signals += 1
+        elif command.verb == "stack":
+            child.channel.send("stack", task=command.task)
+        else:
+            (self._drained.add if command.verb == "drain" else self._drained.discard)(child.index)
+            child.channel.send("drain", on=command.verb == "drain")
 
     def _store_is_away(self, error: OperationalError) -> None:
         if not self._away:

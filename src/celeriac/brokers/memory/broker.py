@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -47,6 +47,7 @@ from celeriac.broker import (
 from celeriac.brokers.memory import finding
 from celeriac.brokers.memory.ears import MemoryBell, MemoryListener
 from celeriac.brokers.memory.lanes import Lane, Lanes, Place, place_of
+from celeriac.brokers.memory.notebook import Notebook
 from celeriac.brokers.memory.records import Holder, Task
 from celeriac.brokers.memory.tallies import Tallies
 from celeriac.criteria import ANY, Criteria
@@ -63,6 +64,16 @@ from celeriac.outcome import (
     parent_failed,
 )
 from celeriac.states import State, Verdict
+from celeriac.steering import (
+    ACTIVITY_AT_ONCE,
+    LOG_AT_ONCE,
+    MOST_COMMANDS,
+    Command,
+    Deed,
+    Entry,
+    Line,
+    Pulse,
+)
 from celeriac.tally import Tally
 
 _FINAL = {
@@ -106,6 +117,8 @@ class MemoryBroker(Broker):
         self._ended: deque[str] = deque()  # tasks whose dependants do not all know it yet
         self._workers: dict[str, Holder] = {}
         self._watched: defaultdict[str, set[MemoryListener]] = defaultdict(set)
+        self._notebook = Notebook()
+        self._commands = itertools.count(1)
 
     def open(self) -> None:
         """Nothing to open."""
@@ -603,17 +616,34 @@ class MemoryBroker(Broker):
 
     # --- workers ----------------------------------------------------------------------------------
 
-    def heartbeat(self, workers: Sequence[str], now: float) -> Beat:
+    def heartbeat(
+        self, workers: Sequence[str], now: float, pulses: Mapping[str, Pulse] | None = None
+    ) -> Beat:
         """Renew leases; see `Broker.heartbeat`."""
         with self._lock:
             known = [self._workers[worker] for worker in workers if worker in self._workers]
             for holder in known:
                 holder.lease_ends = max(holder.lease_ends, now + holder.info.lease)
                 holder.info = msgspec.structs.replace(holder.info, seen=max(holder.info.seen, now))
+                if pulses and (pulse := pulses.get(holder.info.id)) is not None:
+                    self._hear_pulse(holder, pulse)
             return Beat(
                 lost=[worker for worker in workers if worker not in self._workers],
                 stops={holder.info.id: dict(holder.stops) for holder in known if holder.stops},
+                commands={holder.info.id: list(holder.commands) for holder in known if holder.commands},
             )
+
+    def _hear_pulse(self, holder: Holder, pulse: Pulse) -> None:
+        holder.commands = [each for each in holder.commands if each.number > pulse.heard]
+        holder.pulse = pulse
+
+    def command(self, workers: Sequence[str], command: Command, now: float) -> list[bool]:  # noqa: ARG002
+        """Tell workers what to do; see `Broker.command`."""
+        with self._lock:
+            for holder in filter(None, map(self._workers.get, workers)):
+                numbered = msgspec.structs.replace(command, number=next(self._commands))
+                holder.commands = [*holder.commands, numbered][-MOST_COMMANDS:]
+            return [worker in self._workers for worker in workers]
 
     def retire(self, workers: Sequence[str], now: float, error: bytes = LEASE_LOST) -> int:
         """Forget dead workers; see `Broker.retire`."""
@@ -659,6 +689,21 @@ class MemoryBroker(Broker):
             task.checkpoint = report.checkpoint
         task.children = tuple(dict.fromkeys((*task.children, *report.children)))
         self._tell(task)
+
+    def write_log(self, worker: str, lines: Sequence[Line], now: float) -> list[str]:  # noqa: ARG002
+        """Add lines to the logs of tasks; see `Broker.write_log`."""
+        with self._lock:
+            holder = self._workers.get(worker)
+            held = {} if holder is None else holder.running
+            for line in lines:
+                if held.get(line.id) == line.fence:
+                    self._notebook.write(line)
+            return list(dict.fromkeys(line.id for line in lines if held.get(line.id) != line.fence))
+
+    def note(self, deeds: Sequence[Deed], now: float) -> None:
+        """Remember who did what; see `Broker.note`."""
+        with self._lock:
+            self._notebook.note(deeds, now)
 
     # --- cancel, forget, purge, tend --------------------------------------------------------------
 
@@ -736,6 +781,7 @@ class MemoryBroker(Broker):
                 self._unlink(task)
                 del self._tasks[task.message.id]
             self._drop_names({task.message.id for task in gone})
+            self._notebook.forget([task.message.id for task in gone])
             return len(gone)
 
     def _drop_names(self, ids: set[str]) -> None:
@@ -984,6 +1030,22 @@ class MemoryBroker(Broker):
         with self._lock:
             return finding.totals(self._tasks.values())
 
+    def running(self, worker: str) -> list[Record]:
+        """Return the records of what a worker holds; see `Backend.running`."""
+        with self._lock:
+            holder = self._workers.get(worker)
+            return [self._tasks[each].record() for each in sorted(holder.running if holder else ())]
+
+    def read_log(self, id: str, after: int = 0, count: int = LOG_AT_ONCE) -> list[Entry]:
+        """Return lines of a task's log; see `Backend.read_log`."""
+        with self._lock:
+            return self._notebook.read(id, after, count)
+
+    def activity(self, after: int = 0, count: int = ACTIVITY_AT_ONCE) -> list[Deed]:
+        """Return what was done last; see `Backend.activity`."""
+        with self._lock:
+            return self._notebook.deeds(after, count)
+
     def queues(self) -> list[QueueInfo]:
         """Return the queues; see `Backend.queues`."""
         counts: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
@@ -1011,7 +1073,7 @@ class MemoryBroker(Broker):
         """Return the workers; see `Backend.workers`."""
         with self._lock:
             alive = [worker for _, worker in sorted(self._workers.items()) if worker.lease_ends > now]
-            return [msgspec.structs.replace(worker.info, running=len(worker.running)) for worker in alive]
+            return [worker.described() for worker in alive]
 
     def schedules(self, names: Sequence[str] | None = None) -> list[Schedule]:
         """Return schedules; see `Backend.schedules`."""

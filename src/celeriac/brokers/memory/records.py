@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from celeriac.broker import WorkerInfo
 from celeriac.message import Delivery, Message, Record
 from celeriac.states import State
+from celeriac.steering import PULSE_FIELDS, Command, Pulse
 
 
 class Task(msgspec.Struct):
@@ -82,3 +83,10 @@ class Holder(msgspec.Struct):
     answered: dict[str, int] = {}
     hungry: bool = False
     bell: Any = None
+    commands: list[Command] = []
+    pulse: Pulse = Pulse()
+
+    def described(self) -> WorkerInfo:
+        """Return what others may see of it."""
+        told = {name: getattr(self.pulse, name) for name in PULSE_FIELDS}
+        return replace(self.info, running=len(self.running), **told)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -48,7 +48,8 @@ from celeriac.broker import (
 from celeriac.brokers.alive import Directory, Proofs, boot_id, temporary
 from celeriac.brokers.redis import finding, rights, wire
 from celeriac.brokers.redis.bell import RedisBell
-from celeriac.brokers.redis.connection import Client, Command
+from celeriac.brokers.redis.connection import Client
+from celeriac.brokers.redis.connection import Command as Words
 from celeriac.brokers.redis.examine import MINIMUM_VERSION, examine
 from celeriac.brokers.redis.faults import fault_of
 from celeriac.brokers.redis.foreign import foreign_keys
@@ -71,6 +72,21 @@ from celeriac.findings import Examination
 from celeriac.message import Message, Record, check_parents
 from celeriac.outcome import EXPIRED, LEASE_LOST, PURGED, REVOKED, SUPERSEDED, Settlement
 from celeriac.states import State
+from celeriac.steering import (
+    ACTIVITY_AT_ONCE,
+    ACTIVITY_KEPT,
+    LINE_COSTS,
+    LOG_AT_ONCE,
+    LOG_ATTEMPTS,
+    LOG_RING,
+    MOST_ACTIVITY,
+    MOST_COMMANDS,
+    Command,
+    Deed,
+    Entry,
+    Line,
+    Pulse,
+)
 from celeriac.tally import EVER, KEPT, TELLERS_KEPT, Tally
 
 _log: Final = logging.getLogger("celeriac.redis")
@@ -168,7 +184,7 @@ class RedisBroker(Broker):
 
     def _missing_rights(self) -> tuple[str, ...] | None:
         """Ask what this user may not run; without opening, which would write."""
-        given: Command = (*self._shared, 0.0, self._retention, 0, *rights.calls(self._keys))
+        given: Words = (*self._shared, 0.0, self._retention, 0, *rights.calls(self._keys))
         return rights.missing(self._client.call(script("rights"), lambda _: given))
 
     def _call(
@@ -292,19 +308,41 @@ class RedisBroker(Broker):
 
     # --- workers --------------------------------------------------------------------------------------
 
-    def heartbeat(self, workers: Sequence[str], now: float) -> Beat:
+    def heartbeat(
+        self, workers: Sequence[str], now: float, pulses: Mapping[str, Pulse] | None = None
+    ) -> Beat:
         """Renew leases, and measure the clocks' difference; see `Broker.heartbeat`."""
         before = SystemClock.now()
-        time, *reply = self._call("heartbeat", now, *workers)
+        told = [part for worker in workers for part in wire.pulse(worker, (pulses or {}).get(worker))]
+        time, *reply = self._call("heartbeat", now, *told)
         self._skew.learn(before, time, SystemClock.now())
-        stops = {}
-        for worker, flat in zip(workers, reply, strict=True):
-            if flat:
-                pairs = zip(flat[::2], flat[1::2], strict=True)
-                stops[worker] = {task.decode(): float(since) - self._skew.seconds for task, since in pairs}
-        return Beat(
-            lost=[worker for worker, flat in zip(workers, reply, strict=True) if flat is None], stops=stops
-        )
+        found = {worker: answer for worker, answer in zip(workers, reply, strict=True) if answer is not None}
+        stops = {worker: self._stops(flat) for worker, (flat, _) in found.items() if flat}
+        commands: dict[str, Sequence[Command]] = {
+            worker: wire.commands(entries) for worker, (_, entries) in found.items() if entries
+        }
+        return Beat([worker for worker in workers if worker not in found], stops, commands)
+
+    def _stops(self, flat: Sequence[bytes]) -> dict[str, float]:
+        pairs = zip(flat[::2], flat[1::2], strict=True)
+        return {task.decode(): float(since) - self._skew.seconds for task, since in pairs}
+
+    def command(self, workers: Sequence[str], command: Command, now: float) -> list[bool]:
+        """Tell workers what to do; see `Broker.command`."""
+        answers = self._call("command", now, command.verb, command.task, MOST_COMMANDS, *workers)
+        return [answer == 1 for answer in answers]
+
+    def write_log(self, worker: str, lines: Sequence[Line], now: float) -> list[str]:
+        """Add lines to the logs of tasks; see `Broker.write_log`."""
+        rules = LOG_RING, LINE_COSTS, LOG_ATTEMPTS
+        refused = self._call("write_log", now, worker, *rules, *wire.log_lines(lines, self._skew.seconds))
+        return list(dict.fromkeys(each.decode() for each in refused))
+
+    def note(self, deeds: Sequence[Deed], now: float) -> None:
+        """Remember who did what; see `Broker.note`."""
+        ahead = self._skew.seconds
+        written = [part for deed in deeds for part in (deed.at + ahead, deed.body)]
+        self._call("note", now, MOST_ACTIVITY, now + ahead - ACTIVITY_KEPT, *written)
 
     def retire(self, workers: Sequence[str], now: float, error: bytes = LEASE_LOST) -> int:
         """Forget dead workers; see `Broker.retire`."""
@@ -469,7 +507,7 @@ class RedisBroker(Broker):
         flat = wire.FOREIGN if isinstance(reply, Exception) else reply
         return self._skew.record(wire.record(task_id, flat))
 
-    def _ask(self, commands: Sequence[Command]) -> list[Any]:
+    def _ask(self, commands: Sequence[Words]) -> list[Any]:
         if not self._opened:
             self.open()
         return self._client.ask_all(commands)
@@ -547,6 +585,21 @@ class RedisBroker(Broker):
     def totals(self) -> dict[State, Total]:
         """Count tasks; see `Backend.totals`."""
         return finding.totals(self._call("totals", 0.0))
+
+    def running(self, worker: str) -> list[Record]:
+        """Return the records of what a worker holds; see `Backend.running`."""
+        [fields] = self._ask([("HKEYS", self._keys.running(worker))])
+        ids = sorted(field.decode() for field in self._sound(fields) if not field.startswith(b" "))
+        return [each for each in self.get(ids) if each is not None and each.worker == worker]
+
+    def read_log(self, id: str, after: int = 0, count: int = LOG_AT_ONCE) -> list[Entry]:
+        """Return lines of a task's log; see `Backend.read_log`."""
+        found = self._call("read_log", 0.0, id, after, count, LOG_ATTEMPTS)
+        return wire.log_entries(found, self._skew.seconds)
+
+    def activity(self, after: int = 0, count: int = ACTIVITY_AT_ONCE) -> list[Deed]:
+        """Return what was done last; see `Backend.activity`."""
+        return wire.deeds(self._call("activity", 0.0, after, count), self._skew.seconds)
 
     def queues(self) -> list[QueueInfo]:
         """Return the queues; see `Backend.queues`."""

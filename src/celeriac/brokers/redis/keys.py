@@ -17,6 +17,9 @@ Every key has an owner and an end:
 | `{ns}:freed` | list | who has ended, and how many of those it waited for are let go | when all are |
 | `{ns}:paused` | set | queues from which nothing is claimed | when empty |
 | `{ns}:secret` | string | what the users of this store sign with | never |
+| `{ns}:o:<id> <attempt>` | list | what one attempt of a task has logged | with its record |
+| `{ns}:j:<worker>` | list | what a worker was told to do and has not heard | when empty, or it retires |
+| `{ns}:activity` | list | who did what | when empty |
 | `{ns}:schedules` | sorted set | names of schedules, by due time; paused ones last | when empty |
 | `{ns}:c:<name>` | hash | a schedule | when it is removed |
 | `{ns}:x:<name>` | string | which task has a unique name, since when | with that task's record, or its time |
@@ -94,6 +97,7 @@ class Keys:
         self.ends: Final = self.root + "ends"
         self.trimmed: Final = self.root + "trimmed"
         self.waiting: Final = self.root + "waiting"
+        self.activity: Final = self.root + "activity"
         self.shared: Final = (self.counts, self.due, self.expiry, self.workers, self.parking)
 
     def record(self, task_id: str) -> str:
@@ -143,6 +147,14 @@ class Keys:
     def hungry(self, queue: str) -> str:
         """The workers that wait for work in *queue*."""
         return f"{self.root}h:{queue}"
+
+    def log(self, task_id: str, attempt: int) -> str:
+        """What one attempt of a task has logged; a space is in no id."""
+        return f"{self.root}o:{task_id} {attempt}"
+
+    def commands(self, worker: str) -> str:
+        """What a worker was told to do."""
+        return f"{self.root}j:{worker}"
 
     def unique(self, name: str) -> str:
         """Who has a unique name."""
@@ -206,6 +218,9 @@ _KINDS: Final = {
     "tally:": "hash",
     "tallies:": "zset",
     "teller:": "string",
+    "activity": "list",
+    "o:": "list",
+    "j:": "list",
     "x:": "string",
     "l:": "hash",
     "m:": "list",

@@ -12,10 +12,12 @@ from typing import Final
 import msgspec
 
 NAMES: Final = (
+    "activity",
     "advance",
     "bell",
     "cancel",
     "count",
+    "command",
     "dead",
     "enlist",
     "exchange",
@@ -24,10 +26,12 @@ NAMES: Final = (
     "find",
     "forget",
     "heartbeat",
+    "note",
     "pause",
     "pending",
     "purge",
     "queues",
+    "read_log",
     "replace",
     "report",
     "requeue",
@@ -44,6 +48,7 @@ NAMES: Final = (
     "totals",
     "watch",
     "workers",
+    "write_log",
 )
 
 _INCLUDE: Final = re.compile(r"^-- include: (\w+)\n", re.MULTILINE)

@@ -16,6 +16,7 @@ QUEUED, `p` is QUEUED but parked, `h` QUEUED but held in its lane, other states 
 | p | payload | g | retries, crashes, crash limit | z | cancelled |
 | o | options | w | worker | L | lane, and how it is limited |
 | X | its unique name | D | a failed task was given its result | R | when it was requeued |
+| O | its log: last number, attempt, size | | | | |
 
 Times are decimal text that gives the very same float back; scripts never write a time that they computed.
 """
@@ -36,6 +37,7 @@ from celeriac.lanes import Limit
 from celeriac.message import DEFAULT_CRASH_LIMIT, After, Delivery, Message, Record
 from celeriac.outcome import Settlement, stored
 from celeriac.states import State, Verdict
+from celeriac.steering import Command, Deed, Entry, Line, Pulse, encode_pulse, pulse_fields
 from celeriac.tally import EVER, MINUTE, Tally, read, written
 
 T = TypeVar("T")
@@ -185,13 +187,59 @@ def schedule(fields: Sequence[Any]) -> Schedule:
     return Schedule(_text(name), entry, moment, memory, paused=paused == b"1", token=_text(token))
 
 
-def worker(described: bytes, started: bytes, seen: bytes, running: int) -> WorkerInfo | None:
+def worker(described: bytes, started: bytes, seen: bytes, running: int, pulse: bytes) -> WorkerInfo | None:
     """Read one worker of the reply of `workers.lua`; None for what something else has written."""
     try:
         info = msgspec.json.decode(described, type=WorkerInfo)
-        return msgspec.structs.replace(info, running=running, started=float(started), seen=float(seen))
+        moments = {"started": float(started), "seen": float(seen)}
+        return msgspec.structs.replace(info, running=running, **moments, **pulse_fields(pulse))
     except (ValueError, RecursionError):
         return None
+
+
+def pulse(worker: str, told: Pulse | None) -> tuple[str, bytes | str, int]:
+    """Write what a worker tells of itself for `heartbeat.lua`."""
+    return (worker, "", 0) if told is None else (worker, encode_pulse(told), told.heard)
+
+
+def commands(entries: Iterable[bytes]) -> list[Command]:
+    """Read what a worker is told to do, of the reply of `heartbeat.lua`; what is broken is nothing."""
+    found: list[Command] = []
+    for entry in entries:
+        number, _, rest = _text(entry).partition(" ")
+        verb, _, task = rest.partition(" ")
+        with contextlib.suppress(ValueError, msgspec.ValidationError):
+            found.append(msgspec.convert({"verb": verb, "task": task, "number": int(number)}, Command))
+    return found
+
+
+def log_lines(lines: Iterable[Line], ahead: float) -> list[Argument]:
+    """Write lines for `write_log.lua`."""
+    return [
+        value for line in lines for value in (line.id, line.fence, line.time + ahead, line.level, line.body)
+    ]
+
+
+def log_entries(flat: Sequence[Any], ahead: float) -> list[Entry]:
+    """Read the reply of `read_log.lua`; what is broken is left out."""
+    found: list[Entry] = []
+    for attempt, entry in zip(flat[::2], flat[1::2], strict=True):
+        head, _, body = entry.partition(b"\n")
+        with contextlib.suppress(ValueError):
+            number, time, level = head.split(b" ")
+            found.append(Entry(int(number), attempt, float(time) - ahead, int(level), body))
+    return found
+
+
+def deeds(entries: Iterable[bytes], ahead: float) -> list[Deed]:
+    """Read the reply of `activity.lua`; what is broken is left out."""
+    found: list[Deed] = []
+    for entry in entries:
+        head, _, body = entry.partition(b"\n")
+        with contextlib.suppress(ValueError):
+            number, at = head.split(b" ")
+            found.append(Deed(float(at) - ahead, body, int(number)))
+    return found
 
 
 def counted(flat: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[str, str, int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -41,6 +41,7 @@ from celeriac.brokers.sqlite import (
     explaining,
     finding,
     moves,
+    notebook,
     replacing,
     schedules,
     sending,
@@ -64,6 +65,7 @@ from celeriac.findings import Examination, Finding, Severity
 from celeriac.message import Message, Record
 from celeriac.outcome import LEASE_LOST, REVOKED, Settlement
 from celeriac.states import State
+from celeriac.steering import ACTIVITY_AT_ONCE, LOG_AT_ONCE, Command, Deed, Entry, Line, Pulse, pulse_fields
 from celeriac.tally import Tally
 
 
@@ -215,9 +217,23 @@ class SqliteBroker(Broker):
             self._forget(worker.id)
         self._known[worker.id] = trips.Known(worker.id, worker.queues, worker.names, {})
 
-    def heartbeat(self, workers_: Sequence[str], now: float) -> Beat:
+    def heartbeat(
+        self, workers_: Sequence[str], now: float, pulses: Mapping[str, Pulse] | None = None
+    ) -> Beat:
         """Renew leases; see `Broker.heartbeat`."""
-        return self._store.write(workers.heartbeat, workers_, now)
+        return self._store.write(workers.heartbeat, workers_, now, pulses or {})
+
+    def command(self, workers_: Sequence[str], command: Command, now: float) -> list[bool]:  # noqa: ARG002
+        """Tell workers what to do; see `Broker.command`."""
+        return self._store.write(notebook.command, workers_, command) if workers_ else []
+
+    def write_log(self, worker: str, lines: Sequence[Line], now: float) -> list[str]:  # noqa: ARG002
+        """Add lines to the logs of tasks; see `Broker.write_log`."""
+        return self._store.write(notebook.write_log, worker, lines) if lines else []
+
+    def note(self, deeds: Sequence[Deed], now: float) -> None:
+        """Remember who did what; see `Broker.note`."""
+        self._store.write(notebook.note, deeds, now)
 
     def retire(self, workers_: Sequence[str], now: float, error: bytes = LEASE_LOST) -> int:
         """Forget dead workers; see `Broker.retire`."""
@@ -380,6 +396,19 @@ class SqliteBroker(Broker):
         """Count tasks; see `Backend.totals`."""
         return self._store.read(finding.totals)
 
+    def running(self, worker: str) -> list[Record]:
+        """Return the records of what a worker holds; see `Backend.running`."""
+        found = self.get(self._store.read(Transaction.column, "running", worker))
+        return [each for each in found if each is not None]
+
+    def read_log(self, id: str, after: int = 0, count: int = LOG_AT_ONCE) -> list[Entry]:
+        """Return lines of a task's log; see `Backend.read_log`."""
+        return self._store.read(notebook.read_log, id, after, count)
+
+    def activity(self, after: int = 0, count: int = ACTIVITY_AT_ONCE) -> list[Deed]:
+        """Return what was done last; see `Backend.activity`."""
+        return self._store.read(notebook.activity, after, count)
+
     def queues(self) -> list[QueueInfo]:
         """Return the queues; see `Backend.queues`."""
         return self._store.read(_queues)
@@ -418,5 +447,6 @@ def _queues(transaction: Transaction) -> list[QueueInfo]:
 
 
 def _worker(row: tuple[Any, ...]) -> WorkerInfo:
-    identifier, name, host, pid, queues, *rest = row
-    return WorkerInfo(identifier, name, host, pid, tuple(from_json(queues)), frozenset(), *rest)
+    identifier, name, host, pid, queues, *rest, pulse = row
+    told = pulse_fields(pulse)
+    return WorkerInfo(identifier, name, host, pid, tuple(from_json(queues)), frozenset(), *rest, **told)

@@ -84,6 +84,8 @@ def _delete(transaction: Transaction, doomed: list[int]) -> int:
     transaction.run("unique_forget", seqs)
     transaction.run("forget_named", seqs)
     transaction.run("forget_task", seqs)
+    if transaction.value("log_any"):
+        transaction.run("forget_logs", seqs)
     if transaction.run("forget_waits", seqs) or transaction.value("follow_linked"):
         transaction.run("forget_links", seqs)
     return transaction.run("forget_message", seqs)

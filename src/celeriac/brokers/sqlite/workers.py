@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from celeriac.broker import Beat, Report, WorkerInfo
-from celeriac.brokers.sqlite import moves
+from celeriac.brokers.sqlite import moves, notebook
 from celeriac.brokers.sqlite.following import follow
 from celeriac.brokers.sqlite.lines import Lines
 from celeriac.brokers.sqlite.transaction import Transaction, as_json, from_json
 from celeriac.outcome import Settlement
 from celeriac.states import Verdict
+from celeriac.steering import Pulse
 
 
 def enlist(transaction: Transaction, worker: WorkerInfo, now: float, boot: str) -> bool:
@@ -29,7 +30,9 @@ def enlist(transaction: Transaction, worker: WorkerInfo, now: float, boot: str) 
     return new
 
 
-def heartbeat(transaction: Transaction, workers: Sequence[str], now: float) -> Beat:
+def heartbeat(
+    transaction: Transaction, workers: Sequence[str], now: float, pulses: Mapping[str, Pulse]
+) -> Beat:
     """Renew leases; see `Broker.heartbeat`."""
     known = [worker for worker in workers if transaction.run("heartbeat", now, now, worker)]
     asked: dict[str, dict[str, float]] = {
@@ -38,6 +41,7 @@ def heartbeat(transaction: Transaction, workers: Sequence[str], now: float) -> B
     return Beat(
         lost=[worker for worker in workers if worker not in asked],
         stops={worker: stops for worker, stops in asked.items() if stops},
+        commands=notebook.listen(transaction, list(asked), pulses),
     )
 
 
@@ -48,7 +52,8 @@ def retire(transaction: Transaction, workers: Sequence[str], now: float, error: 
         pass_on(transaction, worker)  # it may have been rung and not have come any more
         if not transaction.run("retire_worker", worker):
             continue
-        transaction.run("retire_names", worker)
+        for part in ("retire_names", "retire_pulse", "retire_commands"):
+            transaction.run(part, worker)
         held = moves.held_by(transaction, worker)
         crashes = [Settlement(task.id, task.fence, Verdict.CRASHED, error) for task in held.values()]
         count += len(crashes)

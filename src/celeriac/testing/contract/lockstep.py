@@ -30,6 +30,7 @@ from celeriac.message import After, Delivery, Message, Record, Unique
 from celeriac.outcome import Settlement
 from celeriac.sealing import SealedBroker
 from celeriac.states import State, Verdict
+from celeriac.steering import Command, Entry, Line, Pulse, Verb
 from celeriac.tally import Tally, begin
 
 _BY_TRIP = [verdict for verdict in Verdict if verdict is not Verdict.REPLACED]
@@ -96,6 +97,20 @@ class Trip(NamedTuple):
 
 class Heartbeat(NamedTuple):
     workers: Sequence[str]
+    done: int = 0  # what its pulse says; 0 for no pulse
+    hears: bool = False  # whether it has heard all that it was told
+
+
+class Order(NamedTuple):
+    workers: Sequence[str]
+    verb: Verb = "drain"
+
+
+class Say(NamedTuple):
+    worker: str
+    pick: int
+    own: bool = True
+    bodies: Sequence[bytes] = (b"said",)
 
 
 class Retire(NamedTuple):
@@ -176,7 +191,7 @@ class Advance(NamedTuple):
 
 Operation = (
     Send | Enlist | Trip | Heartbeat | Retire | Tell | Cancel | Forget | Purge | Reschedule | Requeue
-    | Pause | Resume
+    | Pause | Resume | Order | Say
     | SendUnique | Change | Count | Tend | Advance
 )  # fmt: skip
 
@@ -321,7 +336,13 @@ _MAKERS: dict[Callable[[random.Random], Operation], int] = {
     lambda chance: Send(_a_batch(chance)): 5,
     _a_trip: 14,
     _an_enlist: 2,
-    lambda chance: Heartbeat(_some(chance, WORKERS, 2)): 2,
+    lambda chance: Heartbeat(
+        _some(chance, WORKERS, 2), chance.choice((0, 0, 3, 7)), chance.random() < 0.3
+    ): 2,
+    lambda chance: Order(_some(chance, WORKERS, 3), chance.choice(("drain", "resume", "stop"))): 1,
+    lambda chance: Say(
+        chance.choice(WORKERS[:2]), chance.choice((0, 0, 1, 2)), chance.random() < 0.8, [_body(chance)] * 2
+    ): 2,
     lambda chance: Retire(_some(chance, WORKERS, 2)): 1,
     _a_tell: 2,
     _a_cancel: 3,
@@ -350,7 +371,7 @@ def seen(answer: Any) -> Any:
     - The names that a worker knows: `workers` may leave them out.
     """
     match answer:
-        case Record() | WorkerInfo() | Exchanged() | Beat() | Tended():
+        case Record() | WorkerInfo() | Exchanged() | Beat() | Tended() | Entry():
             fields = {name: seen(value) for name, value in msgspec.structs.asdict(answer).items()}
             fields.pop("names", None)
             return {name: _in_any_order(name, value) for name, value in fields.items()}
@@ -438,6 +459,7 @@ class Lockstep:
         self.tokens: dict[str, str] = {}  # of the schedules that there are
         self.changes = 0
         self.counted: dict[str, int] = {}  # the last numbers of those who count
+        self.told: dict[tuple[int, str], int] = {}  # by store and worker, the number of the last command
         self.last: dict[str, tuple[list[Settlement], int]] = {}
         self.claims: list[tuple[str, Delivery]] = []  # all that were ever made
         self.held: list[tuple[str, Delivery]] = []  # those that their worker has not settled
@@ -467,6 +489,8 @@ class Lockstep:
         self._both(lambda broker: broker.workers(self.clock.now()))
         self._both(lambda broker: broker.statistics(0.0, self.clock.now() + 60))
         self._both(lambda broker: broker.counted())
+        self._both(lambda broker: [broker.running(worker) for worker in WORKERS])
+        self._both(lambda broker: [broker.read_log(each) for each in IDS[:8]])
 
     def _explained(self, broker: Broker, id: str) -> Any:
         """What a store knows of a task; places are not compared: lines may hold ids of others."""
@@ -523,6 +547,7 @@ class Lockstep:
         )
         if not any(known.id == info.id for known in self.model.workers(0.0)):  # retired, or quite new
             self.numbers[info.id] = 0
+            self.told = {key: number for key, number in self.told.items() if key[1] != info.id}
         self._both(lambda broker: broker.enlist(info, self.clock.now()))
 
     def _trip(self, operation: Trip) -> None:
@@ -573,7 +598,31 @@ class Lockstep:
         return held[-1 - place % len(held)] if held else None
 
     def _heartbeat(self, operation: Heartbeat) -> None:
-        self._both(lambda broker: broker.heartbeat(operation.workers, self.clock.now()))
+        def heartbeat(broker: Broker) -> Any:
+            beat = broker.heartbeat(operation.workers, self.clock.now(), self._pulses(broker, operation))
+            for worker, commands in beat.commands.items():
+                self.told[id(broker), worker] = commands[-1].number  # each store has numbers of its own
+            words = {worker: [each.verb for each in found] for worker, found in beat.commands.items()}
+            return msgspec.structs.replace(beat, commands=words)
+
+        self._both(heartbeat)
+
+    def _pulses(self, broker: Broker, operation: Heartbeat) -> dict[str, Pulse] | None:
+        if not operation.done:
+            return None
+        heard = {each: self.told.get((id(broker), each), 0) for each in operation.workers if operation.hears}
+        return {each: Pulse(done=operation.done, heard=heard.get(each, 0)) for each in operation.workers}
+
+    def _order(self, operation: Order) -> None:
+        command = Command(operation.verb)
+        self._both(lambda broker: broker.command(operation.workers, command, self.clock.now()))
+
+    def _say(self, operation: Say) -> None:
+        task = self._pick(operation.worker, operation.pick, own=operation.own)
+        if task is not None:
+            now = self.clock.now()
+            lines = [Line(task.id, task.fence, now, 20, body) for body in operation.bodies]
+            self._both(lambda broker: broker.write_log(operation.worker, lines, now))
 
     def _retire(self, operation: Retire) -> None:
         self._both(lambda broker: broker.retire(operation.workers, self.clock.now(), b'"gone"'))

@@ -11,6 +11,7 @@
 -- include: news
 -- include: dead
 -- include: ends
+-- include: logs
 -- include: task
 -- include: following
 local error, terminate, codes = ARGV[5], ARGV[6] == '1', {}

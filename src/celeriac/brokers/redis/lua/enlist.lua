@@ -12,6 +12,7 @@
 -- include: news
 -- include: dead
 -- include: ends
+-- include: logs
 -- include: task
 local worker, unparked = ARGV[5], 0
 local key = worker_key(worker)

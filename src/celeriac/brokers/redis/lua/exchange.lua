@@ -18,6 +18,7 @@
 -- include: news
 -- include: dead
 -- include: ends
+-- include: logs
 -- include: task
 -- include: following
 local RETRY, RELEASE, CRASHED = '4', '5', '6'
@@ -154,6 +155,10 @@ end
 
 -- --- claiming ---
 
+local take_back
+
+do
+
 -- Add tasks of one name to *taken*, out of where they are parked, until it has as many as are wanted.
 local function unpark(queue, name, taken)
   local looks = want + STALE
@@ -175,7 +180,7 @@ local function unpark(queue, name, taken)
 end
 
 -- Take back to the heads of their lines what others have parked and this worker knows.
-local function take_back()
+function take_back()
   if call('EXISTS', PARKED) == 0 then return end
   local taken = {}
   for _, queue in ipairs(queues) do
@@ -184,6 +189,8 @@ local function take_back()
     end
   end
   to_heads(taken)
+end
+
 end
 
 local ids, payloads, extras, claimed = {}, {}, {}, 0

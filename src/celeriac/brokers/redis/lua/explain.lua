@@ -14,6 +14,7 @@
 -- include: news
 -- include: dead
 -- include: ends
+-- include: logs
 -- include: task
 local id, most, some = ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
 local task = look(id)

@@ -11,6 +11,7 @@
 -- include: news
 -- include: dead
 -- include: ends
+-- include: logs
 -- include: task
 -- include: following
 local queue, limit, error, purged = ARGV[5], tonumber(ARGV[6]), ARGV[7], 0

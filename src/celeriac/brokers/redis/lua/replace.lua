@@ -13,6 +13,7 @@
 -- include: news
 -- include: dead
 -- include: ends
+-- include: logs
 -- include: task
 -- include: following
 -- include: marks

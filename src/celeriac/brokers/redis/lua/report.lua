@@ -12,6 +12,7 @@
 -- include: news
 -- include: dead
 -- include: ends
+-- include: logs
 -- include: task
 
 -- Add to the children of a task; those that are known stay where they are.

@@ -11,6 +11,7 @@
 -- include: news
 -- include: dead
 -- include: ends
+-- include: logs
 -- include: task
 -- include: names
 local untold = {} -- those of which not all who waited for them know that they failed

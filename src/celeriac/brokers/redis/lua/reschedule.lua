@@ -11,6 +11,7 @@
 -- include: news
 -- include: dead
 -- include: ends
+-- include: logs
 -- include: task
 local due, moved = ARGV[5], {}
 for at = 6, #ARGV do

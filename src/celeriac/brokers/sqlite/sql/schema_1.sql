@@ -160,6 +160,39 @@ create table worker_names (
     names text not null
 ) strict;
 
+-- What each tells of itself with its heartbeats; opaque. Apart from its row for the same reason.
+create table pulses (
+    worker text not null primary key,
+    pulse blob not null
+) strict;
+
+-- What workers are told to do and have not heard yet.
+create table commands (
+    number integer primary key autoincrement,
+    worker text not null,
+    verb text not null,
+    task text not null
+) strict;
+create index commands_worker on commands (worker, number);
+
+-- What tasks have logged: line by line, `attempt` being the fence of the run that has said so.
+create table logs (
+    seq integer not null,
+    number integer not null,
+    attempt integer not null,
+    at real not null,
+    level integer not null,
+    body blob not null,
+    primary key (seq, number)
+) strict, without rowid;
+
+-- Who did what.
+create table deeds (
+    number integer primary key autoincrement,
+    at real not null,
+    body blob not null
+) strict;
+
 -- The queues from which nothing is claimed.
 create table paused (
     queue text not null primary key

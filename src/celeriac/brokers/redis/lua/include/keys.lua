@@ -8,7 +8,7 @@ local ROOT, NOW = ARGV[1], ARGV[2]
 local RETENTION, DEAD_RETENTION = string.match(ARGV[3], '^(%d+) (%d+)$')
 local AGAIN = ARGV[4] ~= '0'
 local RECORD, ENDED, FREED, PAUSED = ROOT .. 't:', ROOT .. 'ended', ROOT .. 'freed', ROOT .. 'paused'
-local SCHEDULES, WAKES, DEAD = ROOT .. 'schedules', ROOT .. 'wakes', ROOT .. 'dead'
+local SCHEDULES, WAKES, DEAD, ACTIVITY = ROOT .. 'schedules', ROOT .. 'wakes', ROOT .. 'dead', ROOT .. 'activity'
 local INDEX = { ends = ROOT .. 'ends', trimmed = ROOT .. 'trimmed', waiting = ROOT .. 'waiting' }
 local now = tonumber(NOW) -- to compare with; what is stored is NOW, since Lua would round it
 local call, try = redis.call, redis.pcall
@@ -24,6 +24,8 @@ local function names_key(worker) return ROOT .. 'n:' .. worker end
 local function bell_key(worker) return ROOT .. 'b:' .. worker end
 local function children_key(id) return ROOT .. 'f:' .. id end
 local function parents_key(id) return ROOT .. 'a:' .. id end
+local function log_key(id, attempt) return ROOT .. 'o:' .. id .. ' ' .. attempt end -- an id has no space
+local function commands_key(worker) return ROOT .. 'j:' .. worker end
 local function unique_key(name) return ROOT .. 'x:' .. name end
 local function lane_key(name) return ROOT .. 'l:' .. name end
 local function held_key(lane, place) return ROOT .. 'm:' .. lane .. ' ' .. place end -- none has a space

@@ -23,6 +23,7 @@ local function recover(worker, body, revoked)
     if known[2] == 'r' then ring(queue, 1) end -- it was rung, and took that with it
   end
   call('DEL', worker_key(worker), running_key(worker), stops_key(worker), names_key(worker), bell_key(worker))
+  call('DEL', commands_key(worker))
   call('ZREM', WORKERS, worker)
   return #held
 end

@@ -1,4 +1,4 @@
--- A task's record and its moves. Needs keys, counts, bells, lines, lanes, news, dead, ends.
+-- A task's record and its moves. Needs keys, counts, bells, lines, lanes, news, dead, ends, logs.
 -- The fields of a record are listed in wire.py. States: absent is queued, 'p' queued and parked, else the
 -- number of states.State.
 local WAITING = '0'
@@ -23,13 +23,13 @@ local function fence_of(field) return string.match(field or '', '^%d+') end
 -- Read a record; nil when there is none, or something else is stored under its key.
 local function look(id)
   local key = RECORD .. id
-  local got = try('HMGET', key, 'n', 's', 'q', 'j', 'w', 'x', 'l', 'g', 'z', 'b', 'm', 'L', 'X')
+  local got = try('HMGET', key, 'n', 's', 'q', 'j', 'w', 'x', 'l', 'g', 'z', 'b', 'm', 'L', 'X', 'O')
   if not (got[1] or got[2]) then return nil end
   local queue, priority = place_of(got[3])
   return {
     id = id, key = key, name = got[1] or '', state = got[2], queue = queue, priority = priority,
     fence = fence_of(got[4]), worker = got[5], expires = got[6], listeners = got[7], tally = got[8],
-    cancelled = got[9], needed = got[10], waits = got[11], lane = got[12], unique = got[13],
+    cancelled = got[9], needed = got[10], waits = got[11], lane = got[12], unique = got[13], log = got[14],
   }
 end
 
@@ -150,6 +150,7 @@ end
 
 local function finish(task, state, body, taken)
   leave(task, taken)
+  if task.log then each_log(task.id, task.log, function(key) call('PEXPIRE', key, retention_of(state)) end) end
   if task.unique then let_go_of_name(task, state) end
   if task.state == SCHEDULED then call('HDEL', task.key, 'd') end
   conclude(task.id, task.key, state, body, task.tally, task.listeners, task.needed, task.waits, task.fence)

@@ -1,0 +1,2 @@
+-- forget: In: seqs (JSON array).
+delete from logs where seq in (select value from json_each(?))

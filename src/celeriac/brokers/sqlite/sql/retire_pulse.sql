@@ -1,0 +1,2 @@
+-- retire: forget what a worker has told of itself. In: worker.
+delete from pulses where worker = ?
