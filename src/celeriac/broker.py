@@ -458,6 +458,7 @@ class Backend(ABC):
     def totals(self) -> dict[State, Total]:
         """Return how many tasks are in each state, in a bounded time."""
 
+    @abstractmethod
     def running(self, worker: str) -> list[Record]:
         """Return the records of the tasks that *worker* holds, by id; none for a worker that is not known."""
 

@@ -38,7 +38,7 @@ def mark(record: logging.LogRecord) -> None:
         return
     run = current_run()
     fields.setdefault("task_id", NO_TASK if run is None else run.id)
-    fields.setdefault("task_name", NO_TASK if run is None else run.job.name)
+    fields.setdefault("task_name", NO_TASK if run is None else run.delivery.name)
 
 
 class TaskFilter(logging.Filter):

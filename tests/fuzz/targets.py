@@ -320,7 +320,7 @@ TARGETS = [
     Target("sealed record", [*SEALS, *ERRORS], _sealed_record, ()),
     Target("result before", [b"1", b"[1]", *PAYLOADS], _result_before, (InvalidMessage, inputs.Gone)),
     Target("failure before", [*ERRORS, *PAYLOADS], _failure_before, (InvalidMessage, inputs.Gone)),
-    Target("worker", WORKERS, lambda data, _: wire.worker(data, b"1.5", b"2.5", 1), ()),
+    Target("worker", WORKERS, lambda data, _: wire.worker(data, b"1.5", b"2.5", 1, b""), ()),
     Target("counts", [b"h:mail", b"3", b"9:a"], lambda data, _: [*wire.counted([(data, data)])], ()),
     Target("isolated process", NEWS, lambda data, _: isolated._heard(_child(data)), (isolated._Lost,)),
 ]

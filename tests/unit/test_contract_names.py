@@ -21,6 +21,8 @@ TESTED_WITH = {
     "dependants": "waiting",
     "inputs": "waiting",
     "count": "statistics",
+    "activity": "note",
+    "read_log": "write_log",
     "counted": "statistics",
 }
 

@@ -52,6 +52,8 @@ KINDS = {
     "schedule": (schedules,),
     "channel": (ids,),
     "teller": (ids,),
+    "log": (ids, st.integers(1, 1000)),
+    "commands": (ids,),
     "tally": (st.sampled_from([0, 60, 3600]), st.integers(0, 2**33)),
     "tallies": (st.sampled_from([60, 3600, 86400]),),
 }

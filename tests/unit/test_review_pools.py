@@ -134,7 +134,7 @@ class ReporterOfALostLease:
 
 def test_a_child_that_reports_for_a_lost_lease_is_killed_and_forgotten(monkeypatch):
     child = ChildThatReports()
-    monkeypatch.setattr(isolated, "_Child", lambda _loader, _hostname: child)
+    monkeypatch.setattr(isolated, "_Child", lambda _loader, _hostname, _log_level: child)
     pool = IsolatedPool(a_runner(), Ends(), lambda: 1, loader=lambda: ({}, Moments()))
 
     with pytest.raises(TaskRevokedError):
