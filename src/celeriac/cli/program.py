@@ -47,6 +47,7 @@ COMMANDS: Final = {
     "beat": "beat",
     "schedules": "schedules",
     "config": "config",
+    "dashboard": "dashboard",
     "completion": "completion",
 }
 
@@ -57,7 +58,7 @@ ELSEWHERE: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "health": ("the store, the workers and the queues are examined together", ("doctor",)),
     "list": ("queues and workers are shown together", ("status",)),
     "events": ("a task's progress is watched by its id", ("watch", "--help")),
-    "flower": ("queues and workers are shown in the terminal", ("status",)),
+    "flower": ("it is called", ("dashboard", "--help")),
     "control": ("tasks are stopped by their id, workers by a signal", ("revoke", "--help")),
     "multi": ("one worker runs many processes", ("worker", "--help")),
     "amqp": ("there is no such store", ("status",)),
