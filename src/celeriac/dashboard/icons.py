@@ -41,6 +41,7 @@ STATES: Final = {  # a task's state in Celery's words -> picture and colour
     "WAITING": ("waiting", "quiet"),
     "SCHEDULED": ("scheduled", "quiet"),
     "STARTED": ("running", "active"),
+    "PROGRESS": ("running", "active"),
     "RETRY": ("retry", "warn"),
     "SUCCESS": ("done", "good"),
     "FAILURE": ("failed", "bad"),

@@ -8,7 +8,7 @@ turn the direction of writing around.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -83,6 +83,11 @@ def short(value: Any, most: int = SHORT) -> str:
     return " ".join(text.split()) if "\n" in text or "\t" in text else text
 
 
+def tail(text: str, most: int) -> str:
+    """Return the last *most* characters: the end of a dotted name says most."""
+    return text if len(text) <= most else f"…{text[1 - most :]}"
+
+
 def call(args: list[Any], kwargs: Mapping[str, Any], most: int = SHORT) -> str:
     """Write arguments as in a call: `3, "a", size=4`, cut to *most* characters."""
     parts = [_literal(value) for value in args[:50]]
@@ -147,4 +152,3 @@ def _branch(kind: str, pairs: list[tuple[str, Any]], key: str, depth: int, left:
 # --- secrets --------------------------------------------------------------------------------------------
 
 HIDDEN: Final = "•••"
-Hide = Callable[[Any], Any]

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from celeriac.dashboard import icons, shown, words
 from celeriac.dashboard.access import Access
+from celeriac.dashboard.checkup import Checkup
 from celeriac.dashboard.hiding import Hiding
 from celeriac.version import __version__
 
@@ -53,6 +54,7 @@ class Site:
         self.trusted_origins = frozenset(trusted_origins)
         self.read_only, self.live = read_only, live
         self.hiding = Hiding(hidden_keys)
+        self.checkup = Checkup()
         self.say = words.speaker(language)
         self.language = language
         self._templates = _environment(language)
@@ -73,11 +75,11 @@ def _environment(language: str) -> jinja2.Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
+    say = words.speaker(language)
     made.filters.update(span=shown.span, number=shown.number, short=shown.short, iso=shown.moment)
-    made.filters.update(clock_time=shown.clock_time)
-    made.globals.update(
-        t=words.speaker(language), static=static_hash(), version=__version__, state=icons.state
-    )
+    made.filters.update(clock_time=shown.clock_time, tail=shown.tail)
+    made.globals.update(t=say, state_word=lambda word: words.state_word(say, word))
+    made.globals.update(static=static_hash(), version=__version__, state=icons.state)
     return made
 
 

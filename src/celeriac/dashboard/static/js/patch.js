@@ -7,6 +7,7 @@
 /** @typedef {Record<string, Change>} Changes */
 
 const SVG = "http://www.w3.org/2000/svg";
+const CAMEL = { viewbox: "viewBox", preserveaspectratio: "preserveAspectRatio" };
 const NEVER = new Set(["script", "iframe", "object", "embed", "style", "link", "meta", "base", "frame"]);
 const ADDRESSES = new Set(["href", "action", "src", "formaction"]);
 
@@ -16,6 +17,9 @@ function isSafe(name, value) {
   return !ADDRESSES.has(name) || value.startsWith("/") || value.startsWith("#");
 }
 
+/** How an attribute is spelt that came in lower case. @param {string} key @param {boolean} svg @returns {string} */
+const real = (key, svg) => (svg && CAMEL[/** @type {keyof typeof CAMEL} */ (key)]) || key;
+
 /** Make an element of a tree. @param {Tree} tree @param {boolean} inSvg @returns {Element} */
 export function build(tree, inSvg = false) {
   const [name, attributes, children] = tree;
@@ -23,7 +27,7 @@ export function build(tree, inSvg = false) {
   const svg = inSvg || name === "svg";
   const made = svg ? document.createElementNS(SVG, name) : document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
-    if (isSafe(key, value)) made.setAttribute(svg && key === "viewbox" ? "viewBox" : key, value);
+    if (isSafe(key, value)) made.setAttribute(real(key, svg), value);
   }
   for (const child of children) {
     made.append(typeof child === "string" ? child : build(child, svg));
@@ -46,8 +50,8 @@ export function morph(node, tree) {
 /** @param {Element} node @param {Record<string, string>} attributes */
 function setAttributes(node, attributes) {
   for (const [key, value] of Object.entries(attributes)) {
-    const real = node instanceof SVGElement && key === "viewbox" ? "viewBox" : key;
-    if (isSafe(key, value) && node.getAttribute(real) !== value) node.setAttribute(real, value);
+    const spelt = real(key, node instanceof SVGElement);
+    if (isSafe(key, value) && node.getAttribute(spelt) !== value) node.setAttribute(spelt, value);
   }
   for (const { name } of [...node.attributes]) {
     const isUsers = name === "open" || name === "title" && node.localName === "time";
