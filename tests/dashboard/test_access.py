@@ -25,7 +25,8 @@ def filled(path: str) -> str:
 
 ACTIONS = [(filled(action.path), action.role) for action in pages.ACTIONS]
 PAGES = [filled(page.path) for page in pages.PAGES]
-ADDRESSES = [*PAGES, *(f"/api/v1{path}" for path in PAGES), "/live?view=/queues", "/changes?view=/queues"]
+TWINS = [f"/api/v1{filled(page.api or page.path)}" for page in pages.PAGES]
+ADDRESSES = [*PAGES, *TWINS, "/live?view=/queues", "/changes?view=/queues"]
 
 
 # --- roles ------------------------------------------------------------------------------------------------

@@ -169,10 +169,9 @@ def problem(
     request: Request, site: Site, status: int, kind: str, *, user: User = STRANGER, **values: Any
 ) -> Response:
     """Say what is wrong, in the words of `words`, to whoever asks."""
-    known = words.ENGLISH
-    title = site.say(f"error.{kind}.title" if f"error.{kind}.title" in known else "error.role.title")
-    text = site.say(f"error.{kind}.text", **values)
-    hint = site.say(f"error.{kind}.hint") if f"error.{kind}.hint" in known else values.get("hint", "")
+    titled = kind if words.knows(f"error.{kind}.title") else "role"
+    title, text = site.say(f"error.{titled}.title"), site.say(f"error.{kind}.text", **values)
+    hint = site.say(f"error.{kind}.hint") if words.knows(f"error.{kind}.hint") else values.get("hint", "")
     if is_api(request):
         return encoded({"error": kind, "text": text, "hint": hint or None}, status)
     visit = Visit(site, user, root=request.scope.get("root_path", ""), here=here(request))

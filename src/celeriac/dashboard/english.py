@@ -93,6 +93,7 @@ ENGLISH: Final[dict[str, str]] = {
     "error.store.text": "{error}",
     "error.store.hint": "Tasks that were accepted are safe. This page works again as soon as the store does.",
     "error.refused.title": "This cannot be done",
+    "error.refused.text": "{error}",
     "error.bug.title": "This is a bug",
     "error.bug.text": "The page could not be made: {error}. The log has the traceback.",
     # --- asking first
@@ -253,6 +254,7 @@ ENGLISH: Final[dict[str, str]] = {
     "schedules.title": "Schedules",
     "schedules.caption": "Schedules that the store keeps",
     "schedules.none": "The store keeps no schedule. Those in code come when a worker or beat starts.",
+    "schedule.number": "{given} is not a number of seconds.",
     "schedule.title": "Schedule {name}",
     "schedule.name": "Schedule",
     "schedule.rule": "Rule",
@@ -322,8 +324,8 @@ ENGLISH: Final[dict[str, str]] = {
     "dead.requeue.group": "Retry {n}",
     "dead.requeue.title": "Run {n} tasks again?",
     "dead.requeue.would": "{n} tasks would be queued again, their retries counted from 0.",
-    "dead.requeue.left": "{n} cannot be: never run because another one failed, replaced, or their unique name "
-    "is taken.",
+    "dead.requeue.left": "{n} cannot be: never run because another one failed, replaced, or their "
+    "unique name is taken.",
     "dead.requeue.done": "{n} tasks are queued again.",
     "dead.drop": "Drop",
     "dead.drop.all": "Drop all",

@@ -17,6 +17,11 @@ def english(key: str, /, **values: Any) -> str:
     return _said(ENGLISH, key, values)
 
 
+def knows(key: str) -> bool:
+    """Say whether there are words for *key*."""
+    return key in ENGLISH
+
+
 def state_word(say: Callable[..., str], word: str) -> str:
     """Return the words for a task's state; a state of the task's own is its own word."""
     return say(f"state.{word}") if f"state.{word}" in ENGLISH else word

@@ -18,6 +18,7 @@ LOOKED_AT: Final = 2_000  # of the newest failures, for one page
 A_PAGE: Final = 50
 MOST_GROUPS: Final = 200
 ALL: Final = "all"
+INSTANT: Final = 0.001  # seconds: what has failed at this very moment is meant, too
 
 
 class FailedRow(msgspec.Struct, frozen=True):
@@ -162,10 +163,12 @@ def _chosen(visit: Visit) -> dict[str, Any] | Iterator[str]:
 
 
 def _moment(text: str | None, visit: Visit) -> float:
+    """Return before which moment those that are meant have failed: at the latest now."""
+    latest = visit.now + INSTANT
     try:
-        return min(float(text or visit.now), visit.now)
+        return min(float(text or latest), latest)
     except ValueError:
-        return visit.now
+        return latest
 
 
 def _act(visit: Visit, verb: str, *, dry_run: bool) -> Acted:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import islice
 from typing import Any, Final
 
@@ -12,7 +11,7 @@ from celeriac.beat.preview import Run, preview
 from celeriac.beat.rules import Rule, rule_of
 from celeriac.dashboard.roles import Role
 from celeriac.dashboard.visit import Action, Done, Missing, Page, Question, Visit
-from celeriac.errors import CeleriacError, UnknownSchedule
+from celeriac.errors import CeleriacError, InvalidMessage, UnknownSchedule
 from celeriac.schedules import ScheduleInfo
 
 RUNS: Final = 20
@@ -205,16 +204,24 @@ def change(visit: Visit) -> Done:
     name, form = _named(visit), visit.form
     zone = form.get("timezone", "").strip() or visit.app.conf.timezone
     rule = rule_from(form["rule"].strip(), zone) if form.get("rule", "").strip() else None
-    visit.app.schedules.change(name, rule, **_policy(form))
+    visit.app.schedules.change(name, rule, **_policy(visit))
     return Done(visit.site.say("schedule.changed", name=name), _page(visit, name))
 
 
-def _policy(form: Mapping[str, str]) -> dict[str, Any]:
+def _policy(visit: Visit) -> dict[str, Any]:
+    form = visit.form
     policy: dict[str, Any] = {key: form[key] for key in ("missed", "overlap") if form.get(key)}
     for key in ("grace", "max_jitter"):
         if form.get(key):
-            policy[key] = msgspec.convert(form[key], float, strict=False)
+            policy[key] = _seconds(visit, form[key])
     return policy
+
+
+def _seconds(visit: Visit, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InvalidMessage(visit.site.say("schedule.number", given=repr(text)[:80])) from None
 
 
 def remove(visit: Visit) -> Done:

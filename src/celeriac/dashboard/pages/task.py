@@ -1,4 +1,4 @@
-"""One task: what it is given, how far it is, what it came to, why it does not run; what can be done with it."""
+"""One task: what it is given, how far it is, what it came to, why it waits; what can be done with it."""
 
 from __future__ import annotations
 
