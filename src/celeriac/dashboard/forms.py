@@ -22,6 +22,8 @@ async def form_of(request: Request) -> dict[str, str]:
     body = await _body(request)
     if request.headers.get("content-type", "").startswith("application/json"):
         return _from_json(body)
+    if request.headers.get("content-type", "").startswith("multipart/"):
+        raise HTTPException(415, "send the fields as application/x-www-form-urlencoded, or as JSON")
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS)
     except (ValueError, UnicodeError) as error:

@@ -6,7 +6,8 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from a2wsgi import ASGIMiddleware
 
@@ -24,22 +25,45 @@ class Loop:
         self._lock = threading.Lock()
         self._pid = 0
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
 
     def get(self) -> asyncio.AbstractEventLoop:
         """Return the loop of this process."""
         with self._lock:
             if self._loop is None or self._pid != os.getpid():
                 self._pid, self._loop = os.getpid(), asyncio.new_event_loop()
-                target = self._loop.run_forever
-                threading.Thread(target=target, name="celeriac-dashboard", daemon=True).start()
+                target, name = partial(_run, self._loop), "celeriac-dashboard"
+                self._thread = threading.Thread(target=target, name=name, daemon=True)
+                self._thread.start()
             return self._loop
 
     def close(self) -> None:
-        """End the loop and its thread."""
+        """End the loop and its thread; the next request makes others."""
         with self._lock:
-            loop, self._loop = self._loop, None
-        if loop is not None and self._pid == os.getpid():
+            loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
+        if loop is not None and thread is not None and self._pid == os.getpid():
             loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    """Run a loop until it is stopped, and leave nothing open behind it."""
+    try:
+        loop.run_forever()
+        loop.run_until_complete(_end())
+    finally:
+        loop.close()
+
+
+async def _end() -> None:
+    """Cancel what still goes on in this loop."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+LOOP: Final = Loop()  # one for all dashboards of a process
 
 
 def checked_prefix(prefix: str) -> str:
@@ -72,7 +96,6 @@ class WsgiShell:
     ) -> None:
         self._outside, self._prefix, self._inner = outside, prefix, inner
         self._access = access if callable(access) else None
-        self.loop = Loop()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request."""
@@ -91,7 +114,7 @@ class WsgiShell:
         called = self._outside
         if self._access is not None:
             called = decided(called, user_from(self._access(environ)))
-        shell = ASGIMiddleware(called, loop=self.loop.get())  # type: ignore[arg-type]
+        shell = ASGIMiddleware(called, loop=LOOP.get())  # type: ignore[arg-type]
         return shell(below, start_response)  # type: ignore[arg-type]
 
 
@@ -112,12 +135,10 @@ def django_addresses(outside: ASGIApp, access: AccessOption | None) -> list[Any]
     from django.urls import re_path  # type: ignore[import-untyped]
     from django.views.decorators.csrf import csrf_exempt  # type: ignore[import-untyped]
 
-    loop = Loop()
-
     @csrf_exempt  # type: ignore[untyped-decorator]  # the dashboard looks itself at where a request comes from
     def view(request: Any, path: str) -> Any:
         called = decided(outside, user_from(access(request))) if callable(access) else outside
-        return _answered(called, request, path, loop.get())
+        return _answered(called, request, path, LOOP.get())
 
     return [re_path(r"^(?P<path>.*)$", view)]
 
