@@ -173,7 +173,9 @@ def test_in_django_the_dashboard_is_a_part_of_the_urls(app, django):
 
     page = ask("get", "/celeriac/queues")
     first = ask("get", "/celeriac/")
-    paused = ask("post", "/celeriac/queue/pause", data="name=mail", content_type="application/x-www-form-urlencoded")
+    paused = ask(
+        "post", "/celeriac/queue/pause", data="name=mail", content_type="application/x-www-form-urlencoded"
+    )
     files = ask("post", "/celeriac/queue/pause", data={"name": "mail"})
 
     assert files.status_code == 415

@@ -11,7 +11,6 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Mapping
-from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -89,6 +88,12 @@ class Reader:
         """What is set at the next news; take it before asking what there is to tell."""
         return self._news
 
+    def ring(self) -> None:
+        """Wake all who wait for news."""
+        self._news.set()
+        self._news = asyncio.Event()
+        self._ready.set()
+
     async def run(self) -> None:
         """Look again and again, until nobody has for a while."""
         loop = asyncio.get_running_loop()
@@ -96,8 +101,7 @@ class Reader:
         while self.viewers or loop.time() - self._last_used < LINGER:
             began = loop.time()
             if await self._look():
-                self._news.set()
-                self._news = asyncio.Event()
+                self.ring()
             self._ready.set()
             if self.gone:
                 return
@@ -153,12 +157,11 @@ class Live:
 
         return [Route("/live", stream, methods=["GET"]), Route("/changes", changes, methods=["GET"])]
 
-    @asynccontextmanager
-    async def lifespan(self, _: Any) -> AsyncIterator[None]:
-        """End all readers with the server, if it tells of its end."""
-        yield
+    def end(self) -> None:
+        """Have all streams say goodbye: the server ends, and browsers shall come back to the next one."""
         self._over = True
         for reader in self._readers.values():
+            reader.ring()
             if reader.task is not None:
                 reader.task.cancel()
 

@@ -14,8 +14,6 @@ import uvicorn
 from celeriac.dashboard.web import build
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from celeriac.dashboard.site import Site
 
 GRACE: Final = 3  # seconds for requests that are being answered when it ends
@@ -31,8 +29,31 @@ def listening(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family, backlog=128)
 
 
-class _Server(uvicorn.Server):
-    """Ends at a signal as a worker does: at once at the second one, and with an exit code of its own."""
+class Server(uvicorn.Server):
+    """Ends at a signal as a worker does, and at once at the second one; streams are told before.
+
+    Args:
+        site: the dashboard. prefix: what a proxy in front has cut off from the addresses.
+    """
+
+    def __init__(self, site: Site, prefix: str = "") -> None:
+        self._site = site
+        config = uvicorn.Config(
+            build(site),
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            root_path=prefix.rstrip("/"),
+            timeout_graceful_shutdown=GRACE,
+            lifespan="off",
+        )
+        super().__init__(config)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End, after everybody who listens has been told."""
+        for tell in self._site.at_end:
+            tell()
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -40,15 +61,14 @@ class _Server(uvicorn.Server):
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.signal(number, self._told) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {
+            number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)
+        }
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-    def _told(self, number: int, frame: FrameType | None) -> None:
-        self.handle_exit(number, frame)
 
 
 def serve(
@@ -58,18 +78,8 @@ def serve(
 
     Args:
         prefix: what a proxy in front has cut off from the addresses.
-        started: called when it answers.
+        started: called when it listens.
     """
-    config = uvicorn.Config(
-        build(site),
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        date_header=True,
-        root_path=prefix.rstrip("/"),
-        timeout_graceful_shutdown=GRACE,
-        lifespan="on",
-    )
-    server = _Server(config)
+    server = Server(site, prefix)
     started()
     server.run(sockets=[sock])

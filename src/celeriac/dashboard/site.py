@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -55,6 +55,7 @@ class Site:
         self.read_only, self.live = read_only, live
         self.hiding = Hiding(hidden_keys)
         self.checkup = Checkup()
+        self.at_end: list[Callable[[], None]] = []  # what is called, in its loop, before a server ends
         self.say = words.speaker(language)
         self.language = language
         self._templates = _environment(language)

@@ -50,9 +50,9 @@ def build(site: Site) -> ASGIApp:
     app = Starlette(
         routes=routes,
         exception_handlers={HTTPException: rooms.lost, Exception: rooms.broken},
-        lifespan=live.lifespan,
     )
     app.state.site = site
+    site.at_end.append(live.end)
     return Guarded(app, site)
 
 
