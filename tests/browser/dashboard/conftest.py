@@ -80,7 +80,8 @@ def program(tmp_path: Path) -> Iterator[Callable[..., psutil.Popen]]:
             )
 
             def end() -> None:
-                process.terminate()
+                if process.poll() is None:
+                    process.terminate()
                 process.communicate(timeout=20)
                 process.stdout.close()
 

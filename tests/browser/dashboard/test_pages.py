@@ -106,7 +106,7 @@ def test_every_action_works_without_javascript(page: Page, full, app):
         plain = context.new_page()
         plain.goto(f"{full.served.url}/tasks/{full.failed[0]}")
         plain.get_by_role("button", name="Retry").click()
-        expect(plain.locator(".banner")).to_contain_text("is queued again")
+        expect(plain.locator(".banner[role=status]")).to_contain_text("is queued again")
 
         plain.get_by_role("link", name="Queues").click()
         plain.get_by_role("row", name="slow").get_by_role("button", name="Purge").click()
@@ -135,7 +135,7 @@ def test_a_failure_is_found_and_retried_by_keys_alone(page: Page, full, app):
     expect(page.get_by_role("heading", level=1)).to_have_text("ValueError")
     page.get_by_role("row").nth(1).get_by_role("button", name="Retry").focus()
     page.keyboard.press("Enter")
-    expect(page.locator(".banner")).to_contain_text("queued again")
+    expect(page.locator(".banner[role=status]")).to_contain_text("queued again")
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_be_visible()
     page.get_by_label("Switch single keys off").check()
