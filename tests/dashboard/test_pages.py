@@ -405,3 +405,57 @@ def test_every_page_is_in_the_list_of_pages_with_a_template_of_its_own():
 
     assert len(addresses) == len(set(addresses))
     assert len({action.path for action in pages.ACTIONS}) == len(pages.ACTIONS)
+
+
+# --- the list of tasks ------------------------------------------------------------------------------------
+
+
+def test_tasks_are_found_by_a_filter_and_paged_by_a_cursor(client, ids):
+    first = client.get("/api/v1/tasks", params={"q": "name:shop.fail", "count": "25"}).json()
+    failed = client.get("/api/v1/tasks", params={"q": "state:failed error:onerror"}).json()
+
+    assert {row["id"] for row in first["tasks"]} == set(ids.failed)
+    assert [row["id"] for row in failed["tasks"]] == [ids.failed[0]]
+    assert {tab["state"]: tab["count"] for tab in first["tabs"]}["failed"] == str(len(HOSTILE) + 3)
+
+
+def test_a_filter_that_cannot_be_read_is_told_below_the_box_and_to_programs_as_an_error(client, ids):
+    page = client.get("/tasks", params={"q": "state:<script>"})
+    twin = client.get("/api/v1/tasks", params={"q": "state:<script>"})
+
+    assert page.status_code == 200
+    assert 'role="alert"' in page.text
+    assert read(page.text).tags.count("script") == 1
+    assert twin.status_code == 400
+
+
+def test_the_same_is_done_with_all_that_a_filter_means_after_a_count(app, client, ids):
+    form = {"q": "name:shop.miss|shop.fail", "action": "retry"}
+
+    asked = client.post("/bulk", form)
+    told = client.post("/api/v1/bulk", {**form, "dry_run": "yes"}).json()
+    before = app.AsyncResult(ids.missed[0]).state
+    done = client.post("/bulk", {**form, "sure": "yes"})
+
+    assert f"{len(HOSTILE) + 3} tasks would be queued again" in asked.text
+    assert (told["eligible"], told["done"]) == (len(HOSTILE) + 3, 0)
+    assert before == "FAILURE"
+    assert done.status_code == 303
+    assert {app.AsyncResult(each).state for each in (*ids.failed, *ids.missed)} == {"PENDING"}
+
+
+def test_only_an_administrator_deletes_by_a_filter(app, stage, ids):
+    operator = Client(dashboard(app, access=lambda request: "operator"))
+
+    answer = operator.post("/api/v1/bulk", {"q": "state:failed", "action": "delete"})
+
+    assert answer.status_code == 409
+    assert "admin" in answer.json()["text"]
+    assert app.AsyncResult(ids.failed[0]).state == "FAILURE"
+
+
+@pytest.mark.parametrize(
+    "form", [{}, {"action": "explode", "q": "x"}, {"action": "retry"}, {"action": "delete", "q": ""}]
+)
+def test_a_bulk_action_on_nothing_in_particular_is_refused(client, ids, form):
+    assert client.post("/api/v1/bulk", form).status_code in (400, 409)

@@ -64,6 +64,7 @@ def visit_of(request: Request, site: Site, user: User, form: Mapping[str, str] |
         path=request.path_params,
         query=request.query_params,
         form=form,
+        api=is_api(request),
     )
 
 

@@ -147,8 +147,3 @@ def _branch(kind: str, pairs: list[tuple[str, Any]], key: str, depth: int, left:
             break
         members.append(_tree(each, name, depth - 1, left))
     return Leafy(key, kind, str(len(pairs)), tuple(members), cut=len(pairs) - len(members))
-
-
-# --- secrets --------------------------------------------------------------------------------------------
-
-HIDDEN: Final = "•••"

@@ -53,7 +53,7 @@ class Site:
         self.allowed_hosts = None if allowed_hosts is None else frozenset(map(str.lower, allowed_hosts))
         self.trusted_origins = frozenset(trusted_origins)
         self.read_only, self.live = read_only, live
-        self.hiding = Hiding(hidden_keys)
+        self.hiding = Hiding((*app.conf.redact_keys, *hidden_keys))
         self.checkup = Checkup()
         self.at_end: list[Callable[[], None]] = []  # what is called, in its loop, before a server ends
         self.say = words.speaker(language)

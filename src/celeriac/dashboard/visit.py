@@ -28,6 +28,7 @@ class Visit:
     """One request of one user.
 
     Attributes:
+        api: whether a program asks.
         path, query, form: what the address and the form say. root: what stands before every address.
         here: the address itself, below the root, with its query.
     """
@@ -42,9 +43,11 @@ class Visit:
         path: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
         form: Mapping[str, str] | None = None,
+        api: bool = False,
     ) -> None:
         self.site, self.user, self.root, self.here = site, user, root, here
         self.path, self.query, self.form = path or {}, query or {}, form or {}
+        self.api = api
         self.now = site.app.clock.now()
 
     def again(self) -> Visit:

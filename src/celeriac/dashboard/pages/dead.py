@@ -153,7 +153,7 @@ def _chosen(visit: Visit) -> dict[str, Any] | Iterator[str]:
     form = visit.form
     if ids := form.get("id", ""):
         return iter(ids.split("\n"))
-    until = _moment(form.get("until"), visit)
+    until = latest(visit)
     if form.get("group") == ALL:
         return {"until": until}
     if key := form.get("group", ""):
@@ -162,13 +162,13 @@ def _chosen(visit: Visit) -> dict[str, Any] | Iterator[str]:
     raise Refused(visit.site.say("dead.which"))
 
 
-def _moment(text: str | None, visit: Visit) -> float:
-    """Return before which moment those that are meant have failed: at the latest now."""
-    latest = visit.now + INSTANT
+def latest(visit: Visit) -> float:
+    """Return before which moment those that a form means have failed, or were sent: at the latest now."""
+    now = visit.now + INSTANT
     try:
-        return min(float(text or latest), latest)
+        return min(float(visit.form.get("until") or now), now)
     except ValueError:
-        return latest
+        return now
 
 
 def _act(visit: Visit, verb: str, *, dry_run: bool) -> Acted:

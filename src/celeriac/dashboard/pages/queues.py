@@ -18,6 +18,7 @@ class QueueRow(msgspec.Struct, frozen=True):
     """A queue as it is shown.
 
     Attributes:
+        oldest: when the first in line was sent.
         workers: how many live ones serve it. unserved: whether tasks wait that nobody takes.
     """
 
@@ -31,6 +32,7 @@ class QueueRow(msgspec.Struct, frozen=True):
     paused: bool
     workers: int
     unserved: bool
+    oldest: float | None = None
 
 
 class QueuesView(msgspec.Struct, frozen=True):
@@ -73,6 +75,7 @@ def _row(queue: QueueInfo, workers: int) -> QueueRow:
         paused=queue.paused,
         workers=workers,
         unserved=not workers and queue.queued > 0,
+        oldest=queue.oldest,
     )
 
 

@@ -7,10 +7,12 @@ from typing import Final
 import msgspec
 
 from celeriac.broker import WorkerInfo
+from celeriac.dashboard.pages.tasks import TaskRow, row_of
 from celeriac.dashboard.visit import Missing, Page, Visit
 from celeriac.message import check_id
 
 MOST_NAMES: Final = 500
+MOST_TASKS: Final = 200
 
 
 class WorkerRow(msgspec.Struct, frozen=True):
@@ -39,9 +41,10 @@ class WorkersView(msgspec.Struct, frozen=True):
 
 
 class WorkerView(msgspec.Struct, frozen=True):
-    """One worker, and the names of the tasks that it knows."""
+    """One worker, what it runs now, and the names of the tasks that it knows."""
 
     worker: WorkerRow
+    tasks: list[TaskRow]
     names: list[str]
     more_names: int
 
@@ -82,7 +85,9 @@ def look_at_one(visit: Visit) -> WorkerView:
     for row in rows_of(workers):
         if row.id == worker_id:
             names = sorted(next(worker.names for worker in workers if worker.id == worker_id))
-            return WorkerView(row, names[:MOST_NAMES], max(0, len(names) - MOST_NAMES))
+            found = visit.app.search(f'state:running worker:"{worker_id}"', count=MOST_TASKS)
+            tasks = [row_of(task.redacted(visit.site.hiding.keys), visit.now) for task in found.tasks]
+            return WorkerView(row, tasks, names[:MOST_NAMES], max(0, len(names) - MOST_NAMES))
     raise Missing(visit.site.say("worker.missing", id=worker_id))
 
 
