@@ -113,6 +113,7 @@ def _serve(
             code=Exit.USAGE,
             attempt=("dashboard", "user", "add", "admin", "--role", "admin", "--users", "users.json"),
         )
+    known = None if users is None else _known(users)
     app, prefix = session.look(), checked_prefix(prefix)
     app.broker.ping()
     try:
@@ -125,7 +126,7 @@ def _serve(
         ) from error
     port = sock.getsockname()[1]
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}{prefix}/"
-    access, first = _access(session, users, port, address)
+    access, first = _access(session, known, port, address)
     named: tuple[str, ...] = tuple(options["allowed_host"])  # type: ignore[arg-type]
     site = Site(
         app,
@@ -148,18 +149,28 @@ def _hosts(host: str, named: tuple[str, ...], loopback: frozenset[str]) -> froze
     return loopback | {host, *named}
 
 
-def _access(session: Session, users: Path | None, port: int, address: str) -> tuple[Access, str]:
+def _known(path: Path) -> Users:
+    """Return the users in a file.
+
+    Raises:
+        ConfigurationError: there are none.
+    """
+    from celeriac.dashboard.users import Users
+
+    users = Users(path)
+    if not users.contents.users:
+        raise ConfigurationError(f"the file of users {path} names nobody")
+    return users
+
+
+def _access(session: Session, users: Users | None, port: int, address: str) -> tuple[Access, str]:
     """Return who is let in, and the address to tell."""
     from celeriac.dashboard.access import Local, Registered
     from celeriac.dashboard.sessions import OneTime
-    from celeriac.dashboard.users import Users
 
     clock = session.app.clock
     if users is not None:
-        known = Users(users)
-        if not known.contents.users:
-            raise ConfigurationError(f"the file of users {users} names nobody")
-        return Registered(clock, known, port), address
+        return Registered(clock, users, port), address
     once = OneTime(lambda token: session.note(f"for another browser: {address}?token={token}"))
     return Local(clock, once, port), f"{address}?token={once.token}"
 
