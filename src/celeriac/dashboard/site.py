@@ -15,6 +15,7 @@ from celeriac.dashboard import icons, shown, words
 from celeriac.dashboard.access import Access
 from celeriac.dashboard.checkup import Checkup
 from celeriac.dashboard.hiding import Hiding
+from celeriac.dashboard.watching import Watching
 from celeriac.version import __version__
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Site:
         self.read_only, self.live = read_only, live
         self.hiding = Hiding((*app.conf.redact_keys, *hidden_keys))
         self.checkup = Checkup()
+        self.watching = Watching()
         self.at_end: list[Callable[[], None]] = []  # what is called, in its loop, before a server ends
         self.say = words.speaker(language)
         self.language = language

@@ -55,7 +55,7 @@ def look(visit: Visit) -> TaskView:
     """Look at the task that the address names."""
     record = _record(visit)
     app = visit.app
-    task = facts_of(record, visit.site.hiding)
+    task = visit.site.watching.noted(app, record, facts_of(record, visit.site.hiding))
     reason = app.explain(task.id) if not task.ended else None
     waiting = app.broker.dependants(task.id, 0, MOST_RELATED + 1)
     children = list(dict.fromkeys((*task.children, *waiting)))
