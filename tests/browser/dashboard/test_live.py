@@ -116,10 +116,10 @@ def test_after_an_interruption_the_page_is_as_a_fresh_one(page: Page, app, tasks
     page.problems.clear()  # the browser tells of the broken connection
 
     expect(row(page, "q3")).to_contain_text("Paused", timeout=SOON)
-    follows = page.locator("tbody[data-live=queues]").inner_text().split()
+    follows = page.locator("tbody[data-live=queues] .n").all_inner_texts()
     page.reload()
     page.problems.clear()
-    assert page.locator("tbody[data-live=queues]").inner_text().split() == follows
+    assert page.locator("tbody[data-live=queues] .n").all_inner_texts() == follows
 
 
 def test_the_page_outlives_a_restart_of_the_server(page: Page, app, tasks, tmp_path, program):
