@@ -180,6 +180,37 @@ class Schedules:
                 self._app.acted("schedule replace", name)
                 return self.get(name)
 
+    def change(self, name: str, rule: Any = None, **policy: Any) -> ScheduleInfo:
+        """Give a schedule of the store another rule or policy; what it calls stays, and a paused one stays
+        paused.
+
+        Args:
+            rule: as `add` has it; None leaves it as it is.
+            policy: as `add` has it; what is not named stays, but `timezone`, which belongs to the rule.
+
+        Raises:
+            UnknownSchedule: there is none.
+            ConfigurationError: the rule or a policy is wrong; or it stands in code.
+        """
+
+        def changed(old: Schedule) -> ScheduleChange:
+            self._refuse_code(old, "changed")
+            entry = decode_entry(old.entry, name)
+            kept = {key: getattr(entry, key) for key in ("missed", "grace", "max_jitter", "overlap")}
+            made, checked = self._checked(name, entry.rule if rule is None else rule, {**kept, **policy})
+            new = replace(
+                entry,
+                rule=made,
+                missed=checked.missed,
+                grace=checked.grace,
+                max_jitter=checked.max_jitter,
+                overlap=checked.overlap,
+            )
+            return ticker.put(name, old, encode(new), self._now())
+
+        self._change(name, changed)
+        return self.get(name)
+
     def remove(self, name: str) -> None:
         """Remove a schedule; what it has sent goes on.
 
@@ -253,6 +284,15 @@ class Schedules:
             UnknownSchedule: there is none.
         """
         return self._info(self._known(name))
+
+    def entry(self, name: str) -> tuple[Entry, float | None]:
+        """Return what a schedule of the store does, and its next due time.
+
+        Raises:
+            UnknownSchedule: there is none.
+        """
+        kept = self._known(name)
+        return decode_entry(kept.entry, name), decode_memory(kept.memory, name).next
 
     def __iter__(self) -> Iterator[ScheduleInfo]:
         """Iterate over all schedules of the store, by name."""

@@ -247,6 +247,7 @@ COMMANDS = (
     ("call", "any.name"),
     ("result", "some-id"),
     ("watch", "some-id"),
+    ("dashboard",),
     ("tasks", "state:failed"),
     ("queues",),
     ("export",),

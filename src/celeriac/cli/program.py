@@ -56,6 +56,7 @@ COMMANDS: Final = {
     "beat": "beat",
     "schedules": "schedules",
     "config": "config",
+    "dashboard": "dashboard",
     "completion": "completion",
 }
 
@@ -65,7 +66,7 @@ ELSEWHERE: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "health": ("the store, the workers and the queues are examined together", ("doctor",)),
     "list": ("queues and workers are shown together", ("status",)),
     "events": ("a task's progress is watched by its id", ("watch", "--help")),
-    "flower": ("queues and workers are shown in the terminal", ("status",)),
+    "flower": ("it is called", ("dashboard", "--help")),
     "control": (
         "tasks are revoked by their id, workers drained or stopped by their name",
         ("stop", "--help"),

@@ -1,0 +1,101 @@
+"""The first page: what is wrong comes first; then how much there is to do, who does it, what failed last."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Final
+
+import msgspec
+
+from celeriac.dashboard.pages.dead import Group, counted
+from celeriac.dashboard.pages.queues import QueueRow, rows_of
+from celeriac.dashboard.visit import Page, Visit
+from celeriac.findings import Severity
+
+WORST: Final = 5
+FAILURES: Final = 200  # of the newest, to be grouped
+GROUPS: Final = 5
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """One thing that is wrong, or that all is well. *command*: what may help, for the terminal."""
+
+    severity: str
+    code: str
+    text: str
+    remedy: str
+    command: str
+
+
+class OverviewView(msgspec.Struct, frozen=True):
+    """All at a glance.
+
+    Attributes:
+        verdicts: what is wrong, the worst first; else one that says that nothing is. more: how many others.
+        failures: the newest, in groups of the same kind.
+    """
+
+    verdicts: list[Verdict]
+    more: int
+    waiting: int
+    running: int
+    scheduled: int
+    workers: int
+    slots: int
+    queues: list[QueueRow]
+    failures: list[Group]
+    more_failures: bool
+
+
+def look(visit: Visit) -> OverviewView:
+    """Look at everything a little."""
+    app = visit.app
+    queues, workers = app.broker.queues(), app.broker.workers(visit.now)
+    rows = rows_of(queues, workers)
+    found = _verdicts(visit)
+    groups, more = _failures(visit)
+    waiting, slots = sum(row.queued for row in rows), sum(worker.slots for worker in workers)
+    running = sum(row.running for row in rows)
+    if not found:
+        text = visit.site.say("overview.well", workers=len(workers), n=f"{waiting:,}")
+        found = [Verdict("ok", "ok", text, "", "")]
+    return OverviewView(
+        verdicts=found[:WORST],
+        more=max(0, len(found) - WORST),
+        waiting=waiting,
+        running=running,
+        scheduled=sum(row.scheduled for row in rows),
+        workers=len(workers),
+        slots=slots,
+        queues=rows,
+        failures=groups,
+        more_failures=more,
+    )
+
+
+def _verdicts(visit: Visit) -> list[Verdict]:
+    findings = visit.site.checkup.findings(visit.app)
+    bad = sorted((one for one in findings if one.severity > Severity.OK), key=lambda one: -one.severity)
+    return [
+        Verdict(
+            one.severity.word,
+            one.code,
+            one.text,
+            one.remedy,
+            one.command or (" ".join(("celeriac", *one.attempt)) if one.attempt else ""),
+        )
+        for one in bad
+    ]
+
+
+def _failures(visit: Visit) -> tuple[list[Group], bool]:
+    found = visit.app.dead.find()
+    groups: dict[str, Group] = {}
+    for dead in islice(found, FAILURES):
+        counted(groups, dead, visit)
+    ordered = sorted(groups.values(), key=lambda group: -group.last)
+    return ordered[:GROUPS], len(ordered) > GROUPS or next(found, None) is not None
+
+
+PAGES: Final = (Page("/", "overview.html", look, "overview", api="/overview"),)
+ACTIONS: Final = ()

@@ -1,0 +1,111 @@
+"""What all requests to one dashboard share: the application, the settings, the templates, the files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import jinja2
+from markupsafe import Markup
+
+from celeriac.dashboard import icons, shown, words
+from celeriac.dashboard.access import Access
+from celeriac.dashboard.checkup import Checkup
+from celeriac.dashboard.hiding import Hiding
+from celeriac.dashboard.watching import Watching
+from celeriac.version import __version__
+
+if TYPE_CHECKING:
+    from celeriac.app import Celeriac
+
+HERE: Final = Path(__file__).parent
+STATIC: Final = HERE / "static"
+Live = Literal["stream", "poll", "off"]
+
+
+class Site:
+    """One dashboard.
+
+    Args:
+        allowed_hosts: names that the Host header may have; None for any.
+        trusted_origins: of pages that may send requests besides our own.
+        read_only: whether nothing can be changed, by nobody.
+        live: how news reach the browser.
+        hidden_keys: more names of arguments whose values are secrets.
+        language: of the words, see `words`.
+    """
+
+    def __init__(
+        self,
+        app: Celeriac,
+        access: Access,
+        *,
+        allowed_hosts: Collection[str] | None = None,
+        trusted_origins: Collection[str] = (),
+        read_only: bool = False,
+        live: Live = "stream",
+        hidden_keys: Collection[str] = (),
+        language: str = "en",
+    ) -> None:
+        self.app, self.access = app, access
+        self.allowed_hosts = None if allowed_hosts is None else frozenset(map(str.lower, allowed_hosts))
+        self.trusted_origins = frozenset(trusted_origins)
+        self.read_only, self.live = read_only, live
+        self.hiding = Hiding((*app.conf.redact_keys, *hidden_keys))
+        self.checkup = Checkup()
+        self.watching = Watching()
+        self.at_end: list[Callable[[], None]] = []  # what is called, in its loop, before a server ends
+        self.say = words.speaker(language)
+        self.language = language
+        self._templates = _environment(language)
+
+    def render(self, template: str, values: Mapping[str, Any]) -> str:
+        """Fill in a template."""
+        return self._templates.get_template(template).render(values)
+
+
+@cache
+def _environment(language: str) -> jinja2.Environment:
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE / "templates"),
+        autoescape=True,  # whatever a template is called
+        undefined=jinja2.StrictUndefined,
+        finalize=_finalized,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    say = words.speaker(language)
+    made.filters.update(span=shown.span, number=shown.number, short=shown.short, iso=shown.moment)
+    made.filters.update(clock_time=shown.clock_time, tail=shown.tail)
+    made.globals.update(t=say, state_word=lambda word: words.state_word(say, word))
+    made.globals.update(static=static_hash(), version=__version__, state=icons.state)
+    return made
+
+
+def _finalized(value: Any) -> Any:
+    """Make text visible on its way into a page, wherever it comes from."""
+    return shown.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+@cache
+def static_files() -> dict[str, bytes]:
+    """Return the files for the browser by their paths."""
+    found = {
+        str(path.relative_to(STATIC)): path.read_bytes()
+        for path in sorted(STATIC.rglob("*"))
+        if path.suffix in {".js", ".css"}
+    }
+    return {**found, "icons.svg": icons.sprite().encode()}
+
+
+@cache
+def static_hash() -> str:
+    """Return what changes in their addresses when one of them changes."""
+    whole = hashlib.sha256()
+    for name, body in static_files().items():
+        whole.update(f"{name}\0{len(body)}\0".encode() + body)
+    return whole.hexdigest()[:12]

@@ -1,0 +1,92 @@
+"""`celeriac dashboard`: who is let in, what it prints, how it ends; and the file of users."""
+
+import json
+import signal
+import subprocess
+import sys
+from urllib.request import urlopen
+
+import pytest
+
+from celeriac import Celeriac
+from tests.integration.command_line import assert_attempts_parse, environment, invoke
+
+
+@pytest.fixture
+def url(tmp_path):
+    url = f"sqlite:///{tmp_path}/shop.db"
+    with Celeriac("shop", broker=url) as app:
+        app.pause("mail")
+    return url
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_prints_an_address_that_lets_in_and_ends_when_it_is_told_to(url, number):
+    command = [sys.executable, "-m", "celeriac", "--json", "-b", url, "dashboard", "--port", "0"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
+    ) as process:
+        told = json.loads(process.stdout.readline())
+        with urlopen(told["url"].partition("?")[0] + "healthz", timeout=10) as answer:
+            health = json.loads(answer.read())
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=20)
+
+    assert told["kind"] == "dashboard"
+    assert "?token=" in told["url"]
+    assert health == {"ok": True}
+    assert process.returncode == 0
+    assert "Traceback" not in errors
+
+
+def test_another_address_is_refused_without_users(url):
+    answer = invoke("-b", url, "dashboard", "--host", "0.0.0.0")
+
+    assert answer.code == 2
+    assert "--users" in answer.err
+    assert "mount" in answer.err
+    assert_attempts_parse(answer)
+
+
+def test_a_port_that_is_taken_is_told(url):
+    from celeriac.dashboard.serve import listening
+
+    with listening("127.0.0.1", 0) as sock:
+        answer = invoke("-b", url, "dashboard", "--port", str(sock.getsockname()[1]))
+
+    assert answer.code == 2
+    assert "cannot listen on 127.0.0.1" in answer.err
+    assert_attempts_parse(answer)
+
+
+def test_users_and_tokens_are_added_listed_and_removed(tmp_path):
+    users = ("--users", str(tmp_path / "users.json"))
+
+    added = invoke("dashboard", "user", "add", "ana", "--role", "admin", *users, stdin="correct horse\n")
+    token = invoke("--json", "dashboard", "token", "add", "ci", *users)
+    listed = invoke("--json", "dashboard", "user", "list", *users)
+    removed = [invoke("dashboard", "user", "remove", "ana", *users).code for _ in range(2)]
+
+    assert added.out == "ana may log in as admin\n"
+    assert token.objects[0]["role"] == "viewer"
+    assert len(token.objects[0]["secret"]) > 30
+    assert listed.objects == [{"kind": "user", "name": "ana", "role": "admin"}]
+    assert removed == [0, 4]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("user",), ("user", "add"), ("user", "list", "x"), ("root", "add", "x"), ("user", "explode", "x")],
+)
+def test_words_that_make_no_sense_are_told(tmp_path, words):
+    answer = invoke("dashboard", *words, "--users", str(tmp_path / "users.json"))
+
+    assert answer.code == 2
+    assert "user add NAME" in answer.err
+
+
+def test_a_file_of_users_that_is_missing_or_empty_is_told(url, tmp_path):
+    answer = invoke("-b", url, "dashboard", "--users", str(tmp_path / "none.json"))
+
+    assert answer.code == 2
+    assert "dashboard user add" in answer.err
