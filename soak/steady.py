@@ -24,11 +24,16 @@ FLAT: Final = 0.05  # of what it was at first, for what must not grow
 
 
 class Look(msgspec.Struct):
-    """How things stand; bytes."""
+    """How things stand; bytes.
+
+    Attributes:
+        worker: of all processes of the workers; each: of every one, supervisors first.
+    """
 
     at: float
     done: int
     worker: int
+    each: tuple[int, ...]
     store: int
     wal: int
     descriptors: int
@@ -95,7 +100,7 @@ def run(
             looks.append(_look(site, supervisors, _done(site, sent), now - began))
         if now >= next_word:
             next_word = now + 30
-            tell(f"{_done(site, sent):,} tasks, {looks[-1].worker >> 20} MiB of memory")
+            tell(_told(looks[-1]))
         if sent <= (now - began) * rate and sent - _done(site, sent) < BACKLOG:
             try:
                 _noop(site).delay_many([(sent + number,) for number in range(BATCH)])
@@ -108,6 +113,11 @@ def run(
     probes.close()
     verdict = _judge(site, looks, probes.times, time.monotonic() - began)
     return msgspec.structs.replace(verdict, refused=refused)
+
+
+def _told(look: Look) -> str:
+    each = " ".join(f"{size / 2**20:.1f}" for size in look.each)
+    return f"{look.done:,} tasks; MiB: workers {look.worker >> 20} ({each}), store {look.store >> 20}"
 
 
 def _noop(site: Site) -> Any:
@@ -146,10 +156,12 @@ def _look(site: Site, supervisors: Sequence[int], done: int, at: float) -> Look:
     found = [psutil.Process(pid) for pid in supervisors]
     processes = [*found, *(child for each in found for child in each.children(recursive=True))]
     store, wal = _store_bytes(site)
+    sizes = tuple(each.memory_info().rss for each in processes)
     return Look(
         at=at,
         done=done,
-        worker=sum(each.memory_info().rss for each in processes),
+        worker=sum(sizes),
+        each=sizes,
         store=store,
         wal=wal,
         descriptors=sum(each.num_fds() for each in processes),
