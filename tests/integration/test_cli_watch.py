@@ -3,7 +3,7 @@
 import json
 import signal
 
-from celeriac import chord
+from celeriac import chord, group
 from tests.integration.command_line import UPDATE_KEYS, reading, terminal
 
 pytest_plugins = ["tests.integration.shop"]
@@ -63,6 +63,41 @@ def test_watch_reads_ids_from_standard_input(working):
     assert working.cli("watch", "-", stdin="").code == 2
 
 
+def test_watch_shows_what_fits_a_filter(working):
+    done, bad, other = working.add.delay(1), working.fail.delay("x"), working.greet.delay("y")
+    for result in (done, bad, other):
+        result.get(20, propagate=False)
+
+    both = working.cli("watch", "name:shop.add|shop.fail", "--json")
+    without = working.cli("watch", "-state:failed", "-name:shop.greet", "--json")
+    more = working.cli("watch", other.id, "state:success", "--json")
+    none = working.cli("watch", "name:nothing")
+
+    assert (both.code, {line["id"] for line in both.objects}) == (1, {done.id, bad.id})
+    assert (without.code, {line["id"] for line in without.objects}) == (0, {done.id})
+    assert sorted(line["id"] for line in more.objects) == sorted([done.id, other.id])
+    assert (none.code, none.out, "no such task" in none.err) == (0, "", True)
+
+
+def test_a_filter_that_cannot_be_read_is_told(shop):
+    answer = shop.cli("watch", "state:fialed")
+
+    assert answer.code == 2
+    assert "expected one of" in answer.err
+
+
+def test_the_id_of_a_group_means_its_members(working):
+    loose = group(working.add.s(number) for number in range(3)).delay()
+    saved = group(working.add.s(number) for number in range(3)).delay()
+    saved.save()
+    members = {result.id for result in (*loose, *saved)}
+
+    answer = working.cli("watch", loose.id, saved.id, "--json", "--timeout", "20")
+
+    assert answer.code == 0
+    assert {line["id"] for line in answer.objects} == members | {saved.id}
+
+
 def test_the_exit_code_tells_the_worst_outcome(working):
     good, bad = working.add.delay(1), working.fail.delay("x")
     revoked = working.add.apply_async((1,), countdown=3600)
@@ -98,6 +133,21 @@ def test_watch_draws_bars_in_a_terminal(working):
     assert "━" in screen.shown
     assert "\\x1b[31m of four" in screen.shown
     assert "SUCCESS" in screen.shown
+
+
+def test_what_fits_a_filter_has_bars_in_a_terminal(working):
+    sent = working.long.delay()
+    working.greet.apply_async(("you",), queue="nobody")
+    assert working.reached.wait(20)
+
+    with terminal(*working.where, "watch", "state:running", "-queue:nobody", cwd=working.folder) as screen:
+        screen.wait_for("3/4")
+        working.go_on.set()
+        code = screen.end()
+
+    assert code == 0
+    assert "━" in screen.shown
+    assert sent.id in screen.shown
 
 
 def test_bars_can_do_without_colours(working):
