@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Final
+from typing import Any
 
 from celeriac import codec
 from celeriac.broker import QueueInfo, WorkerInfo
@@ -11,7 +11,6 @@ from celeriac.bulk import Bulk
 from celeriac.cli.output import moment
 from celeriac.message import Record, decode_options, decode_payload
 from celeriac.outcome import decode_error
-from celeriac.search import TaskView
 from celeriac.states import State
 from celeriac.steering import Activity, LogLine
 from celeriac.updates import Update

@@ -47,6 +47,17 @@ def span(seconds: float) -> str:
     return f"{whole} s"
 
 
+def size(count: int) -> str:
+    """Write a number of bytes: `512 B`, `1.5 MB`, `3.2 GB`."""
+    if count < 1_000:
+        return f"{count} B"
+    amount, unit = count / 1_000, "kB"
+    for larger in ("MB", "GB"):
+        if amount >= 999.5:
+            amount, unit = amount / 1_000, larger
+    return f"{amount:,.0f} {unit}" if amount >= 99.5 else f"{amount:.3g} {unit}"
+
+
 def moment(seconds: float | None) -> str | None:
     """Write seconds since 1970 as ISO 8601 in UTC; None stays None."""
     return None if seconds is None else as_datetime(seconds).isoformat(timespec="milliseconds")

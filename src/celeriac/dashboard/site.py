@@ -14,7 +14,10 @@ from markupsafe import Markup
 from celeriac.dashboard import icons, shown, words
 from celeriac.dashboard.access import Access
 from celeriac.dashboard.checkup import Checkup
+from celeriac.dashboard.figures import Figures
 from celeriac.dashboard.hiding import Hiding
+from celeriac.dashboard.jobs import Jobs
+from celeriac.dashboard.tails import Tails
 from celeriac.dashboard.watching import Watching
 from celeriac.version import __version__
 
@@ -57,7 +60,12 @@ class Site:
         self.hiding = Hiding((*app.conf.redact_keys, *hidden_keys))
         self.checkup = Checkup()
         self.watching = Watching()
-        self.at_end: list[Callable[[], None]] = []  # what is called, in its loop, before a server ends
+        self.figures = Figures()
+        self.tails = Tails()
+        self.jobs = Jobs()
+        self.at_end: list[Callable[[], None]] = [
+            self.jobs.end
+        ]  # what is called, in its loop, before a server ends
         self.say = words.speaker(language)
         self.language = language
         self._templates = _environment(language)
@@ -79,7 +87,9 @@ def _environment(language: str) -> jinja2.Environment:
         auto_reload=False,
     )
     say = words.speaker(language)
-    made.filters.update(span=shown.span, number=shown.number, short=shown.short, iso=shown.moment)
+    made.filters.update(
+        span=shown.span, number=shown.number, short=shown.short, iso=shown.moment, bytes=shown.size
+    )
     made.filters.update(clock_time=shown.clock_time, tail=shown.tail)
     made.globals.update(t=say, state_word=lambda word: words.state_word(say, word))
     made.globals.update(static=static_hash(), version=__version__, state=icons.state)
