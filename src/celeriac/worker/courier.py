@@ -331,9 +331,9 @@ class Courier(threading.Thread):
         if not self._on_the_way:
             full = self._replace()
             self._pack()
-            self.send_reports()  # what belongs to those that were just packed has to come before them
-            if self._lines.has_of(self._carried):
-                self.send_log()
+        self.send_reports()  # what belongs to those that were just packed has to come before them,
+        if self._lines.has_of(self._carried):  # also where the store was away in between
+            self.send_log()
         before = self._clock.monotonic()
         answer = self._broker.exchange(
             self._worker,
