@@ -4,12 +4,14 @@ import time
 
 import pytest
 
+from celeriac import Celeriac
 from celeriac.broker import Report
 from celeriac.brokers.redis import RedisBroker
 from celeriac.clock import ManualClock
 from celeriac.errors import StoreFull
 from celeriac.states import State
-from celeriac.steering import Command, Pulse
+from celeriac.steering import Command, Line, Pulse, body_of
+from celeriac.tally import SUCCEEDED, Tally, begin
 from celeriac.testing.contract.given import (
     Courier,
     a_message,
@@ -160,6 +162,28 @@ def test_in_a_full_store_workers_are_told_what_to_do_and_queues_stand_still(brok
     assert worker.claim() == []
 
 
+def test_in_a_full_store_what_a_task_has_said_and_what_was_counted_hold_nothing_up(broker, clock, full):
+    worker, running = full
+    line = Line(running.id, running.fence, clock.now(), 20, body_of("shop", "x" * 1000))
+    counted = Tally(begin(clock.now()), "default", "shop.add", {SUCCEEDED: 1})
+
+    broker.write_log(worker.id, [line], clock.now())  # a run's first one frees what others have said
+    with pytest.raises(StoreFull):
+        broker.write_log(worker.id, [line], clock.now())
+    with pytest.raises(StoreFull):
+        broker.count("teller", 1, [counted], clock.now())
+
+    assert worker.settles(succeeded(running))
+
+
+def test_in_a_full_store_what_somebody_does_is_done_though_it_cannot_be_noted(server, broker, full):
+    _, running = full
+
+    with Celeriac(broker=server.url, set_as_current=False) as app, app.acting("ana"):
+        assert app.AsyncResult(running.id).revoke(terminate=True)
+        assert app.activity() == []
+
+
 # --- real workers --------------------------------------------------------------------------------------
 
 
@@ -177,7 +201,9 @@ def store_url(own_server):
 def test_in_a_full_store_a_worker_outlives_its_lease_and_its_tasks_tell_how_far_they_are(
     shop, start_worker, own_server, tmp_path
 ):
-    start_worker("--processes", "1", "--concurrency", "1", SHOP_LEASE="1")
+    start_worker(
+        *("--processes", "1", "--concurrency", "1"), SHOP_LEASE="1", CELERIAC_WORKER_STATISTICS="0.2"
+    )
     first, second = tasks.wait_for.delay("one"), tasks.wait_for.delay("two")
     until_marked(tmp_path, f"start {first.id}")
 
@@ -194,3 +220,5 @@ def test_in_a_full_store_a_worker_outlives_its_lease_and_its_tasks_tell_how_far_
     assert first.get(SOON) == "one"
     assert states[-2:] == ["PROGRESS", "SUCCESS"]
     assert len([mark for mark in marks(tmp_path) if mark.startswith("start")]) == 2
+    own_server.cli("CONFIG", "SET", "maxmemory", "0")
+    wait_until(lambda: shop.stats().total.total.succeeded == 2, SOON, what="what was counted to be stored")
