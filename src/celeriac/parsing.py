@@ -17,6 +17,7 @@ _PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
 _SIGN: Final = re.compile(r">=|<=|>|<|=|")
 _FIELD: Final = re.compile(r"[A-Za-z_]\w*(?:\.[^\s:\"|]+)?(?=:)")
 _PLAIN: Final = re.compile(r"[^\s\"|]+")
+_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")  # what a command line makes of bytes that are no text
 _STATES: Final = (
     "one of queued, scheduled, waiting, running, succeeded, failed, cancelled, or SUCCESS, FAILURE, "
     "REVOKED, PENDING, RETRY, STARTED, PROGRESS"
@@ -37,6 +38,8 @@ def parse(text: str, now: float) -> Filter:
     """
     if len(text) > LONGEST:
         raise InvalidFilter(text[:80], 0, f"at most {LONGEST:,} characters, not {len(text):,}")
+    if (half := _SURROGATE.search(text)) is not None:
+        raise InvalidFilter(text, half.start(), "text in UTF-8")
     terms = tuple(_Reader(text, now).terms())
     if len(terms) > MOST_TERMS:
         raise InvalidFilter(text, 0, f"at most {MOST_TERMS} terms, not {len(terms)}")

@@ -101,12 +101,34 @@ def test_a_cookie_is_good_for_its_user_its_time_and_its_password():
 
 
 @pytest.mark.parametrize(
-    "cookie", ["", ".", "..", "a.b.c", "YW5h.99999999999999999999.x", "YW5h.-5.x", "é.1.x"]
+    "cookie", ["", ".", "..", "a.b.c", "YW5h.99999999999999999999.x", "YW5h.-5.x", "é.1.x", "YW5h.1.é"]
 )
 def test_a_forged_cookie_is_nobody_s(cookie):
     name = sessions.name_in(cookie, now=0)
 
     assert not sessions.is_genuine(cookie, "secret", name, "")
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        '{"secret":"s","users":{"ana":{"role":"admin","password":"scrypt$0g$00","token":"é"}}}',
+        '{"secret":"s","users":{"ana":{"role":"admin","password":"scrypt$00$é"}}}',
+        '{"secret":"s","users":{"ana":{"role":"admin","password":"é"}}}',
+    ],
+)
+def test_a_password_or_token_that_was_damaged_in_the_file_lets_nobody_in(users, kept):
+    users.path.write_text(kept)
+
+    assert users.check("ana", PASSWORD) is None
+    assert users.bearer("x") is None
+
+
+def test_a_file_that_is_nested_too_deep_is_told_as_what_it_is(users):
+    users.path.write_text('{"a":' * 20_000 + "1" + "}" * 20_000)
+
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        users.user("ana")
 
 
 def test_a_longer_life_cannot_be_written_into_a_cookie():

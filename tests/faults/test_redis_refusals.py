@@ -17,7 +17,6 @@ from celeriac.errors import (
     OperationalError,
     SchemaError,
     StoreCorrupt,
-    StoreFull,
     StoreReadOnly,
 )
 from celeriac.outcome import decode_error
@@ -26,7 +25,6 @@ from celeriac.testing.contract.given import (
     Courier,
     a_message,
     counts_of,
-    failed,
     ids,
     messages,
     record_of,
@@ -59,53 +57,6 @@ def clock():
 
 
 # --- memory, passwords, replicas -------------------------------------------------------------------
-
-
-@pytest.fixture
-def full(broker, server, clock):
-    """A store with one waiting task and one running, and no memory left."""
-    worker = Courier(broker, clock)
-    broker.send(messages(2), clock.now())
-    [running] = worker.claim(1)
-    server.cli("CONFIG", "SET", "maxmemory-policy", "noeviction")
-    server.cli("CONFIG", "SET", "maxmemory", "1")
-    yield worker, running
-    server.cli("CONFIG", "SET", "maxmemory", "0")
-
-
-def test_a_full_store_refuses_new_tasks_and_takes_them_when_there_is_room(broker, server, clock, full):
-    message = a_message()
-
-    with pytest.raises(StoreFull, match="maxmemory"):
-        broker.send([message], clock.now())
-    assert broker.get([message.id]) == [None]
-    assert counts_of(broker) == (1, 0, 1, 0)
-
-    server.cli("CONFIG", "SET", "maxmemory", "0")
-    assert broker.send([message], clock.now()) == 1
-
-
-def test_a_full_store_still_lets_its_workers_finish_and_claim(broker, clock, full):
-    worker, running = full
-
-    answer = worker.trip(succeeded(running), want=1)
-
-    assert not answer.refused
-    assert len(answer.claims) == 1
-    assert worker.settles(retry(answer.claims[0], clock.now() + 5))
-    assert broker.cancel(ids(answer.claims), clock.now()) == ["cancelled"]
-
-
-def test_in_a_full_store_tasks_fail_are_requeued_and_dropped(broker, clock, full):
-    worker, running = full
-
-    [other] = worker.trip(failed(running), want=1).claims
-    assert worker.settles(failed(other))
-
-    assert len(broker.dead().records) == 2
-    assert broker.requeue([running.id], clock.now()) == [True]
-    assert broker.forget([other.id]) == 1
-    assert ids(worker.claim(1)) == [running.id]
 
 
 @pytest.mark.parametrize(

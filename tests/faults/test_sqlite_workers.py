@@ -74,7 +74,7 @@ def test_a_file_that_is_locked_for_longer_than_the_lease_costs_nobody_his_lease(
 
 
 def test_a_worker_whose_file_cannot_grow_keeps_its_results_until_it_can(shop, start_worker, path, tmp_path):
-    worker = start_worker("--processes", "1")
+    worker = start_worker("--processes", "1", CELERIAC_WORKER_STATISTICS="0.2")
     result = tasks.wait_for.delay("go")
     until_marked(tmp_path, "start")
     everybody = [worker.process.pid, *(child.pid for child in worker.children())]
@@ -90,6 +90,7 @@ def test_a_worker_whose_file_cannot_grow_keeps_its_results_until_it_can(shop, st
     assert starts(tmp_path) == 1
     assert worker.process.poll() is None
     assert tasks.add.delay(1, 2).get(SOON) == 3
+    wait_until(lambda: shop.stats().total.total.succeeded == 2, SOON, what="what was counted to be stored")
 
 
 FILL = """

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tests.fuzz.mutation import mutated
-from tests.fuzz.targets import Target
+from tests.fuzz.target import Target
 
 SLOW = 1.0  # seconds of processor time for one input of 64 KiB
 

@@ -2,13 +2,12 @@
 
 import random
 import socket
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -37,22 +36,10 @@ from celeriac.sealing import SealedBroker
 from celeriac.states import State, Verdict
 from celeriac.worker import inputs, isolated
 from celeriac.worker.channel import Channel
+from tests.fuzz.foreign import FOREIGN
 from tests.fuzz.mutation import mutated
-
-NOW = 1_700_000_000.0
-
-
-class Target(NamedTuple):
-    """One reader.
-
-    Attributes:
-        samples: good bytes. read: reads bad ones. allowed: the errors that it may raise.
-    """
-
-    name: str
-    samples: list[bytes]
-    read: Callable[[bytes, random.Random], object]
-    allowed: tuple[type[BaseException], ...] = (DecodeError,)
+from tests.fuzz.steering import STEERING
+from tests.fuzz.target import NOW, Target
 
 
 @dataclass
@@ -323,4 +310,6 @@ TARGETS = [
     Target("worker", WORKERS, lambda data, _: wire.worker(data, b"1.5", b"2.5", 1, b""), ()),
     Target("counts", [b"h:mail", b"3", b"9:a"], lambda data, _: [*wire.counted([(data, data)])], ()),
     Target("isolated process", NEWS, lambda data, _: isolated._heard(_child(data)), (isolated._Lost,)),
+    *STEERING,
+    *FOREIGN,
 ]

@@ -5,6 +5,7 @@ from typing import Any
 
 from celeriac import chain, chord, group
 from celeriac.errors import BrokerUnavailable, CeleriacError
+from celeriac.steering import Command
 from celeriac.worker.options import WorkerOptions
 from tests.simulation import shop
 from tests.simulation.onlooker import Onlooker
@@ -181,6 +182,13 @@ class Meddler(Actor):
         for queue in shop.QUEUES:
             shop.app.resume(queue)
 
+    def _command(self, task_id: str) -> None:
+        chance, world = self.world.chance, self.world
+        verb = chance.choice(("drain", "drain", "resume", "resume", "stop"))
+        workers = sorted(world.history.workers)
+        chosen = chance.sample(workers, min(len(workers), chance.choice((1, 1, 3))))
+        world.door.command(chosen, Command(verb), world.clock.now())
+
     def _ask(self, task_id: str) -> None:
         assert shop.app.explain(task_id).text
         assert shop.app.AsyncResult(task_id).status
@@ -199,6 +207,7 @@ class Meddler(Actor):
 _DEEDS = {
     Meddler._revoke: 4, Meddler._terminate: 4, Meddler._reschedule: 3, Meddler._forget: 3,
     Meddler._purge: 0.3, Meddler._pause: 1, Meddler._resume: 2, Meddler._ask: 3, Meddler._run_schedule: 0.5,
+    Meddler._command: 2,
 }  # fmt: skip
 
 
@@ -218,8 +227,10 @@ class Fate(Actor):
             self._strike()
         if world.calm or world.chance.random() < 0.3:
             self.replenish()
-        if world.calm and not self._has_made_peace:
-            self._make_peace()
+        if world.calm:
+            if not self._has_made_peace:
+                self._make_peace()
+            self._let_all_claim()
 
     def _make_peace(self) -> None:
         """Undo what would keep tasks waiting for ever, and let nothing new come."""
@@ -228,6 +239,12 @@ class Fate(Actor):
             shop.app.resume(queue)
         for schedule in shop.app.schedules:
             shop.app.schedules.pause(schedule.name)
+
+    def _let_all_claim(self) -> None:
+        """Let nobody stay drained: also one that has lost its lease, and is another worker now."""
+        drained = sorted(self.world.history.steering.drained.keys() & self.world.history.workers.keys())
+        if drained:
+            self.world.door.command(drained, Command("resume"), self.world.clock.now())
 
     def _strike(self) -> None:
         chance = self.world.chance

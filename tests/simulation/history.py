@@ -13,7 +13,9 @@ from celeriac.lanes import ENOUGH
 from celeriac.message import Delivery, Message, decode_options
 from celeriac.outcome import REVOKED, Settlement
 from celeriac.states import State, Verdict
+from celeriac.steering import Command
 from tests.simulation.known import Bucket, Known
+from tests.simulation.steering import Steering
 from tests.simulation.stores import RETENTION
 
 CALM_BEFORE = 15.0  # seconds after which what went wrong before has no consequences
@@ -51,6 +53,7 @@ class History:
         self.due: dict[str, float | None] = {}
         self.out_of_turn: Counter[str] = Counter()
         self.tokens: set[str] = set()
+        self.steering = Steering(world)
 
     def wrong(self, text: str) -> None:
         """Note that an invariant does not hold."""
@@ -163,6 +166,7 @@ class History:
             refused == sorted(expected), f"{worker} was refused {refused} instead of {sorted(expected)}"
         )
         self.must(len(claims) <= want, f"{worker} got {len(claims)} tasks and wanted {want}")
+        self.steering.claims(worker, trip, answer.claims)
         for claim in answer.claims:
             self._claim(worker, claim, now)
 
@@ -172,6 +176,7 @@ class History:
         if known is None or known.holder != (worker, settlement.fence):
             return False
         verdict = settlement.verdict
+        self.steering.settles(settlement, known.message.queue, known.message.name)
         self._let_go(known, verdict.name.lower(), now)
         if verdict in _FINAL:
             known.accepted = settlement
@@ -260,6 +265,11 @@ class History:
             self.must((worker in answer.lost) != known, f"the heartbeat of {worker} was misunderstood")
             if known:
                 self.seen[worker] = max(self.seen[worker], now)
+
+    def command(self, answer: Sequence[bool], workers: Sequence[str], command: Command, now: float) -> None:
+        known = [worker in self.workers for worker in workers]
+        self.must(list(answer) == known, f"{command.verb} to {workers} was answered {answer}")
+        self.steering.told.update(worker for worker, told in zip(workers, answer, strict=True) if told)
 
     def report(self, answer: Sequence[str], worker: str, reports: Sequence[Report], now: float) -> None:
         self._passes(now)

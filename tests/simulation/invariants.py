@@ -42,11 +42,14 @@ class Invariants:
         history.touched.clear()
         if self._checks % SELDOM == 0:
             self._check_ended()
+            history.steering.check_numbers()
         self._raise()
 
     def _check_open(self) -> None:
         open_ones = self._check_tasks(sorted(self._world.history.open))
         self._check_counts(Counter((each.message.queue, each.state) for each in open_ones))
+        if self._checks % SELDOM == 0:
+            self._world.history.steering.check_search(open_ones)
 
     def _check_tasks(self, ids: list[str]) -> list[Record]:
         """Check some tasks; return the records of those that have not ended."""
@@ -187,6 +190,9 @@ class Invariants:
             looker.check_end()
         self._check_schedules()
         self._check_ended()
+        history.steering.check_numbers(all_of_them=self._world.flawless)
+        heard = (each for actor in self._world.actors for each in actor.heard())
+        history.steering.check_heard(each for each in heard if each[0] in history.workers)
         self._raise()
 
     def _check_schedules(self) -> None:

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from celeriac.beat.ticker import Ticker
+from celeriac.broker import Beat
 from celeriac.errors import CeleriacError, OperationalError, WorkerLostError
 from celeriac.outcome import stored
+from celeriac.steering import Command, Pulse
 from celeriac.worker.keeper import PERIOD, Keeper
 from celeriac.worker.options import WorkerOptions
+from celeriac.worker.orders import Orders
 from celeriac.worker.process import Worker
 from tests.simulation import shop
 from tests.simulation.world import Actor, World
@@ -35,6 +38,22 @@ class SteppedWorker(Worker):
 
     def stop(self, *, hurry: bool = False) -> None:
         self._process.stop()
+
+    def drain(self, on: bool = True) -> None:
+        super().drain(on)
+        self._note_drained(self._courier._trip)
+
+    def lost(self) -> str:
+        worker = super().lost()
+        self._note_drained(0)
+        return worker
+
+    def _note_drained(self, last: int) -> None:
+        """Note from which trip on it must claim nothing, or that it may."""
+        drained = self._process.world.history.steering.drained
+        drained.pop(self.id, None)
+        if self._courier.draining:
+            drained[self.id] = last
 
     def _wait_until_empty(self, seconds: float) -> None:
         """Let those that were interrupted react; they need no time for that."""
@@ -119,6 +138,13 @@ class Process(Actor):
         free = [name for name in turns if name not in self._turning]
         return [name for name in free if (wakes := turns[name][0]) is not None and wakes <= now]
 
+    def obey(self, command: Command) -> None:
+        """Do what its supervisor has passed on."""
+        if command.verb == "stop":
+            self.stop()
+        else:
+            self.worker.drain(command.verb == "drain")
+
     # --- stopping -------------------------------------------------------------------------------------
 
     def stop(self) -> None:
@@ -146,9 +172,16 @@ class Process(Actor):
             worker._courier.end()
             self._ending = True
             return
+        if worker._ledger is not None:
+            worker._ledger.tell()
         worker._deregister()
         self.world.say(f"{self.name} has stopped")
         self.die()
+
+    def heard(self) -> list[tuple[str, int]]:
+        if self.overseer is not None or self.worker is None:
+            return []
+        return [(self.worker.id, self.worker._orders.heard(self.worker.id))]
 
     def works_as(self, worker: str) -> bool:
         return self.worker is not None and self.worker.id == worker
@@ -175,6 +208,7 @@ class Supervisor(Actor):
         self.options = options
         self.children: list[tuple[Process, list[str]]] = []
         self._unburied: list[list[str]] = []
+        self._orders = Orders()
         self._started = 0
         self._keeper = Keeper(
             world.door,
@@ -182,6 +216,7 @@ class Supervisor(Actor):
             workers=self._living,
             lease=options.lease,
             ticker=Ticker(world.door, world.clock),
+            pulses=lambda: {worker: Pulse(heard=self._orders.heard(worker)) for worker in self._living()},
         )
 
     def _living(self) -> list[str]:
@@ -196,10 +231,21 @@ class Supervisor(Actor):
             while self._unburied:
                 self.world.door.retire(self._unburied[0], self.world.clock.now(), DIED)
                 self._unburied.pop(0)
-            self._keeper.keep()
+            self._obey(self._keeper.keep())
             self.wakes = self.world.time + self._keeper.pause()
         except OperationalError:
             self.wakes = self.world.time + PERIOD
+
+    def _obey(self, beat: Beat) -> None:
+        """Pass on what the children are told; whoever does it is the child."""
+        children = {ids[-1]: child for child, ids in self.children if ids}
+        for worker, command in self._orders.new(beat):
+            child = children.get(worker)
+            if child is not None and child.worker is not None and child.alive:
+                child.obey(command)
+
+    def heard(self) -> list[tuple[str, int]]:
+        return [(worker, self._orders.heard(worker)) for worker in self._living()]
 
     def _start(self) -> None:
         self._started += 1

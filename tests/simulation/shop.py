@@ -45,7 +45,10 @@ def noted() -> Any:
         raise Killed
     for call in calls:
         _note_start(call)
+    world.history.steering.says(run, f"begins {run.delivery.fence}")
     yield
+    if process.alive:
+        world.history.steering.says(run, f"ends {run.delivery.fence}")
     for call in calls if process.alive else ():
         world.history.returns(call.delivery.id, call.delivery.fence)
 

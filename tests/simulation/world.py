@@ -86,6 +86,10 @@ class Actor:
         """Say whether the store knows it as this *worker*."""
         return False
 
+    def heard(self) -> list[tuple[str, int]]:
+        """Return the workers for which it hears commands, and the number of the last one of each."""
+        return []
+
     def leave(self) -> None:
         """Let go of what its process had, once it does not move any more."""
 

@@ -10,7 +10,7 @@ import pytest
 from celeriac.broker import Bell, Exchanged, Report
 from celeriac.brokers.memory import MemoryBroker
 from celeriac.clock import ManualClock
-from celeriac.errors import BrokerUnavailable, PayloadTooLarge, UnknownTask
+from celeriac.errors import BrokerUnavailable, PayloadTooLarge, StoreFull, UnknownTask
 from celeriac.message import Delivery, Message, Record
 from celeriac.outcome import Settlement
 from celeriac.states import State, Verdict
@@ -390,6 +390,30 @@ def test_a_replacement_waits_for_a_store_that_is_away(courier, broker, hold, mon
 
     assert asked == ["a", "a"]
     assert hold.done == ["a"]
+
+
+def test_a_replacement_that_finds_no_room_does_not_hold_up_what_would_make_some(
+    courier, broker, hold, monkeypatch
+):
+    room = []
+
+    def replace(*_):
+        if not room:
+            raise StoreFull("no memory left")
+        return True
+
+    monkeypatch.setattr(broker, "replace", replace)
+    courier.settle(replacement("a"))
+    courier.settle(settlement("b"))
+
+    assert not courier.step()
+    assert hold.done == ["b"]
+    assert not courier.idle
+    room.append(True)
+    assert courier.step()
+
+    assert hold.done == ["b", "a"]
+    assert courier.idle
 
 
 def test_a_claim_that_is_given_a_result_starts_once_the_store_is_back(courier, broker, hold, monkeypatch):

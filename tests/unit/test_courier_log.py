@@ -2,6 +2,7 @@
 
 import pytest
 
+from celeriac.broker import Report
 from celeriac.brokers.memory import MemoryBroker
 from celeriac.clock import ManualClock
 from celeriac.errors import BrokerUnavailable, StoreFull
@@ -119,6 +120,27 @@ def test_lines_are_carried_again_in_their_order_when_the_store_was_away(courier,
 
     assert (away, still_away, back) == (False, False, True)
     assert store.asked == ["one two", ["a"]]
+
+
+def test_lines_come_before_the_end_also_when_the_store_was_away_between_the_two(courier, store, monkeypatch):
+    def away(*_):
+        monkeypatch.setattr(store, "report", lambda *_: [])
+        raise BrokerUnavailable("away")
+
+    def report_meanwhile(_):
+        courier.report(None, Report("b", 1))
+        monkeypatch.setattr(courier._cargo, "take_back_stale", lambda _: [])
+        return []
+
+    monkeypatch.setattr(store, "report", away)
+    monkeypatch.setattr(courier._cargo, "take_back_stale", report_meanwhile)
+    courier.step()
+    courier.log(said("a", "one"))
+    courier.settle(ended("a"))
+    steps = [courier.step(), courier.step()]
+
+    assert steps == [False, True]
+    assert store.asked == ["one", ["a"]]
 
 
 def test_a_store_without_room_for_lines_gets_the_end_all_the_same(courier, store, caplog):

@@ -89,6 +89,7 @@ def test_any_text_is_read_and_written_again_or_refused_at_a_place_in_it(text):
     ("text", "position", "expected"),
     [
         ("state:done", 6, "one of queued, scheduled"),
+        ("id:\udcff", 3, "text in UTF-8"),  # a command line makes this of the byte 255
         ("a stat:failed", 2, "did you mean state:?"),
         ("http://x", 0, "put the word in quotes if it has a colon"),
         ("queue:", 6, "a value behind queue:"),

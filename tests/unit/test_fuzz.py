@@ -3,7 +3,8 @@
 import pytest
 
 from tests.fuzz.drive import Broken, feed
-from tests.fuzz.targets import TARGETS, Target
+from tests.fuzz.target import Target
+from tests.fuzz.targets import TARGETS
 
 INPUTS = 1_000
 

@@ -10,6 +10,7 @@ import msgspec
 from celeriac.errors import InvalidFilter
 
 Part = str | int | float
+_TOO_LARGE: Final = 2**63  # for a whole number of SQLite's
 _parts: Final = msgspec.json.Decoder(list[Part])
 
 
@@ -46,4 +47,6 @@ def refuse(text: str) -> NoReturn:
 
 
 def _is(part: Part, kind: Kind) -> bool:
+    if isinstance(part, int) and not -_TOO_LARGE <= part < _TOO_LARGE:
+        return False
     return isinstance(part, kind) and not isinstance(part, bool)

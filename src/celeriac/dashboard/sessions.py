@@ -34,7 +34,7 @@ def name_in(cookie: str, now: float) -> str:
 def is_genuine(cookie: str, secret: str, name: str, stamp: str) -> bool:
     """Say whether we have made this *cookie*."""
     parts = cookie.split(".")
-    if len(parts) != 3 or not parts[1].isdecimal() or len(parts[1]) > 15:
+    if len(parts) != 3 or not cookie.isascii() or not parts[1].isdecimal() or len(parts[1]) > 15:
         return False
     return hmac.compare_digest(parts[2], _mac(secret, name, stamp, int(parts[1])))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import re
 import secrets
 import tempfile
 from pathlib import Path
@@ -67,7 +68,7 @@ class Users:
             raise ConfigurationError(
                 f"there is no file of users {self.path}: make it with `celeriac dashboard user add`"
             ) from None
-        except (OSError, msgspec.MsgspecError, UnicodeError) as error:
+        except (OSError, msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise ConfigurationError(f"the file of users {self.path} cannot be read: {error}") from error
         return self._contents
 
@@ -91,7 +92,7 @@ class Users:
         """Return the user who has this *token*; None for nobody."""
         given, found = _digest(token), None
         for name, entry in self.contents.users.items():
-            if entry.token and hmac.compare_digest(entry.token, given):
+            if entry.token and hmac.compare_digest(entry.token.encode(), given.encode()):
                 found = User(name, role_of(entry.role), bearer=True)
         return found
 
@@ -151,16 +152,17 @@ def _hashed(password: str) -> str:
     return f"scrypt${salt.hex()}${hashlib.scrypt(password.encode(), salt=salt, **COST).hex()}"
 
 
+_HEX: Final = re.compile(r"(?:[0-9a-f]{2})+")
 _NOBODY: Final = f"scrypt${'00' * 16}${'00' * 64}"
 
 
 def _matches(password: str, kept: str) -> bool:
     kind, _, rest = kept.partition("$")
     salt, _, wanted = rest.partition("$")
-    if kind != "scrypt":
+    if kind != "scrypt" or not _HEX.fullmatch(salt):
         return False
     given = hashlib.scrypt(password.encode("utf-8", "replace"), salt=bytes.fromhex(salt), **COST)
-    return hmac.compare_digest(given.hex(), wanted)
+    return hmac.compare_digest(given.hex().encode(), wanted.encode())
 
 
 def _digest(token: str) -> str:

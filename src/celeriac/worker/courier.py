@@ -21,7 +21,7 @@ import msgspec
 from celeriac.broker import Bell, Broker, Exchanged, Report
 from celeriac.clock import Clock
 from celeriac.context import Run
-from celeriac.errors import BrokerUnavailable, CeleriacError, OperationalError
+from celeriac.errors import BrokerUnavailable, CeleriacError, OperationalError, StoreFull
 from celeriac.message import Delivery
 from celeriac.outcome import Settlement, stored
 from celeriac.states import Verdict
@@ -327,12 +327,13 @@ class Courier(threading.Thread):
 
     def _make_trip(self) -> None:
         self._hang_bell()
+        full: StoreFull | None = None
         if not self._on_the_way:
-            self._replace()
+            full = self._replace()
             self._pack()
-            self.send_reports()  # what belongs to those that were just packed has to come before them
-            if self._lines.has_of(self._carried):
-                self.send_log()
+        self.send_reports()  # what belongs to those that were just packed has to come before them,
+        if self._lines.has_of(self._carried):  # also where the store was away in between
+            self.send_log()
         before = self._clock.monotonic()
         answer = self._broker.exchange(
             self._worker,
@@ -351,9 +352,11 @@ class Courier(threading.Thread):
             self._start_anew()
         else:
             self._unpack(answer)
+        if full is not None:
+            raise full
 
-    def _replace(self) -> None:
-        """Carry, one by one, what other tasks take the place of."""
+    def _replace(self) -> StoreFull | None:
+        """Carry, one by one, what others take the place of; what finds no room must not hold up the ends."""
         while self._replaced:
             asked = self._replaced[0]
             self.send_reports()
@@ -362,6 +365,8 @@ class Courier(threading.Thread):
             now = self._clock.now()
             try:
                 done = self._broker.replace(self._worker, asked.id, asked.fence, asked.graph, asked.end, now)
+            except StoreFull as error:
+                return error
             except OperationalError:
                 raise
             except (
@@ -373,6 +378,7 @@ class Courier(threading.Thread):
                     self._say_refused(asked.id)
                 self._cargo.settled([asked], () if done else (asked.id,))
             self._replaced.popleft()
+        return None
 
     def _pack(self) -> None:
         """Choose what this trip carries and asks for; a repeated trip is not packed again."""

@@ -122,9 +122,10 @@ def test_after_an_interruption_the_page_is_as_a_fresh_one(page: Page, app, tasks
     assert page.locator("tbody[data-live=queues] .n").all_inner_texts() == follows
 
 
-def test_the_page_outlives_a_restart_of_the_server(page: Page, app, tasks, tmp_path, program):
+def test_the_page_outlives_the_death_of_its_server(page: Page, app, tasks, tmp_path, program):
     from tests.servers import free_port
 
+    assert app.broker_url.startswith("sqlite:")
     app.pause("a")
     users, port = tmp_path / "users.json", free_port()
     from celeriac.dashboard.roles import Role
@@ -141,7 +142,7 @@ def test_the_page_outlives_a_restart_of_the_server(page: Page, app, tasks, tmp_p
     expect(page.locator(".livestate .word")).to_have_text("Live", timeout=SOON)
     mark(page)
 
-    first.terminate()
+    first.kill()
     first.wait(20)
     expect(page.locator(".livestate .word")).to_have_text("Reconnecting", timeout=SOON)
     second = program(*words)

@@ -145,9 +145,10 @@ class RedisBroker(Broker):
     def open(self) -> None:
         """Connect, check the server's version and the layout's; see `Broker.open`."""
         schema = self._keys.schema
-        server, memory, _, found = self._client.ask_all(
-            [("INFO", "server"), ("INFO", "memory"), ("SETNX", schema, SCHEMA_VERSION), ("GET", schema)]
-        )
+        asked = [("INFO", "server"), ("INFO", "memory"), ("GET", schema)]
+        server, memory, found = self._client.ask_all(asked)
+        if found is None:  # else nothing is written: a worker may come to a store that is full
+            _, found = self._client.ask_all([("SETNX", schema, SCHEMA_VERSION), ("GET", schema)])
         version = self._sound(found) or b""
         self._check_version(_facts(server).get("redis_version", "0"))
         if version != SCHEMA_VERSION.encode():
@@ -416,7 +417,10 @@ class RedisBroker(Broker):
     def secret(self, fresh: bytes) -> bytes:
         """Return the secret of this store; see `Broker.secret`."""
         key = self._keys.secret
-        return bytes(self._sound(self._ask([("SETNX", key, fresh), ("GET", key)])[1]))
+        [known] = self._ask([("GET", key)])
+        if known is None:
+            _, known = self._ask([("SETNX", key, fresh), ("GET", key)])
+        return bytes(self._sound(known))
 
     def advance(self, changes: Sequence[ScheduleChange], now: float) -> list[bool]:
         """Change schedules; see `Broker.advance`."""

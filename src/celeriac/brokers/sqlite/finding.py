@@ -110,6 +110,7 @@ def _walks(criteria: Criteria, after: str) -> Iterator[tuple[str, Key | None]]:
     names = [*_WALKS]
     if first not in names:
         places.refuse(after)
+    places.read(after, (str, *_WALKS[str(first)].kinds))
     for name in wanted:
         if names.index(name) >= names.index(first):
             yield name, tuple(key) if name == first else None

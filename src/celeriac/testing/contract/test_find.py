@@ -1,5 +1,8 @@
 """`find`: walks over all tasks, or those that fit, page by page, whatever has become of them."""
 
+import base64
+import json
+
 import pytest
 
 from celeriac.criteria import Criteria
@@ -318,6 +321,16 @@ def test_one_can_go_on_behind_any_record_of_a_page(broker, clock):
 
 @pytest.mark.parametrize("after", ["nonsense", "W10", "WyJ4IiwxLDJd", "ä", "WyJlIl0", "[]"])
 def test_a_place_that_no_answer_named_is_refused(broker, after):
+    with pytest.raises(InvalidFilter, match="a place where an earlier answer said to go on"):
+        broker.find(after=after)
+
+
+@pytest.mark.parametrize(
+    "parts", [("e", 1.5, 2**63), ("q", "mail", 0, -(2**63) - 1), ("h", 10**400), ("e", 5), (0, 0, 2**64 - 1)]
+)
+def test_a_place_with_numbers_that_no_answer_had_is_refused(broker, parts):
+    after = base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
+
     with pytest.raises(InvalidFilter, match="a place where an earlier answer said to go on"):
         broker.find(after=after)
 

@@ -14,6 +14,7 @@
 -- include: logs
 -- include: task
 -- include: following
+-- include: full
 local error, terminate, codes = ARGV[5], ARGV[6] == '1', {}
 
 -- Said again because the first answer was lost: what we then cancelled counts as cancelled.
@@ -35,6 +36,7 @@ local function cancel(task)
   return 's'
 end
 
+begin_to_write()
 for at = 7, #ARGV do codes[#codes + 1] = cancel(look(ARGV[at])) end
 follow(MANY)
 write_all()

@@ -4,7 +4,9 @@
 -- Reply: 1 for each that is known, else 0
 -- Atomic: all of it; told twice when it is repeated
 -- include: keys
+-- include: full
 local answers = {}
+begin_to_write()
 for at = 8, #ARGV do
   local key, known = commands_key(ARGV[at]), call('EXISTS', worker_key(ARGV[at]))
   if known == 1 then

@@ -14,8 +14,10 @@
 -- include: ends
 -- include: logs
 -- include: task
+-- include: full
 local worker, unparked = ARGV[5], 0
 local key = worker_key(worker)
+begin_to_write()
 call('HSET', key, 'i', ARGV[8], 'q', ARGV[9], 'l', ARGV[7], 'b', NOW, 'e', NOW, 'k', ARGV[10])
 call('HSET', running_key(worker), PAD, PADDING)
 if call('HSETNX', key, 't', '0') == 1 then call('HSET', key, 'a', '', 'h', '0') end

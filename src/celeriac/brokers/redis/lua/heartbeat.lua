@@ -5,6 +5,7 @@
 --   alternating; and the commands that it has not heard: "number verb task"
 -- Atomic: all of it; may be repeated
 -- include: keys
+-- include: full
 local reply = { call('TIME') }
 
 -- Drop the commands that a worker has heard; return the others.
@@ -14,6 +15,7 @@ local function commands_of(worker, heard)
   return call('LRANGE', key, 0, -1)
 end
 
+begin_to_write()
 for at = 5, #ARGV, 3 do
   local worker, pulse = ARGV[at], ARGV[at + 1]
   local lease = call('HGET', worker_key(worker), 'l')

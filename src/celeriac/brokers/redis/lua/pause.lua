@@ -4,6 +4,8 @@
 -- Reply: 1 if it was not paused
 -- Atomic: all of it; may be repeated
 -- include: keys
+-- include: full
+begin_to_write()
 local new = call('SADD', PAUSED, ARGV[5])
 call('DEL', hungry_key(ARGV[5]))
 return AGAIN and 1 or new

@@ -14,6 +14,7 @@
 -- include: ends
 -- include: logs
 -- include: task
+-- include: full
 
 -- Add to the children of a task; those that are known stay where they are.
 local function add_children(task, ids)
@@ -29,6 +30,7 @@ local function add_children(task, ids)
 end
 
 local worker, at, refused = ARGV[5], 6, {}
+begin_to_write()
 while at <= #ARGV do
   local children, values, task = ARGV[at + 2], tonumber(ARGV[at + 3]), look(ARGV[at])
   if held_by(task, worker) and task.fence == ARGV[at + 1] then

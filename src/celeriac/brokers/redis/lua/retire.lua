@@ -15,7 +15,9 @@
 -- include: task
 -- include: following
 -- include: recover
+-- include: full
 local held = 0
+begin_to_write()
 for at = 7, #ARGV do held = held + recover(ARGV[at], ARGV[5], ARGV[6]) end
 follow(MANY)
 write_all()

@@ -18,6 +18,7 @@
 -- include: following
 -- include: recover
 -- include: tallies
+-- include: full
 local limit, lost, over, revoked = tonumber(ARGV[5]), ARGV[6], ARGV[7], ARGV[8]
 
 local function bury()
@@ -127,6 +128,7 @@ function clean()
 end
 end
 
+begin_to_write()
 local recovered, buried, more = bury()
 follow(MANY)
 local expired = expire()

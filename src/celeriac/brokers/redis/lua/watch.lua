@@ -5,6 +5,7 @@
 -- Atomic: all of it; may be repeated
 -- include: keys
 -- include: marks
+-- include: full
 local MOST = 16 -- listeners of one task; the oldest is dropped for another
 local listener, reply = ARGV[5], {}
 
@@ -20,6 +21,7 @@ for at = 6, #ARGV do
   local key = RECORD .. ARGV[at]
   local got = try('HMGET', key, 'n', 's', 'l', 'w')
   if not got.err and got[1] and not (got[2] == '4' or got[2] == '5' or got[2] == '6') then
+    begin_to_write()
     call('HSET', key, 'l', with_us(got[3]))
     if got[2] == '3' then mark(ARGV[at], got[4]) end
   end
