@@ -10,13 +10,13 @@ FROM ?= 1000000
 export PY JOBS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-matrix check audit fuzz format simulate soak bench bench-peers clean FORCE
+.PHONY: help demo test test-matrix check audit fuzz format simulate soak bench bench-peers pictures clean FORCE
 
 help: ## show this list
 	@echo 'make TARGET [PY=python3.13]'
 	@sed -n 's/^\([a-z-]*\):.*## /  \1|/p' Makefile | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
 
-demo: .venv/demo.stamp ## start the example web page and a worker [PORT=8000] [BROKER=redis://127.0.0.1:6379/0]
+demo: .venv/demo.stamp ## start the example web page, a worker and the dashboard [PORT=8000] [BROKER=redis://127.0.0.1:6379/0]
 	$(PYTHON) examples/flask_progress/run.py $(if $(BROKER),--broker '$(BROKER)') --port $(PORT)
 
 test: .venv/dev.stamp ## run every test, on real servers and a real browser [JOBS=3] [ARGS='tests/unit -k retry']
@@ -56,6 +56,10 @@ bench: .venv/dev.stamp ## measure what it costs, beside floors and goals [ARGS='
 
 bench-peers: .venv/bench.stamp ## measure other task queues beside it, on one Redis in one run [ARGS='on_celery --out docs/benchmarks']
 	$(PYTHON) -m benchmarks.peers $(ARGS)
+
+pictures: .venv/dev.stamp ## take the pictures of the dashboard for the documentation [ARGS='--seconds 300']
+	@$(PYTHON) -m tools.provide
+	$(PYTHON) -m tools.pictures $(ARGS)
 
 clean: ## remove everything that make made: .venv, .tools, caches
 	rm -rf .venv .tools build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
