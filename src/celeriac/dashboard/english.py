@@ -180,6 +180,8 @@ ENGLISH: Final[dict[str, str]] = {
     "tasks.searched.more": "The newest {n} tasks were looked at; there are more",
     "tasks.newest": "Newest",
     "tasks.older": "Older",
+    "tasks.on": "Look on",
+    "tasks.none.yet": "None of the newest {n} tasks fits; there are more to look at.",
     "tasks.state": "State",
     "tasks.how": "Progress or time",
     "tasks.attempts": "Attempts",

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,22 +51,30 @@ class Served:
         return len(end.__self__._readers)
 
 
-@pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A dashboard with something hostile in every field, for those who only look; one for the whole run."""
-    made = build(tmp_path_factory.mktemp("world"))
+@contextmanager
+def dashboard_of(store: str) -> Iterator[str]:
+    """Serve a dashboard of *store* in a process of its own, which tests may share; give its address."""
     process = psutil.Popen(
-        [sys.executable, "-m", "tests.browser.dashboard.serving", made.store],
+        [sys.executable, "-m", "tests.browser.dashboard.serving", store],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,
     )
     shared_processes.add(process.pid)
-    made.url = f"http://127.0.0.1:{process.stdout.readline().strip()}"
-    yield made
-    process.terminate()
-    process.communicate(timeout=20)
+    try:
+        yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A dashboard with something hostile in every field, for those who only look; one for the whole run."""
+    made = build(tmp_path_factory.mktemp("world"))
+    with dashboard_of(made.store) as made.url:
+        yield made
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.dashboard.conftest import Served
+from tests.browser.dashboard.going import follow, look_for
 
 
 @pytest.fixture
@@ -38,12 +39,11 @@ def ids_on(page: Page) -> list[str]:
 
 def test_tasks_are_listed_filtered_and_paged(plain: Page):
     plain.get_by_role("link", name="Tasks").click()
-    plain.get_by_label("Filter").fill("queue:slow state:queued")
-    plain.get_by_role("button", name="Find").click()
+    look_for(plain, "queue:slow state:queued")
     first = ids_on(plain)
-    plain.get_by_role("link", name="Older").click()
+    follow(plain, plain.get_by_role("link", name="Older"))
     second = ids_on(plain)
-    plain.get_by_role("link", name="Newest").click()
+    follow(plain, plain.get_by_role("link", name="Newest"))
 
     assert (len(first), len(second)) == (50, 10)
     assert len({*first, *second}) == 60
@@ -53,8 +53,7 @@ def test_tasks_are_listed_filtered_and_paged(plain: Page):
 
 def test_a_filter_that_cannot_be_read_is_told_beside_the_box(plain: Page, served: Served):
     plain.goto(f"{served.url}/tasks")
-    plain.get_by_label("Filter").fill("stat:failed")
-    plain.get_by_role("button", name="Find").click()
+    look_for(plain, "stat:failed")
 
     expect(plain.get_by_role("alert")).to_contain_text("did you mean state:")
     expect(plain.get_by_label("Filter")).to_have_value("stat:failed")
@@ -62,14 +61,14 @@ def test_a_filter_that_cannot_be_read_is_told_beside_the_box(plain: Page, served
 
 def test_a_failed_task_is_retried_and_a_waiting_one_is_cancelled(plain: Page, served: Served, app):
     plain.goto(f"{served.url}/tasks?q=state:failed")
-    plain.locator("tbody tr .task-link").first.click()
+    follow(plain, plain.locator("tbody tr .task-link").first)
     expect(plain.locator(".error-said")).to_contain_text("broken")
     failed = plain.locator(".head .id").inner_text()
     plain.get_by_role("button", name="Retry").click()
     expect(plain.locator(".banner[role=status]")).to_contain_text("is queued again")
 
     plain.goto(f"{served.url}/tasks?q=queue:slow")
-    plain.locator("tbody tr .task-link").first.click()
+    follow(plain, plain.locator("tbody tr .task-link").first)
     waiting = plain.locator(".head .id").inner_text()
     plain.get_by_role("button", name="Cancel").click()
     expect(plain.locator(".banner[role=status]")).to_contain_text("cancelled")
