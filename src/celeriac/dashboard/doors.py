@@ -62,28 +62,27 @@ class Doors:
         return RedirectResponse(_without_token(request), 303)
 
     async def _show(self, request: Request) -> Response:
-        return self._form(request, "", 200)
+        return self._form(request, "", 200, to=request.query_params.get("next", "/"))
 
-    def _form(self, request: Request, wrong: str, status: int, name: str = "") -> Response:
+    def _form(self, request: Request, wrong: str, status: int, name: str = "", to: str = "/") -> Response:
         if not self._site.access.logs_in:
             return answers.problem(request, self._site, 404, "missing")
         visit = Visit(self._site, answers.STRANGER, root=request.scope.get("root_path", ""), here="/login")
-        values = {"wrong": wrong, "name": name, "next": _local(request.query_params.get("next", "/"))}
+        values = {"wrong": wrong, "name": name, "next": _local(to)}
         return answers.page(request, visit, "login.html", values, status)
 
     async def _log_in(self, request: Request) -> Response:
         if not self._site.access.logs_in:
             return answers.problem(request, self._site, 404, "missing")
         form = await form_of(request)
-        name, password = form.get("name", ""), form.get("password", "")
+        name, password, to = form.get("name", ""), form.get("password", ""), form.get("next", "/")
         if self._too_often():
-            return self._form(request, "login.often", 429, name)
+            return self._form(request, "login.often", 429, name, to)
         cookie = await run_in_threadpool(self._site.access.log_in, name[:200], password[:1_000])
         if not cookie:
             self._note_wrong()
-            return self._form(request, "login.wrong", 403, name)
-        target = _local(form.get("next", "/"))
-        answer = RedirectResponse(request.scope.get("root_path", "") + target, 303)
+            return self._form(request, "login.wrong", 403, name, to)
+        answer = RedirectResponse(request.scope.get("root_path", "") + _local(to), 303)
         self._set(request, answer, cookie)
         return answer
 

@@ -1,10 +1,11 @@
 """A dashboard as a server of its own, and what the browser tests share."""
 
+import os
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,11 @@ from celeriac.dashboard import guard
 from celeriac.dashboard.access import Access, Open
 from celeriac.dashboard.serve import Server, listening
 from celeriac.dashboard.site import Site
+from tests.browser.dashboard.world import World, build
 from tests.dashboard import shop
+from tests.leaks import shared_processes
+
+ROOT = Path(__file__).parents[3]
 
 
 class Served:
@@ -38,6 +43,38 @@ class Served:
         self._thread.join(15)
         self._socket.close()
         self.site.checkup.wait()
+
+    @property
+    def readers(self) -> int:
+        """How many pages are looked at again and again for somebody's browser."""
+        [end] = self.site.at_end
+        return len(end.__self__._readers)
+
+
+@contextmanager
+def dashboard_of(store: str) -> Iterator[str]:
+    """Serve a dashboard of *store* in a process of its own, which tests may share; give its address."""
+    process = psutil.Popen(
+        [sys.executable, "-m", "tests.browser.dashboard.serving", store],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    shared_processes.add(process.pid)
+    try:
+        yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A dashboard with something hostile in every field, for those who only look; one for the whole run."""
+    made = build(tmp_path_factory.mktemp("world"))
+    with dashboard_of(made.store) as made.url:
+        yield made
 
 
 @pytest.fixture
@@ -66,13 +103,15 @@ def serve(app: Celeriac) -> Iterator[Callable[..., Served]]:
 
 @pytest.fixture
 def program(tmp_path: Path) -> Iterator[Callable[..., psutil.Popen]]:
-    """Start `celeriac …` as a process of its own; what it prints is in `program.out`."""
+    """Start `celeriac …`, or `-m module …`, as a process of its own; what it prints is in its `stdout`."""
     with ExitStack() as stack:
 
         def start(*words: str, **environment: str) -> psutil.Popen:
+            module = words if words[0] == "-m" else ("-m", "celeriac", *words)
             process = psutil.Popen(
-                [sys.executable, "-m", "celeriac", *words],
+                [sys.executable, *module],
                 cwd=tmp_path,
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

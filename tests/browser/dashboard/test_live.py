@@ -1,9 +1,15 @@
 """What changes is seen without loading the page again: streams, pauses, interruptions, restarts."""
 
+from contextlib import closing
+
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.proxy import Proxy
+from tests.waiting import wait_until
+
 SOON = 15_000
+NO_LIMIT = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
 
 
 def row(page: Page, name: str):
@@ -102,24 +108,47 @@ def test_what_has_the_focus_is_left_alone_until_it_is_left(page: Page, app, task
     expect(row(page, "a")).to_have_count(0, timeout=SOON)
 
 
+def shape(page: Page) -> list[str]:
+    """All that is in the regions that change, but for the times, which pass."""
+    return page.locator("[data-live]").evaluate_all(
+        """all => all.map(each => {
+            const copy = each.cloneNode(true);
+            copy.querySelectorAll("time, [data-js]").forEach(one => one.remove());
+            return copy.textContent.replace(/\\s+/g, "");
+        })"""
+    )
+
+
 def test_after_an_interruption_the_page_is_as_a_fresh_one(page: Page, app, tasks, serve):
     served = serve()
-    tasks.add.apply_async((0,), queue="q0")
-    page.goto(served.url + "/queues")
-    expect(page.locator(".livestate .word")).to_have_text("Live", timeout=SOON)
-    page.context.set_offline(True)
+    for at in range(3):
+        tasks.add.apply_async((at,), queue=f"q{at}")
+    network = page.context.new_cdp_session(page)
+    with closing(Proxy(served.port)) as proxy:  # the browser's own "offline" leaves open streams alone
+        page.goto(f"http://127.0.0.1:{proxy.port}/queues")
+        expect(page.locator(".livestate .word")).to_have_text("Live", timeout=SOON)
+        mark(page)
 
-    for at in range(300):
-        tasks.add.apply_async((at,), queue=f"q{at % 7}")
-    app.pause("q3")
-    page.context.set_offline(False)
-    page.problems.clear()  # the browser tells of the broken connection
+        network.send("Network.emulateNetworkConditions", {"offline": True, **NO_LIMIT})
+        proxy.refuse()
+        for at in range(200):
+            tasks.add.apply_async((at,), queue=f"q{at % 7}")
+        app.broker.purge("q1", app.clock.now())
+        app.pause("q3")
+        expect(page.locator(".livestate .word")).to_have_text("Reconnecting", timeout=SOON)
+        stale = row(page, "q3").count()
+        proxy.resume()
+        network.send("Network.emulateNetworkConditions", {"offline": False, **NO_LIMIT})
 
-    expect(row(page, "q3")).to_contain_text("Paused", timeout=SOON)
-    follows = page.locator("tbody[data-live=queues] .n").all_inner_texts()
-    page.reload()
-    page.problems.clear()
-    assert page.locator("tbody[data-live=queues] .n").all_inner_texts() == follows
+        expect(row(page, "q3")).to_contain_text("Paused", timeout=30_000)
+        expect(page.locator(".livestate .word")).to_have_text("Live", timeout=SOON)
+        fresh = page.context.new_page()
+        fresh.goto(served.url + "/queues")
+        assert stale == 0
+        assert page.evaluate("window.marked")
+        assert shape(page) == shape(fresh)
+        page.goto("about:blank")
+    page.problems.clear()  # the browser tells of the broken connections
 
 
 def test_the_page_outlives_the_death_of_its_server(page: Page, app, tasks, tmp_path, program):
@@ -152,3 +181,58 @@ def test_the_page_outlives_the_death_of_its_server(page: Page, app, tasks, tmp_p
     expect(row(page, "a").locator("td").nth(1)).to_have_text("1", timeout=30_000)
     assert page.evaluate("window.marked")
     page.problems.clear()  # connections that were refused meanwhile
+
+
+# --- who does not look costs nothing ----------------------------------------------------------------------
+
+HIDES = """
+window.away = false;
+Object.defineProperty(document, "hidden", { get: () => window.away });
+window.turn = away => { window.away = away; document.dispatchEvent(new Event("visibilitychange")); };
+"""
+
+
+def test_a_hidden_tab_asks_for_nothing_and_its_page_is_read_no_more(
+    page: Page, app, tasks, serve, monkeypatch
+):
+    monkeypatch.setattr("celeriac.dashboard.live.LINGER", 0.1)
+    served, asked = serve(), []
+    page.clock.install()
+    page.add_init_script(HIDES)
+    tasks.add.apply_async((1,), queue="a")
+    page.goto(served.url + "/queues")
+    expect(page.locator(".livestate .word")).to_have_text("Live", timeout=SOON)
+    mark(page)
+
+    page.evaluate("window.turn(true)")
+    page.clock.run_for(9_000)
+    looked_at = served.readers
+    page.clock.run_for(2_000)
+    wait_until(lambda: served.readers == 0, timeout=15, what="the reader's end")
+    page.on("request", lambda request: asked.append(request.url))
+    page.clock.run_for(600_000)
+    tasks.add.apply_async((2,), queue="a")
+    page.clock.run_for(600_000)
+    hidden = list(asked), served.readers
+    page.evaluate("window.turn(false)")
+
+    expect(row(page, "a").locator("td").nth(1)).to_have_text("2", timeout=SOON)
+    assert looked_at == 1
+    assert hidden == ([], 0)
+    assert page.evaluate("window.marked")
+
+
+def test_a_page_is_read_once_for_all_who_look_and_not_at_all_for_nobody(page: Page, app, serve, monkeypatch):
+    monkeypatch.setattr("celeriac.dashboard.live.LINGER", 0.1)
+    served, others = serve(), [page.context.new_page() for _ in range(3)]
+    for each in [page, *others]:
+        each.goto(served.url + "/queues")
+        expect(each.locator(".livestate .word")).to_have_text("Live", timeout=SOON)
+
+    together = served.readers
+    for each in others:
+        each.close()
+    page.goto(served.url + "/schedules/try")
+
+    wait_until(lambda: served.readers == 0, timeout=15, what="the end of the readers")
+    assert together == 1

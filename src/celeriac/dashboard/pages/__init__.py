@@ -14,6 +14,7 @@ from celeriac.dashboard.pages import (
     flows,
     names,
     overview,
+    picked,
     queues,
     schedules,
     task,
@@ -22,7 +23,20 @@ from celeriac.dashboard.pages import (
 )
 from celeriac.dashboard.visit import Action, Page
 
-_MODULES: Final = (overview, tasks, bulk, task, queues, workers, schedules, dead, flows, names, activity)
+_MODULES: Final = (
+    overview,
+    tasks,
+    bulk,
+    task,
+    queues,
+    workers,
+    schedules,
+    dead,
+    flows,
+    names,
+    activity,
+    picked,
+)
 
 PAGES: Final[tuple[Page, ...]] = tuple(page for module in _MODULES for page in module.PAGES)
 ACTIONS: Final[tuple[Action, ...]] = tuple(action for module in _MODULES for action in module.ACTIONS)

@@ -1,5 +1,6 @@
 // @ts-check
-// Single keys, which can be switched off: / ? p t j k Enter, and g with the letter of a page.
+// Single keys, which can be switched off: / ? p t j k x Enter, g with the letter of a page, and capital
+// letters for what is dangerous: C R D, which ask before anything is done.
 
 const OFF = "celeriac.keys.off";
 const AFTER_G = 1_500;
@@ -10,8 +11,11 @@ function isWriting(target) {
     && (target.isContentEditable || target.matches("input:not([type=checkbox]), textarea, select"));
 }
 
-/** @param {{toggle: () => void}} following @param {{next: () => void}} look */
-export function keys(following, look) {
+/**
+ * @param {{toggle: () => void}} following @param {{next: () => void}} look
+ * @param {import("./picks.js").Picks} picks
+ */
+export function keys(following, look, picks) {
   const help = document.getElementById("help");
   const off = document.getElementById("keys-off");
   if (!(help instanceof HTMLDialogElement) || !(off instanceof HTMLInputElement)) return;
@@ -28,6 +32,10 @@ export function keys(following, look) {
     j: () => choose(1),
     k: () => choose(-1),
     Enter: () => chosen()?.querySelector("a")?.click(),
+    x: () => picks.pick(chosen()),
+    C: () => picks.act("revoke", chosen()),
+    R: () => picks.act("retry", chosen()),
+    D: () => picks.act("delete", chosen()),
   };
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || isWriting(event.target) || help.open) return;

@@ -4,6 +4,7 @@
 import { copies } from "./copy.js";
 import { keys } from "./keys.js";
 import { live } from "./live.js";
+import { picks } from "./picks.js";
 import { theme } from "./theme.js";
 import { times } from "./times.js";
 
@@ -11,4 +12,4 @@ const following = live();
 const look = theme();
 times();
 copies();
-keys(following, look);
+keys(following, look, picks());
