@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from typing import Any, Final, Literal, get_args
 
 import msgspec
@@ -92,7 +93,8 @@ def bulk(
     result = _last(_counted(app, wanted, result), progress) or result
     if dry_run or not result.eligible:
         return result
-    return _last(_done(app, wanted, result, terminate=terminate), progress) or result
+    with closing(_noted(app, _done(app, wanted, result, terminate=terminate), str(wanted))) as steps:
+        return _last(steps, progress) or result
 
 
 def _last(results: Iterator[Bulk], progress: Callable[[Bulk], object] | None) -> Bulk | None:
@@ -102,6 +104,17 @@ def _last(results: Iterator[Bulk], progress: Callable[[Bulk], object] | None) ->
         if progress is not None:
             progress(last)
     return last
+
+
+def _noted(app: Any, results: Iterator[Bulk], query: str) -> Generator[Bulk, None, None]:
+    """Have it noted who did it, also when it ends halfway."""
+    result = None
+    try:
+        for result in results:
+            yield result
+    finally:
+        if result is not None:
+            app.acted(result.action, query, result.done)
 
 
 def _counted(app: Any, wanted: Filter, result: Bulk) -> Iterator[Bulk]:

@@ -30,9 +30,11 @@ SECTIONS: Final = (  # the navigation: section, address, the key that leads ther
     ("tasks", "/tasks", "t"),
     ("queues", "/queues", "q"),
     ("workers", "/workers", "w"),
+    ("names", "/names", "n"),
     ("schedules", "/schedules", "s"),
     ("dead", "/dead", "d"),
     ("flows", "/flows", "f"),
+    ("activity", "/activity", "a"),
 )
 
 

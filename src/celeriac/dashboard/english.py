@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from celeriac.dashboard.english_figures import FIGURES
+
 ENGLISH: Final[dict[str, str]] = {
     # --- the frame
     "product": "Celeriac",
@@ -16,6 +18,8 @@ ENGLISH: Final[dict[str, str]] = {
     "section.schedules": "Schedules",
     "section.dead": "Failed",
     "section.flows": "Flows",
+    "section.names": "Task types",
+    "section.activity": "Activity",
     "section.settings": "Settings",
     "title": "{page} · {app}",
     "store": "Store",
@@ -396,4 +400,5 @@ ENGLISH: Final[dict[str, str]] = {
     "flow.cancel.fact": "{n} tasks would be cancelled, and with them what waits for them.",
     "flow.cancel.done": "{n} tasks are cancelled.",
     "queue.none": "The queue {name} has no task that has not ended, and is not paused.",
+    **FIGURES,
 }

@@ -47,6 +47,18 @@ def span(seconds: float) -> str:
     return f"{whole} s"
 
 
+def size(count: int) -> str:
+    """Write a number of bytes: `512 B`, `1.5 MB`, `3.2 GB`."""
+    if count < 1_000:
+        return f"{count} B"
+    amount = float(count)
+    for unit in ("kB", "MB", "GB"):
+        amount /= 1_000
+        if amount < 999.95:
+            break
+    return f"{amount:.3g} {unit}" if amount < 999.95 else f"{amount:,.0f} {unit}"
+
+
 def moment(seconds: float | None) -> str | None:
     """Write seconds since 1970 as ISO 8601 in UTC; None stays None."""
     return None if seconds is None else as_datetime(seconds).isoformat(timespec="milliseconds")

@@ -14,7 +14,9 @@ from markupsafe import Markup
 from celeriac.dashboard import icons, shown, words
 from celeriac.dashboard.access import Access
 from celeriac.dashboard.checkup import Checkup
+from celeriac.dashboard.figures import Figures
 from celeriac.dashboard.hiding import Hiding
+from celeriac.dashboard.tails import Tails
 from celeriac.dashboard.watching import Watching
 from celeriac.version import __version__
 
@@ -57,6 +59,8 @@ class Site:
         self.hiding = Hiding((*app.conf.redact_keys, *hidden_keys))
         self.checkup = Checkup()
         self.watching = Watching()
+        self.figures = Figures()
+        self.tails = Tails()
         self.at_end: list[Callable[[], None]] = []  # what is called, in its loop, before a server ends
         self.say = words.speaker(language)
         self.language = language
@@ -79,7 +83,9 @@ def _environment(language: str) -> jinja2.Environment:
         auto_reload=False,
     )
     say = words.speaker(language)
-    made.filters.update(span=shown.span, number=shown.number, short=shown.short, iso=shown.moment)
+    made.filters.update(
+        span=shown.span, number=shown.number, short=shown.short, iso=shown.moment, bytes=shown.size
+    )
     made.filters.update(clock_time=shown.clock_time, tail=shown.tail)
     made.globals.update(t=say, state_word=lambda word: words.state_word(say, word))
     made.globals.update(static=static_hash(), version=__version__, state=icons.state)

@@ -142,11 +142,13 @@ class Action(msgspec.Struct, frozen=True):
     """Something to do, by POST.
 
     Attributes:
-        role: who may. act: does it. asks: returns what to ask first, None for nothing; without it nothing is
-            ever asked.
+        role: who may, at least. act: does it, and has it noted who did (see `Celeriac.acted`).
+        asks: returns what to ask first, None for nothing; without it nothing is ever asked.
+        needs: returns who may do what the form says, where that is not the same for all.
     """
 
     path: str
     role: Role
     act: Callable[[Visit], Done]
     asks: Callable[[Visit], Question | None] | None = None
+    needs: Callable[[Visit], Role] | None = None

@@ -20,7 +20,7 @@ from celeriac.dashboard.doors import Doors
 from celeriac.dashboard.forms import form_of
 from celeriac.dashboard.guarding import Guarded
 from celeriac.dashboard.live import Live
-from celeriac.dashboard.roles import User
+from celeriac.dashboard.roles import Role, User
 from celeriac.dashboard.site import Site, static_files, static_hash
 from celeriac.dashboard.visit import Action, Missing, Page, Refused, Visit
 from celeriac.errors import CeleriacError, OperationalError
@@ -100,10 +100,7 @@ class Rooms:
             if self._site.read_only:
                 return answers.problem(request, self._site, 403, "read_only", user=user)
             if user.role < action.role:
-                needed, yours = action.role.word, user.role.word
-                return answers.problem(
-                    request, self._site, 403, "role", user=user, needed=needed, yours=yours
-                )
+                return self._unfit(request, user, action.role)
             form = await form_of(request)
             return await run_in_threadpool(self._acted, request, action, user, form)
 
@@ -111,10 +108,14 @@ class Rooms:
 
     def _acted(self, request: Request, action: Action, user: User, form: dict[str, str]) -> Response:
         visit = answers.visit_of(request, self._site, user, form)
+        needed = action.needs(visit) if action.needs else action.role
+        if user.role < needed:
+            return self._unfit(request, user, needed)
         try:
             if not answers.is_api(request) and (asked := self._asked(request, action, visit)):
                 return asked
-            done = action.act(visit)
+            with self._site.app.acting(user.name):
+                done = action.act(visit)
         except CeleriacError as error:
             return self._told(request, user, error)
         _log.info(
@@ -124,6 +125,11 @@ class Rooms:
         if answers.is_api(request):
             return answers.encoded({"ok": done.ok, "text": done.text, **done.data}, 200 if done.ok else 409)
         return answers.gone_on(request, visit, done)
+
+    def _unfit(self, request: Request, user: User, needed: Role) -> Response:
+        """Say which role it takes."""
+        yours = user.role.word
+        return answers.problem(request, self._site, 403, "role", user=user, needed=needed.word, yours=yours)
 
     def _asked(self, request: Request, action: Action, visit: Visit) -> Response | None:
         """Return the page that asks whether this is meant; None when it was asked, or need not be."""

@@ -7,10 +7,21 @@ from __future__ import annotations
 
 from typing import Final
 
-from celeriac.dashboard.pages import dead, flows, overview, queues, schedules, task, tasks, workers
+from celeriac.dashboard.pages import (
+    activity,
+    dead,
+    flows,
+    names,
+    overview,
+    queues,
+    schedules,
+    task,
+    tasks,
+    workers,
+)
 from celeriac.dashboard.visit import Action, Page
 
-_MODULES: Final = (overview, tasks, task, queues, workers, schedules, dead, flows)
+_MODULES: Final = (overview, tasks, task, queues, workers, schedules, dead, flows, names, activity)
 
 PAGES: Final[tuple[Page, ...]] = tuple(page for module in _MODULES for page in module.PAGES)
 ACTIONS: Final[tuple[Action, ...]] = tuple(action for module in _MODULES for action in module.ACTIONS)

@@ -167,6 +167,7 @@ def cancel(visit: Visit) -> Done:
     ids = _open(_graph(visit))
     answers = visit.app.broker.cancel(ids, visit.now)
     done = sum(answer in ("cancelled", "stopping", "noted") for answer in answers)
+    visit.app.acted("revoke", f"the flow of {visit.path['id']}", done)
     return Done(visit.site.say("flow.cancel.done", n=done), _page(visit), ok=done > 0, data={"done": done})
 
 

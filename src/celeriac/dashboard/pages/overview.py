@@ -7,10 +7,14 @@ from typing import Final
 
 import msgspec
 
+from celeriac.dashboard import charts, figures
+from celeriac.dashboard.charts import Chart
+from celeriac.dashboard.figures import SPANS, Rates, span_of
 from celeriac.dashboard.pages.dead import Group, counted
 from celeriac.dashboard.pages.queues import QueueRow, rows_of
 from celeriac.dashboard.visit import Page, Visit
 from celeriac.findings import Severity
+from celeriac.statistics import Series
 
 WORST: Final = 5
 FAILURES: Final = 200  # of the newest, to be grouped
@@ -33,6 +37,8 @@ class OverviewView(msgspec.Struct, frozen=True):
     Attributes:
         verdicts: what is wrong, the worst first; else one that says that nothing is. more: how many others.
         failures: the newest, in groups of the same kind.
+        span: how far back the charts go: hour, day or week. rates: of the last five minutes.
+        sparks: the numbers over the last hour, as ways of lines.
     """
 
     verdicts: list[Verdict]
@@ -45,6 +51,10 @@ class OverviewView(msgspec.Struct, frozen=True):
     queues: list[QueueRow]
     failures: list[Group]
     more_failures: bool
+    span: str
+    rates: Rates
+    sparks: dict[str, str]
+    charts: tuple[Chart, ...]
 
 
 def look(visit: Visit) -> OverviewView:
@@ -59,6 +69,9 @@ def look(visit: Visit) -> OverviewView:
     if not found:
         text = visit.site.say("overview.well", workers=len(workers), n=f"{waiting:,}")
         found = [Verdict("ok", "ok", text, "", "")]
+    span, say = span_of(visit.query.get("span", "")), visit.site.say
+    hour = visit.site.figures.of(app, SPANS["hour"]).total
+    series = visit.site.figures.of(app, span).total
     return OverviewView(
         verdicts=found[:WORST],
         more=max(0, len(found) - WORST),
@@ -70,7 +83,21 @@ def look(visit: Visit) -> OverviewView:
         queues=rows,
         failures=groups,
         more_failures=more,
+        span=span.key,
+        rates=figures.rates(hour.points),
+        sparks=_sparks(hour),
+        charts=tuple(make(say, span, series) for make in (figures.ended, figures.waits, figures.depth)),
     )
+
+
+def _sparks(hour: Series) -> dict[str, str]:
+    points = hour.points
+    return {
+        "waiting": charts.spark([point.queued for point in points]),
+        "running": charts.spark([point.running for point in points]),
+        "finished": charts.spark([point.ended for point in points[:-1]]),
+        "failed": charts.spark([point.failed for point in points[:-1]]),
+    }
 
 
 def _verdicts(visit: Visit) -> list[Verdict]:

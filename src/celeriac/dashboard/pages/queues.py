@@ -9,6 +9,9 @@ from typing import Final
 import msgspec
 
 from celeriac.broker import TEND_LIMIT, QueueInfo, WorkerInfo
+from celeriac.dashboard import figures
+from celeriac.dashboard.charts import Chart
+from celeriac.dashboard.figures import SPANS, Drain, span_of
 from celeriac.dashboard.roles import Role
 from celeriac.dashboard.visit import Action, Done, Page, Question, Visit
 from celeriac.message import check_queue_name
@@ -49,11 +52,14 @@ class Listener(msgspec.Struct, frozen=True):
 
 
 class QueueView(msgspec.Struct, frozen=True):
-    """One queue. *known*: whether the store has anything of it."""
+    """One queue. *known*: whether the store has anything of it. *drain*: when it will be empty."""
 
     queue: QueueRow
     known: bool
     listeners: list[Listener]
+    drain: Drain
+    span: str
+    charts: tuple[Chart, ...]
 
 
 def rows_of(queues: Sequence[QueueInfo], workers: Sequence[WorkerInfo]) -> list[QueueRow]:
@@ -92,7 +98,18 @@ def look_at_one(visit: Visit) -> QueueView:
     queues, workers = broker.queues(), broker.workers(visit.now)
     found = {row.name: row for row in rows_of(queues, workers)}
     listeners = [Listener(worker.id, worker.name) for worker in workers if name in worker.queues]
-    return QueueView(found.get(name) or _row(QueueInfo(name), 0), name in found, listeners)
+    queue = found.get(name) or _row(QueueInfo(name), 0)
+    span, say = span_of(visit.query.get("span", "")), visit.site.say
+    hour = visit.site.figures.of(visit.app, SPANS["hour"], queue=name).total
+    series = visit.site.figures.of(visit.app, span, queue=name).total
+    return QueueView(
+        queue=queue,
+        known=name in found,
+        listeners=listeners,
+        drain=figures.drain(hour.points, queue.queued, paused=queue.paused, now=visit.now),
+        span=span.key,
+        charts=tuple(make(say, span, series) for make in (figures.depth, figures.ended, figures.waits)),
+    )
 
 
 # --- actions --------------------------------------------------------------------------------------------
@@ -143,6 +160,7 @@ def purge(visit: Visit) -> Done:
         count += some
         if some < TEND_LIMIT:
             break
+    visit.app.acted("purge", name, count)
     return Done(
         visit.site.say("queue.purged", n=f"{count:,}", name=name), "/queues", data={"cancelled": count}
     )

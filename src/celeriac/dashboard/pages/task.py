@@ -9,11 +9,16 @@ import msgspec
 from celeriac.dashboard.facts import TaskFacts, facts_of
 from celeriac.dashboard.roles import Role
 from celeriac.dashboard.shown import Leafy, tree
+from celeriac.dashboard.tails import LEVELS, Tail
 from celeriac.dashboard.timeline import Part, parts_of
 from celeriac.dashboard.visit import Action, Done, Missing, Page, Question, Refused, Visit
+from celeriac.errors import NotRunning
+from celeriac.errors import TimeoutError as WaitTimeout
 from celeriac.message import Message, Record, check_id, decode_options, encode_options, new_ids
+from celeriac.steering import Activity
 
 MOST_RELATED: Final = 50
+DEEDS: Final = 200  # of the latest, among which those with this task are looked for
 
 
 class Related(msgspec.Struct, frozen=True):
@@ -32,6 +37,8 @@ class TaskView(msgspec.Struct, frozen=True):
         parent, children: who has to do with it. more_children: how many are not among them.
         in_flow: whether others wait for it, or it for others.
         can: what can be done with it now.
+        log: the end of what it has said, from *level* on. deeds: what people have done with it lately.
+        commands: what goes on from here in a terminal.
     """
 
     task: TaskFacts
@@ -48,7 +55,10 @@ class TaskView(msgspec.Struct, frozen=True):
     result: Leafy | None
     checkpoint: Leafy | None
     rest: Leafy | None
-    command: str
+    log: Tail
+    level: str
+    deeds: list[Activity]
+    commands: tuple[str, ...]
 
 
 def look(visit: Visit) -> TaskView:
@@ -57,6 +67,8 @@ def look(visit: Visit) -> TaskView:
     app = visit.app
     task = visit.site.watching.noted(app, record, facts_of(record, visit.site.hiding))
     reason = app.explain(task.id) if not task.ended else None
+    level = visit.query.get("level", "").lower()
+    level = level if level in LEVELS else ""
     waiting = app.broker.dependants(task.id, 0, MOST_RELATED + 1)
     children = list(dict.fromkeys((*task.children, *waiting)))
     related = _related(visit, [task.parent_id, task.root_id, *children[:MOST_RELATED]])
@@ -75,8 +87,19 @@ def look(visit: Visit) -> TaskView:
         result=tree(task.result) if task.has_result else None,
         checkpoint=None if task.checkpoint is None else tree(task.checkpoint),
         rest=tree(task.progress.rest) if task.progress and task.progress.rest else None,
-        command=f"celeriac result {task.id}",
+        log=visit.site.tails.of(app, task.id, level),
+        level=level,
+        deeds=[deed for deed in app.activity(count=DEEDS) if task.id in deed.target.split()],
+        commands=_commands(task),
     )
+
+
+def _commands(task: TaskFacts) -> tuple[str, ...]:
+    """Return what goes on from here in a terminal."""
+    if task.inside == "running":
+        return (f"celeriac watch {task.id}", f"celeriac logs --follow {task.id}", f"celeriac stack {task.id}")
+    first = "result" if task.ended else "watch"
+    return (f"celeriac {first} {task.id}", f"celeriac logs {task.id}", f"celeriac tasks show {task.id}")
 
 
 def _arguments(task: TaskFacts) -> Any:
@@ -106,7 +129,7 @@ def _related(visit: Visit, ids: list[str | None]) -> dict[str, Related]:
 def _can(task: TaskFacts) -> tuple[str, ...]:
     """Say what can be done with a task as it is now."""
     if not task.ended:
-        stop = ("stop",) if task.inside == "running" else ()
+        stop = ("stack", "stop") if task.inside == "running" else ()
         now = ("run-now",) if task.inside == "scheduled" else ()
         return (*now, *(() if task.cancelled else ("cancel",)), *stop)
     retry = ("retry",) if task.state == "FAILURE" and task.fence > 0 else ()
@@ -143,6 +166,18 @@ def ask_stop(visit: Visit) -> Question:
     return Question(say("task.stop.title", id=task.id), facts, say("task.stop"), _page(visit))
 
 
+def stack(visit: Visit) -> Done:
+    """Ask the worker where a task is; it answers with its next heartbeat, and writes it to the log."""
+    try:
+        found = visit.app.control.stack(visit.path["id"])
+    except (NotRunning, WaitTimeout) as error:
+        return Done(str(error), _page(visit), ok=False)
+    visit.app.acted("stack", found.task)
+    data = {"at": found.at, "text": found.text, "frames": found.frames}
+    text = visit.site.say("task.stack.done", id=found.task)
+    return Done(text, f"{_page(visit)}#stack", data=data)
+
+
 def run_now(visit: Visit) -> Done:
     """Start what waits for its moment or its retry."""
     return _told(visit, visit.app.reschedule(visit.path["id"], countdown=0), "run-now")
@@ -174,6 +209,7 @@ def again(visit: Visit) -> Done:
         raise Refused(visit.site.say("task.again.late", id=record.id))
     message = copy_of(record.message, new_ids(1, visit.now)[0], visit.now)
     visit.app.publish([message])
+    visit.app.acted("run again", record.id)
     text = visit.site.say("task.again.done", id=message.id)
     return Done(text, f"/tasks/{message.id}", data={"id": message.id})
 
@@ -214,6 +250,7 @@ PAGES: Final = (Page("/tasks/{id}", "task.html", look, "tasks", every=0.5),)
 ACTIONS: Final = (
     Action("/tasks/{id}/cancel", Role.OPERATOR, cancel),
     Action("/tasks/{id}/stop", Role.OPERATOR, stop, ask_stop),
+    Action("/tasks/{id}/stack", Role.OPERATOR, stack),
     Action("/tasks/{id}/run-now", Role.OPERATOR, run_now),
     Action("/tasks/{id}/retry", Role.OPERATOR, retry),
     Action("/tasks/{id}/again", Role.OPERATOR, again),
