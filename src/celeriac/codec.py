@@ -94,6 +94,21 @@ def encode(value: Any, *, what: str = "value", limit: int | None = None) -> byte
     return data
 
 
+def readable(value: Any, *, what: str = "value") -> str:
+    """Write *value* as one line of JSON in which everything can be seen: the rest is escaped.
+
+    Raises:
+        EncodeError: as `encode` does.
+    """
+    text = encode(value, what=what).decode()
+    return text if text.isprintable() else "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    units = character.encode("utf-16-be").hex()
+    return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
+
+
 def _reason(error: BaseException) -> str:
     return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
 

@@ -30,13 +30,7 @@ def _escaped(character: str) -> str:
 
 def json_line(value: Any) -> str:
     """Write *value* as one line of JSON in which everything can be seen: the rest is escaped."""
-    text = codec.encode(value, what="the output").decode()
-    return text if text.isprintable() else "".join(c if c.isprintable() else _json_escaped(c) for c in text)
-
-
-def _json_escaped(character: str) -> str:
-    units = character.encode("utf-16-be").hex()
-    return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
+    return codec.readable(value, what="the output")
 
 
 def short(value: Any, *, most: int = 0) -> str:

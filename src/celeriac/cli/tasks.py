@@ -14,7 +14,8 @@ from celeriac.cli.output import count as counted
 from celeriac.cli.output import moment, short, span, table, visible
 from celeriac.cli.problems import Problem
 from celeriac.cli.session import Session, check_ids
-from celeriac.cli.views import of_bulk, of_view
+from celeriac.cli.views import of_bulk
+from celeriac.exporting import of_view
 
 if TYPE_CHECKING:
     from celeriac.bulk import Action, Bulk

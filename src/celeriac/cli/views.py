@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Final
+from typing import Any
 
 from celeriac import codec
 from celeriac.broker import QueueInfo, WorkerInfo
@@ -11,7 +11,6 @@ from celeriac.bulk import Bulk
 from celeriac.cli.output import moment
 from celeriac.message import Record, decode_options, decode_payload
 from celeriac.outcome import decode_error
-from celeriac.search import TaskView
 from celeriac.states import State
 from celeriac.steering import Activity, LogLine
 from celeriac.updates import Update
@@ -156,18 +155,6 @@ def of_queue(queue: QueueInfo, now: float) -> dict[str, Any]:
         "oldest": moment(queue.oldest),
         "oldest_seconds_ago": None if queue.oldest is None else round(max(0.0, now - queue.oldest), 3),
     }
-
-
-VIEW_KEYS: Final = TaskView.__struct_fields__
-_TIMES: Final = ("created", "eta", "expires", "due", "started", "finished", "scheduled_for")
-
-
-def of_view(task: TaskView) -> dict[str, Any]:
-    """Describe a task that was found."""
-    values = {name: getattr(task, name) for name in TaskView.__struct_fields__}
-    values |= {name: moment(values[name]) for name in _TIMES}
-    values |= {"worker": task.worker or None, "children": [*task.children]}
-    return {"kind": "task", **values}
 
 
 def of_bulk(result: Bulk) -> dict[str, Any]:

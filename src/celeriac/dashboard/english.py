@@ -288,7 +288,7 @@ ENGLISH: Final[dict[str, str]] = {
     "worker.others": "differs from others",
     "worker.started": "Started",
     "worker.seen": "Last heard of",
-    "worker.alive": "Alive",
+    "worker.alive": "State",
     "worker.names": "Tasks that it knows",
     "worker.names.count": "{n} names",
     # --- schedules

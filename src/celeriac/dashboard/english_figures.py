@@ -34,7 +34,8 @@ FIGURES: Final[dict[str, str]] = {
     "charts.ended.summary": "{n} tasks ended {span}: {done} done, {failed} failed, {cancelled} cancelled.",
     "charts.ended.none": "No task ended {span}.",
     "charts.wait.title": "Waiting time from call to start",
-    "charts.wait.summary": "Of {n} tasks {span} half started within {p50}, 95 % within {p95}, 99 % within {p99}.",
+    "charts.wait.summary": "Of {n} tasks {span} half started within {p50}, 95 % within {p95}, "
+    "99 % within {p99}.",
     "charts.wait.none": "No task started {span}.",
     "charts.run.title": "Running time",
     "charts.run.summary": "Of {n} runs {span} half took no longer than {p50}, 95 % {p95}, 99 % {p99}.",
@@ -106,7 +107,8 @@ FIGURES: Final[dict[str, str]] = {
     "worker.state.running": "Alive",
     "worker.state.draining": "Draining: claims nothing",
     "worker.state.silent": "Silent",
-    "worker.state.silent.fact": "Nothing was heard of it for {span}. After {lease} its tasks are given to others.",
+    "worker.state.silent.fact": "Nothing was heard of it for {span}. "
+    "After {lease} its tasks are given to others.",
     "worker.drain": "Drain",
     "worker.drain.done": "The worker {name} was told to claim nothing more; what runs there goes on.",
     "worker.resume": "Claim again",

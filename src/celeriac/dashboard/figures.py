@@ -23,7 +23,7 @@ RECENT: Final = 5  # minutes
 
 
 class Span(msgspec.Struct, frozen=True):
-    """How far back charts go: *seconds* in steps of *step*, read again after *fresh* seconds at the earliest."""
+    """How far back charts go: *seconds* in steps of *step*; what was read stays good for *fresh* seconds."""
 
     key: str
     seconds: int

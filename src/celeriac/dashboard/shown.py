@@ -51,12 +51,11 @@ def size(count: int) -> str:
     """Write a number of bytes: `512 B`, `1.5 MB`, `3.2 GB`."""
     if count < 1_000:
         return f"{count} B"
-    amount = float(count)
-    for unit in ("kB", "MB", "GB"):
-        amount /= 1_000
-        if amount < 999.95:
-            break
-    return f"{amount:.3g} {unit}" if amount < 999.95 else f"{amount:,.0f} {unit}"
+    amount, unit = count / 1_000, "kB"
+    for larger in ("MB", "GB"):
+        if amount >= 999.5:
+            amount, unit = amount / 1_000, larger
+    return f"{amount:,.0f} {unit}" if amount >= 99.5 else f"{amount:.3g} {unit}"
 
 
 def moment(seconds: float | None) -> str | None:

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from celeriac.dashboard import answers, pages
 from celeriac.dashboard.answers import API
 from celeriac.dashboard.doors import Doors
+from celeriac.dashboard.exports import exported
 from celeriac.dashboard.forms import form_of
 from celeriac.dashboard.guarding import Guarded
 from celeriac.dashboard.live import Live
@@ -38,6 +39,8 @@ def build(site: Site) -> ASGIApp:
     routes: list[BaseRoute] = [
         Route("/static/{version}/{name:path}", _static, methods=["GET"]),
         Route("/healthz", rooms.health, methods=["GET"]),
+        Route("/export/tasks", rooms.export, methods=["GET"]),
+        Route(API + "/export/tasks", rooms.export, methods=["GET"]),
         *doors.routes,
         *live.routes(rooms),
     ]
@@ -157,6 +160,17 @@ class Rooms:
             return answers.problem(request, self._site, 503, "store", user=user, error=error)
         status = 409 if isinstance(error, Refused) else 400
         return answers.problem(request, self._site, status, "refused", user=user, error=error)
+
+    async def export(self, request: Request) -> Response:
+        """Send all tasks that a filter means, as a file."""
+        user = await self.known(request)
+        if isinstance(user, Response):
+            return user
+        visit = answers.visit_of(request, self._site, user)
+        try:
+            return await run_in_threadpool(exported, visit)
+        except CeleriacError as error:
+            return self._told(request, user, error)
 
     async def health(self, request: Request) -> Response:
         """Say whether the store answers; to everybody, and nothing else."""

@@ -23,7 +23,7 @@ class WorkerRow(msgspec.Struct, frozen=True):
     Attributes:
         others: whether it has another version than most.
         state: running, draining, or silent when it has missed half of its lease. silence: since it was heard.
-        memory: resident bytes. cpu: seconds of a processor. share: of a hundred, of one core since it started.
+        memory: resident bytes. cpu: seconds of a processor. share: of one core, of a hundred, on average.
         lag: seconds after which its event loop answered. None where nobody knows.
         done: how many tasks have ended there.
     """
