@@ -47,6 +47,7 @@ def paths(client, ids):
     group = client.get("/api/v1/dead").json()["groups"][0]["key"]
     return [
         *("/", "/tasks", f"/tasks?id={ids.done}", "/queues", "/queue?name=slow", "/workers", "/schedules"),
+        *("/names", "/name?name=shop.fail", "/activity"),
         *(
             "/schedule?name=nightly+%3Cb%3E",
             "/schedules/try?rule=0+3+*+*+*",
@@ -129,7 +130,17 @@ def test_no_page_has_words_of_its_own(app, ids, client):
     from celeriac.dashboard.web import build
 
     foreign = Client(build(Site(app, Open(), language="x-pseudo")))
-    for path in ("/", "/tasks", "/queues", "/workers", "/schedules", "/dead", "/flows"):
+    for path in (
+        "/",
+        "/tasks",
+        "/queues",
+        "/workers",
+        "/schedules",
+        "/dead",
+        "/flows",
+        "/names",
+        "/activity",
+    ):
         page = foreign.get(path)
         headings = re.findall(
             r"<(?:h1|h2|th scope=\"col\"|dt|label|caption)[^>]*>(.*?)</", page.text, re.DOTALL

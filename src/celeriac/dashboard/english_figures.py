@@ -100,12 +100,12 @@ FIGURES: Final[dict[str, str]] = {
     # --- workers
     "worker.memory": "Memory",
     "worker.cpu": "Processor",
-    "worker.share": "Processor, on average",
+    "worker.share": "Processor",
     "worker.cpu.share": "{n} % of a core since it started",
-    "worker.lag": "Loop answers after",
+    "worker.lag": "Loop lag",
     "worker.done": "Tasks ended",
     "worker.state.running": "Alive",
-    "worker.state.draining": "Draining: claims nothing",
+    "worker.state.draining": "Draining",
     "worker.state.silent": "Silent",
     "worker.state.silent.fact": "Nothing was heard of it for {span}. "
     "After {lease} its tasks are given to others.",
@@ -118,6 +118,22 @@ FIGURES: Final[dict[str, str]] = {
     "worker.stop.fact": "All {n} processes of {name} end in good order; what runs there has time to finish.",
     "worker.stop.again": "What starts workers again when they end (systemd, Kubernetes) will start it again.",
     "worker.stop.done": "The worker {name} was told to end.",
+    # --- bulk actions that take long
+    "bulk.begun": "It goes on by itself; this page shows how far it is.",
+    "bulk.missing": "No bulk action of this name is known here: the dashboard was started again, "
+    "or another process of the server has it. Activity tells of all that have ended.",
+    "bulk.retry.page": "Retrying tasks",
+    "bulk.run-now.page": "Starting tasks",
+    "bulk.revoke.page": "Cancelling tasks",
+    "bulk.delete.page": "Deleting tasks",
+    "bulk.running": "Running",
+    "bulk.over": "Done",
+    "bulk.stopped": "Stopped",
+    "bulk.failed": "Failed",
+    "bulk.figures": "{n} of {m} done; {all} tasks fit the filter",
+    "bulk.stop": "Stop",
+    "bulk.stop.done": "It ends after the step at which it is; what was done stays done.",
+    "bulk.stop.late": "It had ended before.",
     # --- export
     "export.heading": "Export all that this filter means",
     "export.csv": "As CSV",

@@ -16,6 +16,7 @@ from celeriac.dashboard.access import Access
 from celeriac.dashboard.checkup import Checkup
 from celeriac.dashboard.figures import Figures
 from celeriac.dashboard.hiding import Hiding
+from celeriac.dashboard.jobs import Jobs
 from celeriac.dashboard.tails import Tails
 from celeriac.dashboard.watching import Watching
 from celeriac.version import __version__
@@ -61,7 +62,10 @@ class Site:
         self.watching = Watching()
         self.figures = Figures()
         self.tails = Tails()
-        self.at_end: list[Callable[[], None]] = []  # what is called, in its loop, before a server ends
+        self.jobs = Jobs()
+        self.at_end: list[Callable[[], None]] = [
+            self.jobs.end
+        ]  # what is called, in its loop, before a server ends
         self.say = words.speaker(language)
         self.language = language
         self._templates = _environment(language)

@@ -9,6 +9,7 @@ from typing import Final
 
 from celeriac.dashboard.pages import (
     activity,
+    bulk,
     dead,
     flows,
     names,
@@ -21,7 +22,7 @@ from celeriac.dashboard.pages import (
 )
 from celeriac.dashboard.visit import Action, Page
 
-_MODULES: Final = (overview, tasks, task, queues, workers, schedules, dead, flows, names, activity)
+_MODULES: Final = (overview, tasks, bulk, task, queues, workers, schedules, dead, flows, names, activity)
 
 PAGES: Final[tuple[Page, ...]] = tuple(page for module in _MODULES for page in module.PAGES)
 ACTIONS: Final[tuple[Action, ...]] = tuple(action for module in _MODULES for action in module.ACTIONS)

@@ -150,7 +150,10 @@ function arrange(region, order, rows, made) {
     else region.insertBefore(row, before);
   }
   const table = region.closest("table");
-  if (table) table.hidden = order.length === 0 && table.dataset.hides === "empty";
+  if (table === null) return;
+  table.hidden = order.length === 0;
+  const empty = table.closest(".scroll")?.previousElementSibling;
+  if (empty instanceof HTMLElement && empty.matches(".empty")) empty.hidden = order.length > 0;
 }
 
 /** Put later changes over earlier ones. @param {Changes} first @param {Changes} second @returns {Changes} */
