@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any, Final
 
@@ -13,8 +13,8 @@ from celeriac import codec, states
 from celeriac.dashboard import shown
 from celeriac.dashboard.hiding import Hiding
 from celeriac.errors import DecodeError
-from celeriac.message import Options, Record, decode_options, decode_payload
-from celeriac.outcome import ErrorInfo, decode_error
+from celeriac.message import Record
+from celeriac.search import TaskView
 from celeriac.states import State
 
 MOST_REST: Final = 20  # of the other things that a task reports of itself
@@ -120,74 +120,58 @@ class TaskFacts(msgspec.Struct, frozen=True):
 
 def facts_of(record: Record, hiding: Hiding) -> TaskFacts:
     """Describe a task; what cannot be read is told as such, and never raised."""
-    message = record.message
-    args, kwargs, unreadable = _arguments(message.payload)
-    args, kwargs = hiding.hide(args), hiding.hide(kwargs)
-    options = _or(Options(), lambda: decode_options(message.options))
-    meta = hiding.hide(_or(None, lambda: codec.decode(record.meta, what="the progress")))
-    ended = record.state.final
-    after = message.after
+    message, view = record.message, TaskView.of(record).redacted(hiding.keys)
+    args, kwargs = view.args or [], view.kwargs or {}
+    unreadable, after = view.unreadable.get("args", ""), message.after
     return TaskFacts(
         id=record.id,
-        name=message.name,
-        state=record.outside,
-        inside=record.state.name.lower(),
-        ended=ended,
-        queue=message.queue,
-        priority=message.priority,
-        created=message.created,
-        due=record.due if record.state is State.SCHEDULED else None,
-        started=record.started,
-        finished=record.finished,
-        expires=message.expires,
-        worker=record.worker,
-        retries=record.retries,
-        crashes=record.crashes,
-        cancelled=record.cancelled,
-        fence=record.fence,
+        name=view.name,
+        state=view.state,
+        inside=view.inside,
+        ended=view.has_ended,
+        queue=view.queue,
+        priority=view.priority,
+        created=view.created,
+        due=view.due if record.state is State.SCHEDULED else None,
+        started=view.started,
+        finished=view.finished,
+        expires=view.expires,
+        worker=view.worker,
+        retries=view.retries,
+        crashes=view.crashes,
+        cancelled=view.cancelled,
+        fence=view.attempts,
         args=args,
         kwargs=kwargs,
         call=unreadable or shown.call(args, kwargs),
         unreadable=unreadable,
-        result=hiding.hide(_result(record)),
+        result=_result(view) if record.state is State.SUCCEEDED else None,
         has_result=record.state is State.SUCCEEDED and bool(record.result),
-        progress=None if ended else progress_of(meta),
-        error=_error(record),
-        root_id=options.root_id or record.id,
-        parent_id=options.parent_id,
-        group_id=options.group_id,
-        schedule=options.schedule,
+        progress=None if view.has_ended else progress_of(view.meta),
+        error=_error(view) if view.has_ended or view.state == states.RETRY else None,
+        root_id=view.root_id,
+        parent_id=view.parent_id,
+        group_id=view.group_id,
+        schedule=view.schedule,
         unique=None if message.unique is None else message.unique.name,
-        lane=None if message.limit is None else message.limit.lane,
+        lane=view.limit,
         join=after is not None and after.join,
         waits=after is not None,
-        checkpoint=hiding.hide(_or(None, lambda: codec.decode(record.checkpoint, what="the checkpoint"))),
-        children=record.children,
+        checkpoint=hiding.hide(_checkpoint(record)),
+        children=view.children,
     )
 
 
-def _or(other: Any, read: Callable[[], Any]) -> Any:
+def _result(view: TaskView) -> Any:
+    why = view.unreadable.get("result")
+    return f"({why})" if why else view.result
+
+
+def _checkpoint(record: Record) -> Any:
     try:
-        return read()
+        return codec.decode(record.checkpoint, what="the checkpoint")
     except DecodeError:
-        return other
-
-
-def _arguments(payload: bytes) -> tuple[list[Any], dict[str, Any], str]:
-    try:
-        args, kwargs = decode_payload(payload, what="the arguments")
-    except DecodeError as error:
-        return [], {}, str(error)
-    return args, kwargs, ""
-
-
-def _result(record: Record) -> Any:
-    if record.state is not State.SUCCEEDED or not record.result:
         return None
-    try:
-        return codec.decode(record.result, what="the result")
-    except DecodeError as error:
-        return f"({error})"
 
 
 # --- progress -------------------------------------------------------------------------------------------
@@ -231,28 +215,23 @@ def _words(current: float | None, total: float | None) -> str:
 # --- errors ---------------------------------------------------------------------------------------------
 
 
-def _error(record: Record) -> ErrorFacts | None:
-    if not record.error or not (record.state.final or record.outside == states.RETRY):
+def _error(view: TaskView) -> ErrorFacts | None:
+    """Describe what a task has failed of; None if it has of nothing."""
+    kind, message = view.error_type, view.error or ""
+    if why := view.unreadable.get("error"):
+        kind, message = f"{DecodeError.__module__}.{DecodeError.__qualname__}", why
+    if kind is None:
         return None
-    try:
-        info = decode_error(record.error)
-    except DecodeError as error:
-        info = ErrorInfo.of(error)
-    return error_of(info)
-
-
-def error_of(info: ErrorInfo) -> ErrorFacts:
-    """Describe an error."""
-    frames = frames_in(info.traceback)
+    frames = frames_in(view.traceback or "")
     own = next((frame for frame in reversed(frames) if not frame.library), None)
     return ErrorFacts(
-        type=info.type,
-        kind=info.type.rpartition(".")[2],
-        message=info.message,
-        traceback=info.traceback,
+        type=kind,
+        kind=kind.rpartition(".")[2],
+        message=message,
+        traceback=view.traceback or "",
         frames=frames,
         own="" if own is None else f"{PurePath(own.file).name} in {own.function}",
-        origin=info.origin,
+        origin=view.origin,
     )
 
 
