@@ -98,6 +98,7 @@ FIGURES: Final[dict[str, str]] = {
     "task.stack.done": "The worker has told where task {id} is: see below.",
     "task.deeds": "What people have done with it",
     # --- workers
+    "worker.heard": "heard of",
     "worker.memory": "Memory",
     "worker.cpu": "Processor",
     "worker.share": "Processor",

@@ -3,13 +3,16 @@
 import threading
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from celeriac.broker import WorkerInfo
 from celeriac.steering import Line, body_of
 from celeriac.tally import QUEUED, RUN, RUNNING, SUCCEEDED, WAIT, Tally, begin
+from tests.dashboard.shop import HOSTILE
 
 SOON = 15_000
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
 @pytest.fixture
@@ -108,3 +111,34 @@ def test_a_running_task_shows_where_it_is_and_its_worker_is_drained(page: Page, 
     page.goto(served.url + "/activity")
 
     expect(page.locator("[data-live=entries] th")).to_have_text(["resume", "drain", "stack"])
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_page_with_charts_or_logs_breaks_a_rule_of_accessibility(
+    page: Page, app, tasks, count, serve, theme
+):
+    count(5)
+    worker = WorkerInfo(id="w", name="w", lease=600.0, names=frozenset({"shop.add"}))
+    app.broker.enlist(worker, app.clock.now())
+    sent = tasks.add.delay(1)
+    [claim] = app.broker.exchange("w", trip=1, want=1, now=app.clock.now()).claims
+    now = app.clock.now()
+    said = [Line(sent.id, claim.fence, now, level, body_of("shop", HOSTILE[0])) for level in (20, 30, 40)]
+    app.broker.write_log("w", said, now)
+    with app.acting(HOSTILE[1]):
+        app.acted("revoke", HOSTILE[2])
+    served = serve()
+    page.emulate_media(color_scheme=theme)
+
+    for width, path in [
+        *((320, path) for path in ("/names", f"/tasks/{sent.id}", "/workers", "/queue?name=default")),
+        *((1280, path) for path in ("/", "/name?name=shop.add", "/activity", "/worker?id=w")),
+    ]:
+        page.set_viewport_size({"width": width, "height": 800})
+        page.goto(served.url + path)
+
+        found = Axe().run(page, options={"runOnly": RULES})
+
+        assert found.response["violations"] == [], path
+        assert not page.evaluate("document.documentElement.scrollWidth > innerWidth"), path
+    assert page.problems == []

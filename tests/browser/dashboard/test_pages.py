@@ -31,8 +31,6 @@ def full(app, tasks, serve):
         app.AsyncResult(ids.done).get(timeout=20)
         for each in ids.failed:
             app.AsyncResult(each).get(timeout=20, propagate=False)
-    with app.acting(HOSTILE[0]):
-        app.acted("revoke", HOSTILE[1])
     app.schedules.add("nightly <b>", "30 2 * * *", "shop.add", (1, 1), timezone="Europe/Berlin")
     served = serve()
     [group, *_] = [
@@ -56,7 +54,6 @@ def full(app, tasks, serve):
             f"/flows/{flow.id}",
         ),
         *(f"/tasks/{ids.done}", f"/tasks/{ids.failed[0]}", f"/tasks/{ids.queued}"),
-        *("/names", "/name?name=shop.fail", "/activity", "/?span=day"),
     ]
     ids.served = served
     return ids
