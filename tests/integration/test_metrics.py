@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from celeriac import Celeriac
 from celeriac.broker import QueueInfo
 from celeriac.brokers.memory import MemoryBroker
+from celeriac.clock import ManualClock
 from celeriac.contrib.prometheus import StoreCollector, WorkerMetrics, text_of
 from celeriac.errors import BrokerUnavailable, ConfigurationError
 from celeriac.tally import (
@@ -191,6 +192,18 @@ def test_each_state_of_a_queue_is_a_number_of_it():
 
     assert value(text, "celeriac_queue_depth", queue="q", state="scheduled") == 2
     assert value(text, "celeriac_queue_depth", queue="q", state="held") == 1
+
+
+def test_the_age_of_the_oldest_task_is_told():
+    clock = ManualClock(1_000.0)
+    waiting, empty = QueueInfo("q", queued=1, oldest=940.0), QueueInfo("empty", running=1)
+
+    ages = [
+        value(text_of(StoreCollector(_with_queue(queue), clock)), "celeriac_queue_oldest_seconds", queue=name)
+        for queue, name in ((waiting, "q"), (empty, "empty"))
+    ]
+
+    assert ages == [60, 0]
 
 
 def _with_queue(queue):

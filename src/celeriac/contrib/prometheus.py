@@ -90,17 +90,23 @@ def trip_metrics(numbers: Numbers) -> Iterator[Metric]:
     )
 
 
-def queue_metrics(queues: Iterable[QueueInfo]) -> Iterator[Metric]:
+def queue_metrics(queues: Iterable[QueueInfo], now: float) -> Iterator[Metric]:
     """Make metrics of what queues hold."""
     depth = GaugeMetricFamily("celeriac_queue_depth", "Tasks in a queue by state", labels=("queue", "state"))
     paused = GaugeMetricFamily(
         "celeriac_queue_paused", "1 while nothing is taken from a queue", labels=("queue",)
     )
+    oldest = GaugeMetricFamily(
+        "celeriac_queue_oldest_seconds",
+        "How long ago the oldest of the first tasks in a queue was sent",
+        labels=("queue",),
+    )
     for queue in queues:
         for state in ("queued", "scheduled", "running", "parked", "held", "waiting"):
             depth.add_metric((queue.name, state), getattr(queue, state))
         paused.add_metric((queue.name,), queue.paused)
-    yield from (depth, paused)
+        oldest.add_metric((queue.name,), 0.0 if queue.oldest is None else max(0.0, now - queue.oldest))
+    yield from (depth, paused, oldest)
 
 
 def worker_metrics(workers: Sequence[WorkerInfo]) -> Iterator[Metric]:
@@ -133,9 +139,10 @@ class StoreCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Ask the store."""
+        now = self._clock.now()
         try:
             counted, queues = self._broker.counted(), self._broker.queues()
-            workers = self._broker.workers(self._clock.now())
+            workers = self._broker.workers(now)
         except OperationalError:
             yield _up(False)
             return
@@ -151,7 +158,7 @@ class StoreCollector(Collector):
         yield CounterMetricFamily(
             "celeriac_tasks_recovered", "Runs taken from dead workers", value=others.get(tally.RECOVERED, 0)
         )
-        yield from queue_metrics(queues)
+        yield from queue_metrics(queues, now)
         yield from worker_metrics(workers)
 
 
