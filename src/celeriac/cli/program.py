@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "result": "result",
     "watch": "watch",
     "status": "status",
+    "events": "events",
     "stats": "stats",
     "top": "top",
     "metrics": "metrics",
@@ -65,7 +66,6 @@ ELSEWHERE: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "inspect": ("the store answers without asking the workers", ("workers", "--tasks")),
     "health": ("the store, the workers and the queues are examined together", ("doctor",)),
     "list": ("queues and workers are shown together", ("status",)),
-    "events": ("a task's progress is watched by its id", ("watch", "--help")),
     "flower": ("it is called", ("dashboard", "--help")),
     "control": (
         "tasks are revoked by their id, workers drained or stopped by their name",

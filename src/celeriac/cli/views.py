@@ -170,6 +170,31 @@ def of_view(task: TaskView) -> dict[str, Any]:
     return {"kind": "task", **values}
 
 
+def of_event(what: str, at: float, task: TaskView) -> dict[str, Any]:
+    """Describe what has happened to a task."""
+    has_run = task.has_ended and task.started is not None
+    return {
+        "kind": "event",
+        "event": what,
+        "at": moment(at),
+        "id": task.id,
+        "name": task.name,
+        "queue": task.queue,
+        "state": task.state,
+        "worker": task.worker or None,
+        "attempt": task.attempts,
+        "started": moment(task.started),
+        "seconds": round(max(0.0, at - (task.started or at)), 3) if has_run else None,
+        "error_type": task.error_type,
+        "error": task.error,
+    }
+
+
+def of_gap(since: float, until: float) -> dict[str, Any]:
+    """Describe a time in which more has happened than could be looked at."""
+    return {"kind": "gap", "since": moment(since), "until": moment(until)}
+
+
 def of_bulk(result: Bulk) -> dict[str, Any]:
     """Describe what was done with all tasks that fit a filter."""
     values = {name: getattr(result, name) for name in result.__struct_fields__ if name != "left_ids"}
