@@ -77,9 +77,8 @@ def _tell(session: Session, seen: Look) -> None:
     if seen.gap is not None:
         if session.json:
             session.emit(of_gap(*seen.gap))
-        session.note(
-            f"too many tasks end: between {local(seen.gap.since)} and {local(seen.gap.until)} some may be missing"
-        )
+        since, until = map(local, seen.gap)
+        session.note(f"too many tasks end: between {since} and {until} some may be missing")
     for event in seen.events:
         if session.json:
             session.emit(of_event(event.what, event.at, event.task))

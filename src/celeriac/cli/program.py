@@ -45,6 +45,7 @@ COMMANDS: Final = {
     "doctor": "doctor",
     "check": "check",
     "tasks": "tasks",
+    "flows": "flows",
     "queues": "queues",
     "export": "export",
     "dead": "dead",
