@@ -123,7 +123,7 @@ def test_a_problem_of_the_programs_own_is_a_bug_and_looks_like_one(monkeypatch):
         (["status", "--nope"], "No such option '--nope'", "celeriac status --help"),
         (["status", "extra"], "extra", "celeriac status --help"),
         (["result"], "Missing argument 'ID'", "celeriac result --help"),
-        (["watch"], "Missing argument 'ID...'", "celeriac watch --help"),
+        (["watch"], "Missing argument 'ID|FILTER...'", "celeriac watch --help"),
         (["-A"], "requires an argument", "celeriac --help"),
         (["-A", "no such", "status"], "does not say where the application is", "celeriac --help"),
         (["-A", "proj:", "status"], "does not say where the application is", "celeriac --help"),

@@ -3,7 +3,7 @@
 import json
 import signal
 
-from celeriac import chord
+from celeriac import chord, group
 from tests.integration.command_line import UPDATE_KEYS, reading, terminal
 
 pytest_plugins = ["tests.integration.shop"]
@@ -61,6 +61,41 @@ def test_watch_reads_ids_from_standard_input(working):
 
     assert {line["id"] for line in answer.objects} == set(ids)
     assert working.cli("watch", "-", stdin="").code == 2
+
+
+def test_watch_shows_what_fits_a_filter(working):
+    done, bad, other = working.add.delay(1), working.fail.delay("x"), working.greet.delay("y")
+    for result in (done, bad, other):
+        result.get(20, propagate=False)
+
+    both = working.cli("watch", "name:shop.add|shop.fail", "--json")
+    without = working.cli("watch", "-state:failed", "-name:shop.greet", "--json")
+    more = working.cli("watch", other.id, "state:success", "--json")
+    none = working.cli("watch", "name:nothing")
+
+    assert (both.code, {line["id"] for line in both.objects}) == (1, {done.id, bad.id})
+    assert (without.code, {line["id"] for line in without.objects}) == (0, {done.id})
+    assert sorted(line["id"] for line in more.objects) == sorted([done.id, other.id])
+    assert (none.code, none.out, "no such task" in none.err) == (0, "", True)
+
+
+def test_a_filter_that_cannot_be_read_is_told(shop):
+    answer = shop.cli("watch", "state:fialed")
+
+    assert answer.code == 2
+    assert "expected one of" in answer.err
+
+
+def test_the_id_of_a_group_means_its_members(working):
+    loose = group(working.add.s(number) for number in range(3)).delay()
+    saved = group(working.add.s(number) for number in range(3)).delay()
+    saved.save()
+    members = {result.id for result in (*loose, *saved)}
+
+    answer = working.cli("watch", loose.id, saved.id, "--json", "--timeout", "20")
+
+    assert answer.code == 0
+    assert {line["id"] for line in answer.objects} == members | {saved.id}
 
 
 def test_the_exit_code_tells_the_worst_outcome(working):

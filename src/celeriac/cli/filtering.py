@@ -10,7 +10,7 @@ import click
 
 from celeriac.filters import FIELDS
 
-_NEGATED: Final = re.compile(rf"-(?:{'|'.join(FIELDS)})[.:]", re.IGNORECASE)
+_TERM: Final = re.compile(rf"-?(?:{'|'.join(FIELDS)})[.:]", re.IGNORECASE)
 
 
 class FilterCommand(click.Command):
@@ -18,9 +18,16 @@ class FilterCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the line; what begins with a blank is an argument, and a filter may begin with one."""
-        return super().parse_args(ctx, [f" {word}" if _NEGATED.match(word) else word for word in args])
+        return super().parse_args(
+            ctx, [f" {word}" if word.startswith("-") and is_term(word) else word for word in args]
+        )
 
 
 def joined(words: Sequence[str]) -> str:
     """Return the filter that *words* are; a blank stands between them."""
     return " ".join(word.strip() for word in words)
+
+
+def is_term(word: str) -> bool:
+    """Say whether *word* is a term of a filter that names what it looks at, such as `state:failed`."""
+    return _TERM.match(word.strip()) is not None

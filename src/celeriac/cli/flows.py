@@ -18,6 +18,7 @@ from celeriac.cli.output import table, visible
 from celeriac.cli.session import Session
 from celeriac.dashboard import flows
 from celeriac.dashboard.flows import ENDED, Twig
+from celeriac.filters import Filter, Term
 from celeriac.message import check_id
 from celeriac.updates import Update, update_of
 
@@ -61,7 +62,7 @@ def _show(session: Session, task_id: str) -> int:
     app = session.look()
     graph = graphs.read(app.broker, [task_id], flows.MOST)
     if not graph.nodes:  # the id of a group is one of no task, unless it was saved
-        members = app.search(f"group:{task_id}", count=flows.MOST).tasks
+        members = app.search(Filter((Term("group", (task_id,)),)), count=flows.MOST).tasks
         graph = graphs.read(app.broker, [member.id for member in members], flows.MOST)
     if not graph.nodes:
         raise unknown(session, task_id)
