@@ -3,7 +3,6 @@
 import pytest
 
 from celeriac import chain, chord, group
-
 from tests.waiting import wait_until
 
 pytest_plugins = ["tests.integration.shop"]

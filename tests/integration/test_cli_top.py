@@ -3,12 +3,18 @@
 import asyncio
 import sys
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 
 import pytest
 
+from celeriac.acting import acting
+from celeriac.broker import Found
 from celeriac.cli import top
 from celeriac.cli.top_screen import Question, Top
+from celeriac.clock import ManualClock
 from celeriac.errors import BrokerUnavailable, MissingExtra
+from celeriac.message import Message, Record
+from celeriac.states import State
 from celeriac.tally import FAILED, SUCCEEDED, Tally, begin
 
 pytest_plugins = ["tests.integration.shop"]
@@ -50,6 +56,38 @@ def test_workers_are_in_the_frame(working):
     assert "1 worker, 0 of 16 slots busy" in answer.out
 
 
+def test_what_runs_is_in_the_frame_the_longest_first(working):
+    sent = working.long.delay()
+    assert working.reached.wait(20)
+
+    text, objects = working.cli("top", "--once").out, working.cli("top", "--json").objects
+    working.go_on.set()
+
+    assert text.splitlines()[-1].split()[-1] == sent.id
+    [running] = [each for each in objects if each["kind"] == "running"]
+    assert (running["id"], running["name"]) == (sent.id, "shop.long")
+    assert running["worker"] in {worker.id for worker in working.app.control.workers()}
+
+
+def test_the_longest_run_stands_first():
+    def started(at):
+        message = Message(id=f"t-{at}", name="n", queue="q", payload=b"", created=0.0)
+        return Record(message, State.RUNNING, started=at)
+
+    records = [started(at) for at in (50.0, 10.0, 30.0)]
+    app = SimpleNamespace(
+        clock=ManualClock(60.0),
+        broker=SimpleNamespace(
+            queues=list, workers=lambda now: [], find=lambda *_: Found(records, ("",) * 3)
+        ),
+        stats=lambda **_: None,
+    )
+
+    rows = top.running_rows(top.look(app))
+
+    assert [(row[0], row[-1]) for row in rows] == [("50 s", "t-10.0"), ("30 s", "t-30.0"), ("10 s", "t-50.0")]
+
+
 def test_a_frame_in_json(busy):
     objects = busy.cli("top", "--json").objects
 
@@ -79,7 +117,7 @@ def test_a_missing_textual_is_told_with_what_to_install(busy, monkeypatch):
 @asynccontextmanager
 async def on_screen(shop, **options):
     screen = Top(shop.app, "the store", interval=60, **options)
-    async with screen.run_test(size=(120, 30)) as pilot:
+    async with screen.run_test(size=(140, 40)) as pilot:
         await settled(screen, pilot)
         yield screen, pilot
 
@@ -144,10 +182,65 @@ def test_a_queue_is_purged_and_resumed(busy):
     assert [queue.name for queue in busy.app.broker.queues()] == ["mail"]
 
 
+def test_running_tasks_are_listed_and_one_is_revoked(working):
+    sent = working.long.delay()
+    assert working.reached.wait(20)
+
+    async def revoke():
+        async with on_screen(working) as (screen, pilot):
+            shown = str(screen._table("running").get_row_at(0)[1])
+            await pilot.press("C")
+            question = str(screen.screen.query_one("Static").render())
+            await pilot.press("y")
+            await settled(screen, pilot)
+            return shown, question, text_of(screen, "told")
+
+    with acting("ana@web-1"):
+        shown, question, told = in_thread(revoke())
+    working.go_on.set()
+
+    assert shown == "shop.long"
+    assert f"never run it again: the task {sent.id}?" in question
+    assert told.startswith(f"{sent.id}: stopping")
+    assert working.app.broker.get([sent.id])[0].cancelled
+    assert [(deed.who, deed.verb, deed.target) for deed in working.app.activity()] == [
+        ("ana@web-1", "revoke --terminate", sent.id)
+    ]
+
+
+def test_a_worker_is_drained_and_claims_again(working):
+    async def steer():
+        async with on_screen(working) as (screen, pilot):
+            told = []
+            for key in ("D", "U"):
+                await pilot.press(key, "y")
+                await settled(screen, pilot)
+                told.append(text_of(screen, "told").rpartition(": ")[2])
+            return told
+
+    with acting("ana@web-1"):
+        told = in_thread(steer())
+
+    assert told == ["drains", "claims again"]
+    assert [deed.verb for deed in working.app.activity()] == ["resume", "drain"]
+
+
+def test_a_key_without_a_choice_asks_nothing(busy):
+    async def press():
+        async with on_screen(busy) as (screen, pilot):
+            told = []
+            for key in ("C", "D"):
+                await pilot.press(key)
+                told.append(text_of(screen, "told"))
+            return told, isinstance(screen.screen, Question)
+
+    assert in_thread(press()) == (["choose a running task first", "choose a worker first"], False)
+
+
 def test_read_only_has_no_dangerous_keys(busy):
     async def press():
         async with on_screen(busy, read_only=True) as (screen, pilot):
-            await pilot.press("down", "P", "X")
+            await pilot.press("down", "P", "X", "C", "D", "U")
             return isinstance(screen.screen, Question)
 
     assert not in_thread(press())

@@ -1,4 +1,4 @@
-"""`celeriac top`: queues, workers and rates as they are now; what is shown, and one frame of it as text."""
+"""`celeriac top`: queues, workers, what runs, and rates; what is shown, and one frame of it as text."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ from celeriac.cli.options import command as make_command
 from celeriac.cli.output import count, span, table, visible
 from celeriac.cli.session import Session
 from celeriac.cli.stats import brief, of_point, sparkline
-from celeriac.cli.views import of_queue, of_worker
+from celeriac.cli.views import of_queue, of_running, of_worker, state_of_worker
+from celeriac.criteria import Criteria
 from celeriac.errors import MissingExtra
+from celeriac.message import Record
+from celeriac.states import State
 from celeriac.statistics import Series, Statistics
 
 if TYPE_CHECKING:
@@ -27,7 +30,10 @@ RECENT: Final = 5  # points of which rates are made: minutes
 QUEUES: Final = (
     *("queue", "queued", "scheduled", "running", "a minute", "failed", "wait p95", "run p95", "", "30 min"),
 )
-WORKERS: Final = ("worker", "queues", "running", "slots", "seen", "id")
+WORKERS: Final = ("worker", "queues", "running", "slots", "state", "seen", "id")
+RUNNING: Final = ("for", "task", "queue", "state", "attempt", "worker", "id")
+LISTED: Final = 50  # running tasks that are shown
+ASKED: Final = 2_000  # of which these are the longest
 
 
 @make_command("top")
@@ -41,7 +47,7 @@ WORKERS: Final = ("worker", "queues", "running", "slots", "seen", "id")
 )
 @click.option("--read-only", is_flag=True, help="Let no key change anything.")
 def command(session: Session, /, *, once: bool, interval: float, read_only: bool) -> int:
-    """Show queues, workers and rates on a screen that stays up to date (extra `top`)."""
+    """Show queues, workers, running tasks and rates on a screen that stays up to date (extra `top`)."""
     app = session.look()
     if session.json:
         _tell_json(session, look(app))
@@ -71,12 +77,16 @@ class Look(NamedTuple):
     queues: Sequence[QueueInfo]
     workers: Sequence[WorkerInfo]
     statistics: Statistics
+    running: Sequence[Record]  # the longest first
 
 
 def look(app: Celeriac) -> Look:
     """Ask the store for all that is shown."""
     now = app.clock.now()
-    return Look(now, app.broker.queues(), app.broker.workers(now), app.stats(since=SPAN, step=60, by="queue"))
+    found = app.broker.find(Criteria(states=frozenset({State.RUNNING})), "", ASKED)
+    running = sorted(found.records, key=lambda record: record.started or now)[:LISTED]
+    statistics = app.stats(since=SPAN, step=60, by="queue")
+    return Look(now, app.broker.queues(), app.broker.workers(now), statistics, running)
 
 
 # --- rows ---------------------------------------------------------------------------------------------
@@ -131,6 +141,7 @@ def worker_rows(seen: Look) -> list[tuple[str, ...]]:
             ",".join(worker.queues),
             str(worker.running),
             str(worker.slots),
+            state_of_worker(worker, seen.now),
             f"{span(seen.now - worker.seen)} ago",
             worker.id,
         )
@@ -138,11 +149,29 @@ def worker_rows(seen: Look) -> list[tuple[str, ...]]:
     ]
 
 
+def running_rows(seen: Look) -> list[tuple[str, ...]]:
+    """Return the columns of `RUNNING`, the longest first."""
+    names = {worker.id: worker.name for worker in seen.workers}
+    return [
+        (
+            span(max(0.0, seen.now - (record.started or seen.now))),
+            record.message.name,
+            record.message.queue,
+            f"{record.outside}, revoked" if record.cancelled else record.outside,
+            str(record.fence),
+            names.get(record.worker, record.worker),
+            record.id,
+        )
+        for record in seen.running
+    ]
+
+
 def frame(seen: Look, where: str) -> list[str]:
     """Draw everything as text."""
-    queues, workers = queue_rows(seen), worker_rows(seen)
-    lines = [headline(seen, where), "", *table(QUEUES, queues)]
-    return [*lines, "", *table(WORKERS, workers)] if workers else lines
+    lines = [headline(seen, where), "", *table(QUEUES, queue_rows(seen))]
+    for head, rows in ((WORKERS, worker_rows(seen)), (RUNNING, running_rows(seen))):
+        lines += ["", *table(head, rows)] if rows else []
+    return lines
 
 
 def _tell_json(session: Session, seen: Look) -> None:
@@ -150,6 +179,8 @@ def _tell_json(session: Session, seen: Look) -> None:
         session.emit(of_worker(worker, seen.now))
     for queue in seen.queues:
         session.emit(of_queue(queue, seen.now))
+    for record in seen.running:
+        session.emit({"kind": "running", **of_running(record, seen.now), "worker": record.worker})
     for series in (seen.statistics.total, *seen.statistics.series.values()):
         step = seen.statistics.step
         session.emit({"kind": "total", "key": series.key or None, "step": step, **of_point(series.total)})
