@@ -2,8 +2,9 @@
 
 import pytest
 
-from celeriac.cli.celery_words import translated
+from celeriac.cli.celery_words import explained, translated
 from tests.integration.command_line import assert_attempts_parse
+from tests.waiting import wait_until
 
 pytest_plugins = ["tests.integration.shop"]
 
@@ -27,7 +28,13 @@ pytest_plugins = ["tests.integration.shop"]
         ("control revoke t-1 t-2", "revoke t-1 t-2"),
         ("control terminate KILL t-1", "revoke t-1 --terminate"),
         ("report", "config"),
-        ("inspect registered", None),
+        ("inspect registered -j", "names --json"),
+        ("inspect memsample", "workers"),
+        ("list bindings", "queues"),
+        ("events --dump", "events --follow"),
+        ("events -d -A proj", "events --follow -A proj"),
+        ("events --follow", None),
+        ("list", None),
         ("inspect", None),
         ("control pool_grow 3", None),
     ],
@@ -55,7 +62,47 @@ def test_shutdown_stops_the_workers(working):
     assert answer.out.endswith("stops\n")
 
 
-@pytest.mark.parametrize("words", [("inspect", "registered"), ("control", "pool_grow", "1"), ("control",)])
+# What `celery inspect --list` and `celery control --list` name, of 5.4.
+INSPECT = (
+    "active active_queues clock conf memdump memsample objgraph ping query_task registered report reserved "
+    "revoked scheduled stats"
+)
+CONTROL = (
+    "add_consumer autoscale cancel_consumer disable_events election enable_events heartbeat pool_grow "
+    "pool_restart pool_shrink rate_limit revoke revoke_by_stamped_headers shutdown terminate time_limit"
+)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("inspect", word) for word in INSPECT.split()] + [("control", word) for word in CONTROL.split()],
+    ids=" ".join,
+)
+def test_each_of_celerys_words_is_run_or_explained(words):
+    ours, why = translated(words), explained(words)
+
+    assert (ours is None) is not (why is None)
+    assert why is None or why[0]
+
+
+def test_registered_tasks_are_told_by_name(working):
+    working.add.delay(1).get(20)
+
+    wait_until(lambda: "shop.add" in working.cli("inspect", "registered").out, 20, what="it was counted")
+
+
+def test_what_is_not_needed_says_why(shop):
+    answer = shop.cli("inspect", "clock")
+
+    assert answer.code == 2
+    assert "there is no 'inspect clock': tasks are ordered by the store" in answer.err
+    assert answer.attempts[0].endswith("doctor")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("inspect", "objgraph"), ("inspect", "nothing"), ("control", "pool_grow", "1"), ("control",), ("list",)],
+)
 def test_what_has_no_word_here_says_what_comes_next(shop, words):
     answer = shop.cli(*words)
 

@@ -7,7 +7,7 @@ import pytest
 from celeriac.cli.stats import blocks, brief, sparkline
 from celeriac.statistics import Point, Series
 from celeriac.tally import FAILED, QUEUED, RUN, SUCCEEDED, Tally, begin
-from tests.integration.command_line import invoke
+from tests.integration.command_line import invoke, write_app
 
 pytest_plugins = ["tests.integration.shop"]
 
@@ -107,3 +107,29 @@ def test_a_chart_is_no_wider_than_asked():
 )
 def test_times_are_brief(seconds, text):
     assert brief(seconds) == text
+
+
+# --- names --------------------------------------------------------------------------------------------
+
+
+def test_names_are_those_of_the_application_and_those_that_ran(shop, tmp_path):
+    now = shop.app.clock.now()
+    counted = Tally(begin(now), "mail", "gone.task", {SUCCEEDED: 9, FAILED: 1})
+    shop.app.broker.count("teller", 1, [counted], now)
+    write_app(tmp_path, "proj")
+
+    without = shop.cli("names")
+    with_app = invoke("-A", "proj", *shop.where, "names", "--json")
+
+    assert without.out.splitlines()[1].split()[:4] == ["gone.task", "?", "10", "1"]
+    assert [(each["name"], each["registered"], each["failed"]) for each in with_app.objects] == [
+        ("gone.task", False, 1),
+        ("proj.add", True, 0),
+    ]
+
+
+def test_no_name_at_all_is_told(shop):
+    answer = shop.cli("names")
+
+    assert (answer.code, answer.out) == (0, "")
+    assert "-A" in answer.err

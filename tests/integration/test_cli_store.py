@@ -250,6 +250,7 @@ COMMANDS = (
     ("watch", "state:running"),
     ("events",),
     ("events", "--follow"),
+    ("names",),
     ("flows",),
     ("flows", "some-id"),
     ("dashboard",),

@@ -1,4 +1,4 @@
-"""The words of Celery's command line that ask or do what one of ours does: `inspect`, `control`, `report`."""
+"""Words of Celery's command line: those that ask or do what one of ours does, and why there are no others."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ _INSPECT: Final[dict[str, Translation]] = {
     "stats": lambda workers, _: ["workers", *workers[:1]],
     "ping": _asks("status", "--check"),
     "scheduled": _asks("status"),
+    "registered": _asks("names"),
+    "memdump": _asks("workers"),
+    "memsample": _asks("workers"),
     "active_queues": _asks("status"),
     "revoked": _asks("activity"),
     "conf": _asks("config"),
@@ -33,6 +36,46 @@ _CONTROL: Final[dict[str, Translation]] = {
     "revoke": _revoke(),
     "terminate": _revoke("--terminate", skip=1),  # the signal comes first
 }
+_LIST: Final[dict[str, Translation]] = {"bindings": _asks("queues")}
+_EVENTS: Final = frozenset({"-d", "--dump"})
+
+# What nothing here does -> why, and what answers the question behind it.
+_WORKER: Final = ("worker", "--help")
+_NO_NEED: Final[dict[tuple[str, str], tuple[str, tuple[str, ...]]]] = {
+    ("inspect", "clock"): (
+        "tasks are ordered by the store, and clocks that differ are found by doctor",
+        ("doctor",),
+    ),
+    ("inspect", "objgraph"): (
+        "the memory of workers is in a column, and a task's place is told by stack",
+        ("workers",),
+    ),
+    ("control", "add_consumer"): ("the queues of a worker are named when it starts", _WORKER),
+    ("control", "cancel_consumer"): (
+        "a queue is paused for all workers at once; which ones a worker serves is named when it starts",
+        ("pause", "--help"),
+    ),
+    ("control", "autoscale"): ("the bounds are named when a worker starts", _WORKER),
+    ("control", "pool_grow"): ("how many processes there are is said when a worker starts", _WORKER),
+    ("control", "pool_shrink"): ("how many processes there are is said when a worker starts", _WORKER),
+    ("control", "pool_restart"): (
+        "a worker is stopped, and whoever watches over it starts it anew",
+        ("stop", "--help"),
+    ),
+    ("control", "rate_limit"): (
+        "limits stand in the code of a task; which one it waits for is told by explain",
+        ("explain", "--help"),
+    ),
+    ("control", "time_limit"): ("limits stand in the code of a task", _WORKER),
+    ("control", "enable_events"): ("what happens is told without being switched on", ("events",)),
+    ("control", "disable_events"): ("what happens is told without being switched on", ("events",)),
+    ("control", "heartbeat"): ("when each worker was last seen is in a column", ("workers",)),
+    ("control", "election"): ("workers do not talk to each other", ("workers",)),
+    ("control", "revoke_by_stamped_headers"): (
+        "tasks are revoked by a filter",
+        ("tasks", "revoke", "--help"),
+    ),
+}
 _GLOBAL: Final = frozenset({"-A", "--app", "-b", "--broker", "--namespace"})
 _WITH_VALUE: Final = frozenset({"-d", "--destination", "-t", "--timeout"})
 
@@ -42,11 +85,21 @@ def translated(words: Sequence[str]) -> list[str] | None:
     command, *rest = words
     if command == "report":
         return ["config", *rest]
-    table = {"inspect": _INSPECT, "control": _CONTROL}.get(command, {})
+    if command == "events":
+        left = [word for word in rest if word not in _EVENTS]
+        return None if left == rest else [command, "--follow", *left]
+    table = {"inspect": _INSPECT, "control": _CONTROL, "list": _LIST}.get(command, {})
     workers, others, kept, json = _sorted(rest)
     if not others or others[0] not in table:
         return None
     return [*table[others[0]](workers, others[1:]), *kept, *(["--json"] if json else [])]
+
+
+def explained(words: Sequence[str]) -> tuple[str, tuple[str, ...]] | None:
+    """Say why there is nothing for Celery's *words*, and which of ours come next; None for other words."""
+    command, *rest = words
+    _, others, _, _ = _sorted(rest)
+    return _NO_NEED.get((command, others[0])) if others else None
 
 
 def _sorted(words: Sequence[str]) -> tuple[list[str], list[str], list[str], bool]:

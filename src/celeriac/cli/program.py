@@ -12,7 +12,7 @@ from typing import Any, Final, NoReturn
 
 import click
 
-from celeriac.cli.celery_words import translated
+from celeriac.cli.celery_words import explained, translated
 from celeriac.cli.codes import Exit
 from celeriac.cli.options import HELP, global_options
 from celeriac.cli.problems import Problem, problem_of, told, usage_problem
@@ -46,6 +46,7 @@ COMMANDS: Final = {
     "check": "check",
     "tasks": "tasks",
     "flows": "flows",
+    "names": "names",
     "queues": "queues",
     "export": "export",
     "dead": "dead",
@@ -72,6 +73,11 @@ ELSEWHERE: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         "tasks are revoked by their id, workers drained or stopped by their name",
         ("stop", "--help"),
     ),
+    "graph": ("what waits for what is shown as a tree", ("flows",)),
+    "logtool": ("what a task has logged is kept in the store", ("logs", "--help")),
+    "shell": ("tasks are tried from the command line", ("call", "--help")),
+    "upgrade": ("settings are checked whenever they are read", ("config",)),
+    "migrate": ("what is on the way elsewhere is worked off there; here it is sent anew", ("call", "--help")),
     "multi": ("one worker runs many processes", ("worker", "--help")),
     "amqp": ("there is no such store", ("status",)),
     "send": ("it is called", ("call", "--help")),
@@ -81,7 +87,7 @@ ELSEWHERE: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
 }
 
 
-_CELERYS: Final = frozenset({"inspect", "control", "report"})
+_CELERYS: Final = frozenset({"inspect", "control", "report", "list", "events"})
 
 
 class Program(click.Group):
@@ -106,6 +112,9 @@ class Program(click.Group):
         if args and args[0] in _CELERYS and (ours := translated(args)) is not None:
             _tell_new_words(ctx, args, ours)
             args = ours
+        elif args and args[0] in _CELERYS and (answer := explained(args)) is not None:
+            why, attempt = answer
+            raise Problem(f"there is no {' '.join(args[:2])!r}: {why}", code=Exit.USAGE, attempt=attempt)
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             raise _unknown_command(args[0])
         return super().resolve_command(ctx, args)
