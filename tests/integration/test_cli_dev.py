@@ -1,7 +1,10 @@
 """`celeriac dev`: all of an application in one terminal, new code, broken code, and its end."""
 
 import os
+import re
 import signal
+import socket
+import urllib.request
 from pathlib import Path
 
 import psutil
@@ -114,6 +117,94 @@ def test_a_worker_that_dies_is_started_again(shop, tmp_path):
         command.wait_for("worker was killed by signal 9: starting it again")
 
         assert is_added(shop, 5)
+
+
+# --- with the dashboard ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def extra():
+    """Give up where the dashboard's extra is not installed."""
+    for name in dev.NEEDED:
+        pytest.importorskip(name)
+
+
+def address_in(log: str) -> str:
+    return re.search(r"dashboard \| +(http://127\.0\.0\.1:\d+/\?token=\S+)", log)[1]
+
+
+def family_of(pid: int) -> list[psutil.Process]:
+    return psutil.Process(pid).children(recursive=True)
+
+
+@pytest.mark.usefixtures("extra")
+def test_the_dashboard_lets_in_shows_the_worker_and_ends_with_all(shop, tmp_path):
+    with started("-A", "shop", "dev", "--port", "0", cwd=tmp_path) as command:
+        command.wait_for("?token=")
+        assert is_added(shop, 5)
+
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        first = browser.open(address_in(command.log), timeout=20)
+        tasks = browser.open(f"{first.url.partition('?')[0]}tasks", timeout=20).read().decode()
+        family = family_of(command.process.pid)
+        code = command.stop(signal.SIGTERM)
+
+    assert first.status == 200
+    assert "shop.add" in tasks
+    assert (code, len(family) >= 3) == (0, True)
+    assert not [process for process in family if process.is_running()]
+
+
+@pytest.mark.usefixtures("extra")
+def test_ctrl_c_ends_the_dashboard_too(shop, tmp_path):
+    with terminal("-A", "shop", "dev", "--port", "0", cwd=tmp_path) as screen:
+        screen.wait_for("?token=")
+        screen.wait_for("worker celeriac@")
+        family = family_of(screen.process.pid)
+        os.kill(screen.process.pid, signal.SIGINT)
+
+        assert screen.end() == 0
+
+    assert len(family) >= 3
+    assert not [process for process in family if process.is_running()]
+
+
+@pytest.mark.usefixtures("extra")
+def test_a_dashboard_that_is_killed_comes_back_and_the_worker_works_on(shop, tmp_path):
+    with started("-A", "shop", "dev", "--port", "0", cwd=tmp_path) as command:
+        command.wait_for("?token=")
+        [dashboard] = [
+            process
+            for process in psutil.Process(command.process.pid).children()
+            if "dashboard" in process.cmdline()
+        ]
+        dashboard.kill()
+        command.wait_for("dashboard was killed by signal 9: starting it again")
+        wait_until(lambda: command.log.count("?token=") == 2, 30, what="the next dashboard")
+
+        assert is_added(shop, 5)
+
+
+@pytest.mark.usefixtures("extra")
+def test_a_port_that_is_taken_is_told_before_anything_starts(ran, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        answer = invoke("-A", "shop", "dev", "--port", str(taken.getsockname()[1]))
+
+    assert answer.code == Exit.USAGE
+    assert "in use; choose another port" in answer.err
+    assert answer.attempts == ["celeriac -A shop dev --port 0"]
+    assert ran == []
+
+
+@pytest.mark.usefixtures("extra")
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::"])
+def test_it_shows_the_dashboard_to_this_machine_only(ran, host):
+    answer = invoke("-A", "shop", "dev", "--host", host)
+
+    assert answer.code == Exit.USAGE
+    assert answer.attempts == [f"celeriac -A shop dashboard --host {host} --users users.json"]
+    assert ran == []
 
 
 # --- what it runs ---------------------------------------------------------------------------------------

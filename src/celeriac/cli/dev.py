@@ -76,6 +76,7 @@ def command(
     words += ["--concurrency", str(concurrency)] if concurrency else []
     parts = [Part("worker", tuple(words))]
     if not no_dashboard and _has_dashboard(session):
+        _check_place(reference, host, port)
         there = [*(("--host", host) if host else ()), *(("--port", str(port)) if port is not None else ())]
         parts.append(Part(DASHBOARD, (*shared, DASHBOARD, *there)))
     _banner(session, reference, parts)
@@ -109,6 +110,35 @@ def _has_dashboard(session: Session) -> bool:
         return True
     session.note("there is no dashboard without its extra: pip install 'celeriac[dashboard]'")
     return False
+
+
+def _check_place(reference: str, host: str | None, port: int | None) -> None:
+    """Return if the dashboard can listen there; else everything would end with it.
+
+    Raises:
+        Problem: it cannot.
+    """
+    from celeriac.cli.dashboard import HOST, PORT
+    from celeriac.dashboard.guard import is_loopback
+    from celeriac.dashboard.serve import listening
+
+    host, port = host or HOST, PORT if port is None else port
+    if not is_loopback(host):
+        raise Problem(
+            f"whoever reaches {host} could do everything, and dev knows no users: it shows the dashboard on "
+            "this machine only; run the dashboard beside it, with a file of users",
+            code=Exit.USAGE,
+            attempt=("-A", reference, "dashboard", "--host", host, "--users", "users.json"),
+        )
+    try:
+        listening(host, port).close()
+    except OSError as error:
+        why = (error.strerror or str(error)).partition(" (")[0]
+        raise Problem(
+            f"the dashboard cannot listen on {host}:{port}: {why}; choose another port",
+            code=Exit.USAGE,
+            attempt=("-A", reference, "dev", "--port", "0"),
+        ) from error
 
 
 def _banner(session: Session, reference: str, parts: list[Part]) -> None:
