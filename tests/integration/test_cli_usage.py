@@ -1,6 +1,5 @@
 """What can be typed: options and their environment, help, problems and what they say to try, completion."""
 
-import ast
 import re
 import shutil
 import subprocess
@@ -181,22 +180,6 @@ def test_what_is_told_cannot_move_the_cursor():
     assert text.splitlines()[0] == "celeriac: a\\nb\\x1b[2J\\u202e"
     assert "\x1b" not in text
     assert "x\\x07\n\ty" in text
-
-
-def test_every_attempt_that_is_written_in_the_code_parses():
-    found = set()
-    for path in (ROOT / "src" / "celeriac" / "cli").glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.keyword) and node.arg == "attempt" and isinstance(node.value, ast.Tuple):
-                words = [
-                    element.value if isinstance(element, ast.Constant) else "x" for element in node.value.elts
-                ]
-                whole = not any(isinstance(element, ast.Starred) for element in node.value.elts)
-                if whole and words[0] != "x":
-                    found.add(" ".join(["celeriac", *words]))
-
-    assert len(found) > 5
-    assert_attempts_parse(Answer(0, "", "".join(f"try: {line}\n" for line in found)))
 
 
 def test_exit_codes_are_in_the_docstring_and_in_the_reference():
