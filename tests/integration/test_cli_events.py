@@ -229,3 +229,14 @@ def test_wrong_words_are_told(shop):
     assert "expected one of" in wrong.err
     assert "--follow" in alone.err
     assert_attempts_parse(wrong)
+
+
+def test_options_come_from_the_environment_too(working):
+    for number in range(3):
+        working.add.delay(number).get(20)
+
+    answer = working.cli(
+        "events", "state:success", env={"CELERIAC_EVENTS_COUNT": "2", "CELERIAC_EVENTS_INTERVAL": "5"}
+    )
+
+    assert len(answer.out.splitlines()) == 2

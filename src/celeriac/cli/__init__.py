@@ -4,9 +4,9 @@ How a command ends (`codes.Exit`):
 
     0    done; for call --wait, result and watch: every task succeeded
     1    a task failed; or, of doctor and check, something is wrong or would fail
-    2    wrong usage, or a wrong setting
+    2    wrong usage, a filter that cannot be read, or a wrong setting
     3    the store is away, full, read-only, broken or of another version
-    4    no such task, task name or setting
+    4    no such task, group, task name, worker or setting
     5    the application cannot be loaded
     6    a task was revoked (and none failed)
     7    the task's state does not allow it: not ended yet (result, forget), ended already (revoke), not

@@ -6,6 +6,7 @@ import threading
 from typing import Final
 
 import click
+from click.core import ParameterSource
 
 from celeriac.cli.codes import Exit
 from celeriac.cli.filtering import FilterCommand, joined
@@ -42,7 +43,8 @@ def command(
 
     A filter says of which tasks, as for `celeriac tasks`: name:reports.*, state:failed, queue:mail.
     """
-    if interval is not None and not follow:
+    source = click.get_current_context().get_parameter_source("interval")
+    if source is ParameterSource.COMMANDLINE and not follow:  # a variable is for those that follow
         raise click.UsageError("--interval says how often to look with --follow")
     query = joined(words)
     happenings = Happenings(session.look(), query)
