@@ -135,6 +135,21 @@ def test_watch_draws_bars_in_a_terminal(working):
     assert "SUCCESS" in screen.shown
 
 
+def test_what_fits_a_filter_has_bars_in_a_terminal(working):
+    sent = working.long.delay()
+    working.greet.apply_async(("you",), queue="nobody")
+    assert working.reached.wait(20)
+
+    with terminal(*working.where, "watch", "state:running", "-queue:nobody", cwd=working.folder) as screen:
+        screen.wait_for("3/4")
+        working.go_on.set()
+        code = screen.end()
+
+    assert code == 0
+    assert "━" in screen.shown
+    assert sent.id in screen.shown
+
+
 def test_bars_can_do_without_colours(working):
     sent = working.add.delay(1)
 
