@@ -96,7 +96,6 @@ def test_what_is_not_said_well_is_refused(client, failed, form):
 
 
 def test_what_people_do_with_what_they_have_picked_is_noted_once(app, client, failed):
-    with app.acting("ana"):
-        client.post("/picked", {"action": "retry", "id": " ".join(failed), **SURE})
+    client.post("/picked", {"action": "retry", "id": " ".join(failed), **SURE})
 
-    assert [(deed.who, deed.verb, deed.count) for deed in app.activity()] == [("ana", "retry", 2)]
+    assert [(deed.who, deed.verb, deed.count) for deed in app.activity()] == [("somebody", "retry", 2)]
