@@ -16,7 +16,7 @@ help: ## show this list
 	@echo 'make TARGET [PY=python3.13]'
 	@sed -n 's/^\([a-z-]*\):.*## /  \1|/p' Makefile | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
 
-demo: .venv/demo.stamp ## start the example web page and a worker [PORT=8000] [BROKER=redis://127.0.0.1:6379/0]
+demo: .venv/demo.stamp ## start the example web page, a worker and the dashboard [PORT=8000] [BROKER=redis://127.0.0.1:6379/0]
 	$(PYTHON) examples/flask_progress/run.py $(if $(BROKER),--broker '$(BROKER)') --port $(PORT)
 
 test: .venv/dev.stamp ## run every test, on real servers and a real browser [JOBS=3] [ARGS='tests/unit -k retry']

@@ -15,6 +15,7 @@ SECONDS = float(os.environ.get("TASK_SECONDS", "10"))
 VERBS = ["Peeling", "Dicing", "Roasting", "Whisking", "Simmering", "Tasting", "Seasoning", "Plating"]
 ADJECTIVES = ["earthy", "crisp", "golden", "velvety", "peppery", "nutty", "stubborn", "fragrant"]
 NOUNS = ["celeriac", "broth", "remoulade", "fennel", "parsnip", "dumpling", "gratin", "crouton"]
+PRICES = {"celeriac": 120, "broth": 80, "cream": 60, "parsley": 20}  # cents, for one guest
 
 
 class LongTask(Task):
@@ -43,6 +44,18 @@ async def long_async_task(self: Task) -> dict[str, Any]:
         self.update_state(state="PROGRESS", meta=progress(current, total))
         await asyncio.sleep(SECONDS / total)
     return served(total)
+
+
+@app.task(bind=True, name="flask_progress.bill")
+def bill(self: Task, guests: int) -> dict[str, Any]:
+    """Adds up what the soup costs. There is a bug in it: the dashboard shows where (README.md)."""
+    for current, ingredient in enumerate(PRICES):
+        meta = {"current": current, "total": len(PRICES), "status": f"Weighing the {ingredient}"}
+        self.update_state(state="PROGRESS", meta=meta)
+        time.sleep(SECONDS / 2 / len(PRICES))
+    each = sum(PRICES.values())
+    result = "The bill: " + each * guests
+    return {"current": 1, "total": 1, "status": "Added up", "result": result}
 
 
 def progress(current: int, total: int) -> dict[str, Any]:

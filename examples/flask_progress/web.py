@@ -1,11 +1,13 @@
 """The web side: starts tasks, and answers for them. No task runs in this process."""
 
+import os
+import random
 from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, Response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from tasks import app, long_async_task, long_task
+from tasks import app, bill, long_async_task, long_task
 from wire import describe
 
 from celeriac.contrib import progress
@@ -18,6 +20,7 @@ KINDS: dict[str, Callable[[], Any]] = {
     "classic": lambda: long_task.delay(),
     "async": lambda: long_async_task.delay(),
     "burning": lambda: long_task.delay(burn=True),
+    "bill": lambda: bill.delay(guests=random.randint(2, 12)),
 }
 
 SAFETY = {
@@ -34,7 +37,7 @@ web.register_blueprint(progress.blueprint(app, streams=100))
 
 @web.get("/")
 def page() -> ResponseReturnValue:
-    return render_template("index.html")
+    return render_template("index.html", dashboard=os.environ.get("DASHBOARD_URL", ""))
 
 
 @web.post("/longtask")

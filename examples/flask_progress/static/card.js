@@ -131,10 +131,21 @@ export class Card {
       outcome.hidden = false;
     }
     if (this.state !== "done") this.#part("status").textContent = ""; // the badge and the outcome say it
+    if (this.state === "failed") this.#explain();
     const focused = document.activeElement === this.#part("cancel");
     this.#part("cancel").hidden = true;
     this.#part("remove").hidden = false;
     if (focused) this.#part("remove").focus();
+  }
+
+  /** Show the way to the task's page in the dashboard, if there is one. */
+  #explain() {
+    const { dashboard } = document.getElementById("tasks").dataset;
+    if (!dashboard) return;
+    const link = this.#part("why-link");
+    link.href = `${dashboard}/tasks/${encodeURIComponent(this.id)}`;
+    link.setAttribute("aria-label", `See in the dashboard where ${this.title} failed`);
+    this.#part("why").hidden = false;
   }
 
   #impatience(now) {
