@@ -10,7 +10,7 @@ FROM ?= 1000000
 export PY JOBS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-matrix check audit fuzz format simulate soak bench bench-peers clean FORCE
+.PHONY: help demo test test-matrix check audit fuzz format simulate soak bench bench-peers pictures clean FORCE
 
 help: ## show this list
 	@echo 'make TARGET [PY=python3.13]'
@@ -56,6 +56,10 @@ bench: .venv/dev.stamp ## measure what it costs, beside floors and goals [ARGS='
 
 bench-peers: .venv/bench.stamp ## measure other task queues beside it, on one Redis in one run [ARGS='on_celery --out docs/benchmarks']
 	$(PYTHON) -m benchmarks.peers $(ARGS)
+
+pictures: .venv/dev.stamp ## take the pictures of the dashboard for the documentation [ARGS='--seconds 300']
+	@$(PYTHON) -m tools.provide
+	$(PYTHON) -m tools.pictures $(ARGS)
 
 clean: ## remove everything that make made: .venv, .tools, caches
 	rm -rf .venv .tools build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

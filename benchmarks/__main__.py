@@ -37,6 +37,7 @@ MEASURES: Final = (
     "canvas",
     "limits",
     "beat",
+    "dashboard",
 )
 QUICK_STORES: Final = ("redis", "sqlite")
 

@@ -78,6 +78,15 @@ GOALS: Final = (
     Goal("scale", "50 queues, 1,000 names against 1 and 1", least=90.0),
     Goal("scale", "tiny tasks among long ones*", most=50.0),
     Goal("scale", "two workers, difference of their shares", most=10.0),
+    Goal("dashboard", "first contentful paint*", most=300.0),
+    Goal("dashboard", ".js of a page", most=60.0),
+    Goal("dashboard", ".css of a page", most=30.0),
+    Goal("dashboard", "*longest task of the main thread*", most=100.0),
+    Goal("dashboard", "*next frame, p95", most=100.0),
+    Goal("dashboard", "*CPU of the dashboard", most=25.0),
+    Goal("dashboard", "* tasks, *, p95 of *", store="sqlite", most=50.0),
+    Goal("dashboard", "* tasks, *, p95 of *", store="redis", most=30.0),
+    Goal("dashboard", "drain with * pages open*", least_of_floor=0.97),
 )
 
 

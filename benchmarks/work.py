@@ -31,6 +31,13 @@ async def anoop() -> None:
 
 
 @app.task
+def spoil() -> None:
+    """Fail."""
+    tick()
+    raise ValueError("spoilt")
+
+
+@app.task
 def nap(seconds: float) -> None:
     """Hold a thread for *seconds*."""
     tick()

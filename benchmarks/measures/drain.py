@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Final
 
 import msgspec
@@ -12,10 +14,11 @@ from benchmarks import workers
 from benchmarks.figures import Figure, figure
 from benchmarks.floors import loop
 from benchmarks.plan import Plan, in_turn
-from benchmarks.site import site
+from benchmarks.site import Site, site
 from benchmarks.stores import Store
 
 MICRO: Final = 1e6
+Beside = Callable[[Site], AbstractContextManager[None]]
 KINDS: Final = {"def": "noop", "async def": "anoop"}
 
 
@@ -68,12 +71,15 @@ def _figures(store: Store, label: str, floors: list[Drained], ours: list[Drained
         )
 
 
-def drain(store: Store, task: str, count: int, *, processes: int = 1) -> Drained:
+def drain(
+    store: Store, task: str, count: int, *, processes: int = 1, beside: Beside = contextlib.nullcontext
+) -> Drained:
     """Fill the queue, start a worker, and measure from when each process has started a task to the end.
 
-    What it costs to start is thereby left out. The end is when the store has the last result.
+    What it costs to start is thereby left out. The end is when the store has the last result. *beside* is
+    what goes on meanwhile.
     """
-    with site(store) as here:
+    with site(store) as here, beside(here):
         here.fill(task, count)
         with workers.worker(here, processes=processes) as worker:
             here.wait_for_processes(processes, count)

@@ -182,9 +182,9 @@ class Watched(Site):
     def start_dashboard(self) -> None:
         words = ["--users", str(self._users), "--port", str(self.dashboard_port)]
         said = self.log("dashboard").count("dashboard of")
-        self._watcher = self._start("dashboard", "celeriac", "-b", self.broker, "dashboard", *words)
+        self._watcher = self._start("dashboard", "celeriac", "-A", "tasks", "dashboard", *words)
         wait_until(
-            lambda: self.log("dashboard").count("dashboard of") > said, timeout=20, what="the dashboard"
+            lambda: self.log("dashboard").count("dashboard of") > said, timeout=40, what="the dashboard"
         )
 
     def kill_dashboard(self) -> None:
@@ -199,7 +199,7 @@ class Watched(Site):
 
 @pytest.fixture
 def watched(any_store: str, tmp_path: Path, page: Page) -> Iterator[Watched]:
-    site = Watched(any_store, tmp_path, task_seconds=15)
+    site = Watched(any_store, tmp_path, task_seconds=25)
     try:
         site.start_web()
         site.start_worker()
