@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-QUICK_DEATH_SECONDS = 5.0
+QUICK_DEATH_SECONDS = 20.0  # on a busy machine it takes that long to find out that it cannot run
 STOP_SECONDS = 60.0
 
 
