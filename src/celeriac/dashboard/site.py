@@ -17,6 +17,7 @@ from celeriac.dashboard.checkup import Checkup
 from celeriac.dashboard.figures import Figures
 from celeriac.dashboard.hiding import Hiding
 from celeriac.dashboard.jobs import Jobs
+from celeriac.dashboard.remembered import Remembered
 from celeriac.dashboard.tails import Tails
 from celeriac.dashboard.watching import Watching
 from celeriac.version import __version__
@@ -61,6 +62,7 @@ class Site:
         self.checkup = Checkup()
         self.watching = Watching()
         self.figures = Figures()
+        self.remembered = Remembered()
         self.tails = Tails()
         self.jobs = Jobs()
         self.at_end: list[Callable[[], None]] = [

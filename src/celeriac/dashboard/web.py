@@ -119,6 +119,7 @@ class Rooms:
                 return asked
             with self._site.app.acting(user.name):
                 done = action.act(visit)
+            self._site.remembered.forget()
         except CeleriacError as error:
             return self._told(request, user, error)
         _log.info(

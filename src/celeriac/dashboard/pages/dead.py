@@ -76,6 +76,10 @@ class GroupView(msgspec.Struct, frozen=True):
 
 def look(visit: Visit) -> DeadView:
     """Look at the newest failures, and put together what is of the same kind."""
+    return visit.site.remembered.of("failures", lambda: _look(visit))
+
+
+def _look(visit: Visit) -> DeadView:
     found = visit.app.dead.find()
     groups: dict[str, Group] = {}
     searched = 0

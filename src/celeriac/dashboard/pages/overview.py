@@ -11,7 +11,7 @@ from celeriac.dashboard import charts, figures
 from celeriac.dashboard.charts import Chart
 from celeriac.dashboard.figures import SPANS, Rates, span_of
 from celeriac.dashboard.pages.dead import Group, counted
-from celeriac.dashboard.pages.queues import QueueRow, rows_of
+from celeriac.dashboard.pages.queues import QueueRow, queues_of, rows_of
 from celeriac.dashboard.visit import Page, Visit
 from celeriac.findings import Severity
 from celeriac.statistics import Series
@@ -60,10 +60,10 @@ class OverviewView(msgspec.Struct, frozen=True):
 def look(visit: Visit) -> OverviewView:
     """Look at everything a little."""
     app = visit.app
-    queues, workers = app.broker.queues(), app.broker.workers(visit.now)
+    queues, workers = queues_of(visit), app.broker.workers(visit.now)
     rows = rows_of(queues, workers)
     found = _verdicts(visit)
-    groups, more = _failures(visit)
+    groups, more = visit.site.remembered.of("newest failures", lambda: _failures(visit))
     waiting, slots = sum(row.queued for row in rows), sum(worker.slots for worker in workers)
     running = sum(row.running for row in rows)
     if not found:

@@ -62,6 +62,11 @@ class QueueView(msgspec.Struct, frozen=True):
     charts: tuple[Chart, ...]
 
 
+def queues_of(visit: Visit) -> list[QueueInfo]:
+    """Return all queues; of a large store as they were just now."""
+    return visit.site.remembered.of("queues", visit.app.broker.queues)
+
+
 def rows_of(queues: Sequence[QueueInfo], workers: Sequence[WorkerInfo]) -> list[QueueRow]:
     """Put together what is known of queues and of workers; also queues that are served and empty."""
     served = Counter(name for worker in workers for name in set(worker.queues))
@@ -88,14 +93,14 @@ def _row(queue: QueueInfo, workers: int) -> QueueRow:
 def look(visit: Visit) -> QueuesView:
     """Look at all queues."""
     broker = visit.app.broker
-    return QueuesView(rows_of(broker.queues(), broker.workers(visit.now)))
+    return QueuesView(rows_of(queues_of(visit), broker.workers(visit.now)))
 
 
 def look_at_one(visit: Visit) -> QueueView:
     """Look at the queue that the address names."""
     name = check_queue_name(visit.named(visit.query))
     broker = visit.app.broker
-    queues, workers = broker.queues(), broker.workers(visit.now)
+    queues, workers = queues_of(visit), broker.workers(visit.now)
     found = {row.name: row for row in rows_of(queues, workers)}
     listeners = [Listener(worker.id, worker.name) for worker in workers if name in worker.queues]
     queue = found.get(name) or _row(QueueInfo(name), 0)

@@ -67,7 +67,10 @@ def look(visit: Visit) -> TasksView:
     """
     query, after = visit.query.get("q", "").strip(), visit.query.get("after", "")
     count = _count(visit.query.get("count", ""))
-    tabs = [Tab(state.name.lower(), str(total)) for state, total in visit.app.totals().items()]
+    tabs = [
+        Tab(state.name.lower(), str(total))
+        for state, total in visit.site.remembered.of("totals", visit.app.totals).items()
+    ]
     tabs.sort(key=lambda tab: TABS.index(tab.state))
     try:
         page = visit.app.search(query, after=after, count=count)
