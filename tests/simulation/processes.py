@@ -172,11 +172,14 @@ class Process(Actor):
             worker._courier.end()
             self._ending = True
             return
-        if worker._ledger is not None:
-            worker._ledger.tell()
+        self.tell()
         worker._deregister()
         self.world.say(f"{self.name} has stopped")
         self.die()
+
+    def tell(self) -> None:
+        if self.worker is not None and self.worker._ledger is not None:
+            self.worker._ledger.tell()
 
     def heard(self) -> list[tuple[str, int]]:
         if self.overseer is not None or self.worker is None:

@@ -86,6 +86,9 @@ class Actor:
         """Say whether the store knows it as this *worker*."""
         return False
 
+    def tell(self) -> None:
+        """Bring to the store what it has counted."""
+
     def heard(self) -> list[tuple[str, int]]:
         """Return the workers for which it hears commands, and the number of the last one of each."""
         return []
@@ -243,6 +246,10 @@ class World:
             self.invariants.check()
             if self.time > end or (self.time > earliest and not self._mail and not self.history.open):
                 break
+        for actor in self.actors:
+            self.moving = actor
+            actor.tell()
+        self.moving = self.outside
         self.invariants.check_end()
 
     def close(self) -> None:
