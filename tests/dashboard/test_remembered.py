@@ -70,9 +70,9 @@ def test_no_more_answers_are_kept_than_a_few(asked):
 
 def test_an_error_is_not_kept(asked):
     def away() -> int:
-        raise OSError
+        raise OSError("away")
 
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="away"):
         asked.remembered.of("queues", away)
 
     assert asked.of() == 1

@@ -1,4 +1,4 @@
-"""Answers that cost much are asked for less often, however many look: what a large store takes long to count."""
+"""What a large store takes long to count is asked for less often, however many look."""
 
 from __future__ import annotations
 
