@@ -15,6 +15,11 @@ from celeriac.logs import JsonFormatter, TaskFilter, TaskFormatter, get_task_log
 SHOWN = "%(task_name)s[%(task_id)s] %(message)s"
 
 
+@pytest.fixture(autouse=True)
+def no_worker(monkeypatch):
+    monkeypatch.setattr("celeriac.logs._worker", None)  # as in a process where none has begun
+
+
 @pytest.fixture
 def app() -> Iterator[Celeriac]:
     with Celeriac("logs", broker="memory://", set_as_current=False) as app:
