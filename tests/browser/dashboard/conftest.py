@@ -16,6 +16,7 @@ from celeriac import Celeriac
 from celeriac.clock import SystemClock
 from celeriac.dashboard import guard
 from celeriac.dashboard.access import Access, Open
+from celeriac.dashboard.live import Live
 from celeriac.dashboard.serve import Server, listening
 from celeriac.dashboard.site import Site
 from tests.browser.dashboard.world import World, build
@@ -47,8 +48,8 @@ class Served:
     @property
     def readers(self) -> int:
         """How many pages are looked at again and again for somebody's browser."""
-        [end] = self.site.at_end
-        return len(end.__self__._readers)
+        [live] = [end.__self__ for end in self.site.at_end if isinstance(end.__self__, Live)]
+        return len(live._readers)
 
 
 @contextmanager
