@@ -53,7 +53,6 @@ def test_no_page_scrolls_sideways_on_a_phone(page: Page, world):
 def test_every_page_of_the_dashboard_is_among_those_that_are_looked_at(world):
     seen = {path.partition("?")[0] for path in world.paths}
 
-    assert len(seen) >= len({page.path for page in pages.PAGES})
     assert {page.path for page in pages.PAGES if "{" not in page.path} <= seen
 
 

@@ -124,7 +124,7 @@ def _paths(app: Celeriac, ids: list[str], flow: str) -> list[str]:
     }
     found = []
     for page in pages.PAGES:
-        if page.path == "/bulk/{id}":  # there is one only while something is done with very many
+        if page.path == "/bulk/{id}":  # there only while somebody acts, and here everybody only looks
             continue
         filling = [flow] if page.path.startswith("/flows") else ids
         for address in dict.fromkeys(page.path.replace("{id}", each) for each in filling):
