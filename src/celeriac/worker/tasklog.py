@@ -23,6 +23,13 @@ class TaskLogHandler(logging.Handler):
         """Make no lock: nothing here needs one, and tasks in threads would wait for each other."""
         self.lock = None
 
+    def handle(self, record: logging.LogRecord) -> bool | logging.LogRecord:
+        """Do as the base class does, without its lock, which it takes unasked from Python 3.13 on."""
+        passed = self.filter(record)
+        if passed:
+            self.emit(passed if isinstance(passed, logging.LogRecord) else record)
+        return passed
+
     def emit(self, record: logging.LogRecord) -> None:
         """Keep *record* if a task has said it."""
         run = current_run()
