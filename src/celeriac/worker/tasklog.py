@@ -6,7 +6,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Any, Final
 
 from celeriac.context import current_run
 from celeriac.outcome import Settlement
@@ -23,9 +23,9 @@ class TaskLogHandler(logging.Handler):
         """Make no lock: nothing here needs one, and tasks in threads would wait for each other."""
         self.lock = None
 
-    def handle(self, record: logging.LogRecord) -> bool | logging.LogRecord:
+    def handle(self, record: logging.LogRecord) -> Any:
         """Do as the base class does, without its lock, which it takes unasked from Python 3.13 on."""
-        passed = self.filter(record)
+        passed: Any = self.filter(record)  # from Python 3.12 on a filter may return another record
         if passed:
             self.emit(passed if isinstance(passed, logging.LogRecord) else record)
         return passed
