@@ -44,7 +44,8 @@ def test_mounted_below_a_prefix_every_address_stays_below_it(app, prefix, kind):
     if kind == "starlette":
         outer: Any = Starlette(routes=[Mount(prefix, inner)])
     else:
-        fastapi = pytest.importorskip("fastapi")
+        import fastapi
+
         outer = fastapi.FastAPI()
         outer.mount(prefix, inner)
     client, ana = Client(outer), {"x-user": "ana"}
@@ -80,7 +81,8 @@ def wsgi_client(wsgi: Any) -> httpx.Client:
 
 
 def test_in_flask_the_dashboard_answers_below_its_prefix_and_flask_everywhere_else(app):
-    flask = pytest.importorskip("flask")
+    import flask
+
     web = flask.Flask("shop")
     web.add_url_rule("/", view_func=lambda: "the shop")
     web.wsgi_app = dashboard.wsgi(
@@ -142,7 +144,7 @@ def test_a_large_body_is_refused_before_it_is_read_whole(app):
 
 @pytest.fixture(scope="module")
 def django():
-    django = pytest.importorskip("django")
+    import django
     from django.conf import settings
 
     if not settings.configured:

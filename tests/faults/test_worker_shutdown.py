@@ -111,7 +111,6 @@ def test_a_module_that_fails_to_import_ends_the_worker_with_its_traceback(shop, 
 
 
 def test_changed_code_is_loaded_with_reload(shop, start_worker, tmp_path):
-    pytest.importorskip("watchfiles")
     module = tmp_path / "changing_shop.py"
     source = """
 from celeriac import Celeriac

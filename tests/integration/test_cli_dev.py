@@ -74,7 +74,6 @@ def test_lines_have_before_them_whose_they_are(shop, tmp_path):
 
 
 def test_broken_code_is_told_once_and_the_next_change_is_taken(shop, tmp_path):
-    pytest.importorskip("watchfiles")
     path = tmp_path / "shop.py"
 
     with started("-A", "shop", "dev", "--no-dashboard", cwd=tmp_path) as command:
@@ -89,7 +88,6 @@ def test_broken_code_is_told_once_and_the_next_change_is_taken(shop, tmp_path):
 
 
 def test_code_that_is_broken_from_the_start_is_waited_for(shop, tmp_path):
-    pytest.importorskip("watchfiles")
     path = tmp_path / "shop.py"
     path.write_text("def broken(:\n")
 
@@ -125,8 +123,6 @@ def test_a_worker_that_dies_is_started_again(shop, tmp_path):
 @pytest.fixture
 def extra():
     """Give up where the dashboard's extra is not installed."""
-    for name in dev.NEEDED:
-        pytest.importorskip(name)
 
 
 def address_in(log: str) -> str:

@@ -15,7 +15,6 @@ SOON = 20_000
 def test_a_mounted_dashboard_is_read_followed_and_acts_below_its_prefix(
     page: Page, app, tasks, program, kind
 ):
-    pytest.importorskip(kind)
     tasks.add.apply_async((1,), queue="mail")
     path = os.pathsep.join((str(ROOT / "src"), str(ROOT)))
     process = program("-m", "tests.browser.dashboard.mounted", kind, app.broker_url, PYTHONPATH=path)
