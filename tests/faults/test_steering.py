@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tests.faults import shop as tasks
-from tests.faults.workers import until_marked, until_workers
+from tests.faults.workers import freeze, until_marked, until_workers
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.serial
@@ -36,7 +36,7 @@ def test_a_command_waits_for_a_worker_that_stands_still(shop, start_worker):
     worker = start_worker("--processes", "1")
     [known] = until_workers(shop, 1)
 
-    worker.signal_all(signal.SIGSTOP)
+    freeze(worker, shop)
     shop.control.drain(known.id)
     worker.signal_all(signal.SIGCONT)
 
@@ -46,7 +46,7 @@ def test_a_command_waits_for_a_worker_that_stands_still(shop, start_worker):
 def test_a_command_dies_with_the_worker_that_did_not_hear_it(shop, start_worker):
     worker = start_worker("--processes", "1")
     [known] = until_workers(shop, 1)
-    worker.signal_all(signal.SIGSTOP)
+    freeze(worker, shop)
     shop.control.drain(known.id)
 
     worker.kill()

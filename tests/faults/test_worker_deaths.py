@@ -9,10 +9,10 @@ from functools import partial
 
 import pytest
 
-from celeriac.errors import BrokerUnavailable, TimeLimitExceeded, WorkerLostError
+from celeriac.errors import TimeLimitExceeded, WorkerLostError
 from celeriac.states import State
 from tests.faults import shop as tasks
-from tests.faults.workers import marks, until_marked, until_workers
+from tests.faults.workers import freeze, marks, until_marked, until_workers
 from tests.waiting import wait_until
 
 
@@ -20,19 +20,6 @@ def holder_of(app, result):
     """Return the enlisted worker that holds the task."""
     name = result.worker
     return next(worker for worker in app.broker.workers(time.time()) if worker.id == name)
-
-
-def freeze(worker, app):
-    """Stop all of a worker, but not in the middle of a write: on SQLite nobody else could write then."""
-    for _ in range(20):
-        worker.signal_all(signal.SIGSTOP)
-        try:
-            app.broker.purge("nothing", time.time())
-        except BrokerUnavailable:
-            worker.signal_all(signal.SIGCONT)
-        else:
-            return
-    raise AssertionError("the worker writes all the time")
 
 
 @pytest.mark.serial

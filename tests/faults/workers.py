@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 
 from celeriac import Celeriac
+from celeriac.errors import BrokerUnavailable
 from tests.waiting import wait_until
 
 START_TIMEOUT = 30.0
@@ -123,3 +124,16 @@ def until_workers(app: Celeriac, count: int, timeout: float = START_TIMEOUT) -> 
 
     wait_until(so_many, timeout, what=f"{count} workers")
     return found
+
+
+def freeze(worker: WorkerCommand, app: Celeriac) -> None:
+    """Stop all of a worker, but not in the middle of a write: on SQLite nobody else could write then."""
+    for _ in range(20):
+        worker.signal_all(signal.SIGSTOP)
+        try:
+            app.broker.purge("nothing", time.time())
+        except BrokerUnavailable:
+            worker.signal_all(signal.SIGCONT)
+        else:
+            return
+    raise AssertionError("the worker writes all the time")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from celeriac.broker import DEFAULT_DEAD_RETENTION, DEFAULT_DEADLINE, DEFAULT_RETENTION, Broker
 from celeriac.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 _CLASSES: Final = {
     "memory": ("celeriac.brokers.memory", "MemoryBroker"),
@@ -64,7 +66,9 @@ def _class_for(url: str) -> type[Broker]:
         module, name = _CLASSES[scheme]
         kind: type[Broker] = getattr(importlib.import_module(module), name)
         return kind
-    others = {entry.name: entry for entry in importlib.metadata.entry_points(group=STORES)}
+    from importlib.metadata import entry_points  # takes a fifth of the import of Celeriac, and few need it
+
+    others = {entry.name: entry for entry in entry_points(group=STORES)}
     if scheme not in others:
         known = ", ".join(f"{name}://" for name in (*_CLASSES, *others))
         raise ConfigurationError(
@@ -73,7 +77,7 @@ def _class_for(url: str) -> type[Broker]:
     return _offered(others[scheme])
 
 
-def _offered(entry: importlib.metadata.EntryPoint) -> type[Broker]:
+def _offered(entry: EntryPoint) -> type[Broker]:
     try:
         kind = entry.load()
     except (ImportError, AttributeError) as error:

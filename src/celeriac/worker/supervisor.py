@@ -191,6 +191,9 @@ class Supervisor:
         self._obey_signals()
         self._take_changes()
         self._bury_children()
+        if self._stopping and not self._children:
+            return  # a store that is away is not to be waited for again and again
+        self._unburied_now()
         self._start_due()
         self._keep()
         self._scale()
@@ -436,7 +439,6 @@ class Supervisor:
             self._children.remove(child)
             child.channel.close()
             self._bury(child, code)
-        self._unburied_now()
 
     def _bury(self, child: _Child, code: int) -> None:
         for worker in child.ids:
@@ -597,8 +599,9 @@ class Supervisor:
         self._broker.exchange(child.worker, trip=LAST_TRIP, finished=[settlement], now=self._clock.now())
 
     def _kill_late(self) -> None:
-        if self._stop_by is not None and time.monotonic() > self._stop_by:
-            log.warning("processes did not end in time", extra={"processes": len(self._children)})
+        living = [child for child in self._children if child.process.poll() is None]
+        if living and self._stop_by is not None and time.monotonic() > self._stop_by:
+            log.warning("processes did not end in time", extra={"processes": len(living)})
             self._kill_all()
 
     def _kill_all(self) -> None:
