@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from celeriac import codec
+from celeriac.attempts import Attempt
 from celeriac.errors import InvalidMessage, InvalidName, UnknownTask
 from celeriac.lanes import Limit
 from celeriac.states import State, outside
@@ -292,6 +293,7 @@ class Record(msgspec.Struct, frozen=True):
         cancelled: whether it was revoked while it ran, so that it will not be run again.
         meta, result, error, checkpoint: JSON, empty for nothing. `error` stays after a retry.
         children: the ids of the tasks that its code has sent, as far as they were reported.
+        attempts: the runs before the last one, as they ended.
     """
 
     message: Message
@@ -310,6 +312,7 @@ class Record(msgspec.Struct, frozen=True):
     error: bytes = b""
     checkpoint: bytes = b""
     children: tuple[str, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
 
     @property
     def id(self) -> str:

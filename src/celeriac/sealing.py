@@ -17,6 +17,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
+from celeriac.attempts import Attempt
 from celeriac.broker import (
     DEAD_AT_ONCE,
     FOUND_AT_ONCE,
@@ -415,7 +416,16 @@ class SealedBroker(PassingBroker):
             error=self._error(record, owner),
             meta=self._if_trusted("meta", record, record.meta),
             checkpoint=self._if_trusted("checkpoint", record, record.checkpoint),
+            attempts=tuple(self._attempt(attempt, owner) for attempt in record.attempts),
         )
+
+    def _attempt(self, attempt: Attempt, owner: str) -> Attempt:
+        """Open the error of an earlier run; one that cannot be trusted says so in its place."""
+        try:
+            error = self._opened_error(attempt.error, owner) if attempt.error else b""
+        except SecurityError as doubt:
+            error = stored(doubt)
+        return replace(attempt, error=error)
 
     def _answer(self, kind: str, owner: str, data: bytes) -> bytes:
         """Open a result or an error, which must be sealed even when it is empty."""
@@ -428,6 +438,9 @@ class SealedBroker(PassingBroker):
         data, ended = record.error, record.state in (State.FAILED, State.CANCELLED)
         if not data and not ended:
             return data
+        return self._opened_error(data, owner)
+
+    def _opened_error(self, data: bytes, owner: str) -> bytes:
         if is_sealed(data):
             try:
                 return self._keyring.open(place_of("error", owner), data)

@@ -32,7 +32,7 @@ from celeriac.outcome import (
     REVOKED,
     SUPERSEDED,
 )
-from celeriac.states import State
+from celeriac.states import State, Verdict
 from celeriac.steering import (
     MOST_COMMANDS,
     Command,
@@ -213,6 +213,7 @@ class MemoryBroker(Exchange, Questions, Broker):
         if task.unique and not self._takes_name_back(task, now):
             return False
         task.message = msgspec.structs.replace(task.message, expires=None, after=None)
+        task.note_attempt(Verdict.FAILED, task.error, now if task.finished is None else task.finished)
         task.retries = task.crashes = 0
         task.cancelled, task.finished = False, None
         self._queue(task, now)

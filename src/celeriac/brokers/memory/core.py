@@ -339,6 +339,7 @@ class Core:
             if verdict is Verdict.RETRY:
                 task.retries += 1
                 task.error = body
+                task.note_attempt(verdict, body, now)
             self._schedule(task, settlement.due, now)
             self._tell(task)
         return False
@@ -349,6 +350,7 @@ class Core:
         if task.crashes > task.message.crash_limit:
             self._finish(task, State.FAILED, error, now)
             return False
+        task.note_attempt(Verdict.CRASHED, error, now)
         self._tell(task)
         return True
 

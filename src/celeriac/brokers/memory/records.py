@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from celeriac.attempts import Attempt, added
 from celeriac.broker import WorkerInfo
 from celeriac.message import Delivery, Message, Record
-from celeriac.states import State
+from celeriac.states import State, Verdict
 from celeriac.steering import PULSE_FIELDS, Command, Pulse
 
 
@@ -33,6 +34,7 @@ class Task(msgspec.Struct):
     error: bytes = b""
     checkpoint: bytes = b""
     children: tuple[str, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
     parked: bool = False
     held: bool = False  # it stands in its lane, and not where workers look
     parents: list[str] = []
@@ -48,6 +50,11 @@ class Task(msgspec.Struct):
         if self.message.after is not None:
             known["message"] = replace(self.message, after=replace(self.message.after, parents=()))
         return Record(**known)
+
+    def note_attempt(self, verdict: Verdict, error: bytes, ended: float) -> None:
+        """Keep how a run ended that is not the last one."""
+        attempt = Attempt(self.fence, self.started or ended, ended, self.worker, verdict, error)
+        self.attempts = added(self.attempts, attempt)
 
     def own_result(self) -> bytes | None:
         """Return what it returned; None for a join, and for what has not succeeded."""

@@ -16,7 +16,7 @@ QUEUED, `p` is QUEUED but parked, `h` QUEUED but held in its lane, other states 
 | p | payload | g | retries, crashes, crash limit | z | cancelled |
 | o | options | w | worker | L | lane, and how it is limited |
 | X | its unique name | D | a failed task was given its result | R | when it was requeued |
-| O | its log: last number, attempt, size | | | | |
+| O | its log: last number, attempt, size | A | the runs before its last one | | |
 
 Times are decimal text that gives the very same float back; scripts never write a time that they computed.
 """
@@ -31,6 +31,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from celeriac.attempts import Attempt
 from celeriac.broker import Exchanged, Report, Schedule, ScheduleChange, WorkerInfo
 from celeriac.errors import StoreCorrupt
 from celeriac.lanes import Limit
@@ -480,7 +481,18 @@ def _record(task_id: str, fields: dict[bytes, bytes]) -> Record:
         error=take(b"t", b""),
         checkpoint=take(b"h", b""),
         children=tuple(take(b"y", b"").decode().split()),
+        attempts=tuple(_attempts(take(b"A", b""))),
     )
+
+
+def _attempts(field: bytes) -> Iterator[Attempt]:
+    """Read runs: of each a line (fence, started, ended, verdict, worker, bytes of the error), and the error."""
+    while field:
+        line, _, rest = field.partition(b"\n")
+        fence, started, ended, verdict, worker, size = line.decode().split(" ")
+        end = int(size)
+        yield Attempt(int(fence), float(started), float(ended), worker, Verdict(int(verdict)), rest[:end])
+        field = rest[end:]
 
 
 def _after(field: bytes | None) -> After | None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
+from celeriac.attempts import Attempt
 from celeriac.broker import Dead
 from celeriac.brokers.sqlite.lines import Lines
+from celeriac.brokers.sqlite.moves import one_more
 from celeriac.brokers.sqlite.rows import record
 from celeriac.brokers.sqlite.sending import is_taken
 from celeriac.brokers.sqlite.transaction import Transaction, as_json
+from celeriac.states import Verdict
 
 
 def dead(transaction: Transaction, after: str, count: int, before: float | None) -> Dead:
@@ -28,14 +32,42 @@ def requeue(transaction: Transaction, ids: Sequence[str], now: float) -> list[bo
     found = {row[0]: row[1:] for row in transaction.all("requeue_found", as_json(ids))}
     lines, answers = Lines(transaction, now), list[bool]()
     for task_id in ids:
-        seq, queue, priority, lane, name = found.pop(task_id, (None, "", 0, None, None))
-        if seq is None or (name is not None and not _takes_name_back(transaction, task_id, name, now)):
+        row = found.pop(task_id, None)
+        failed = None if row is None else _Failed(*row)
+        if failed is None or not _has_its_name(transaction, task_id, failed, now):
             answers.append(False)
             continue
-        transaction.run("requeue_wait", seq)
-        transaction.run("requeue_task", lines.join_tail(seq, queue, priority, lane), seq)
+        transaction.run("requeue_wait", failed.seq)
+        position = lines.join_tail(failed.seq, failed.queue, failed.priority, failed.lane)
+        transaction.run("requeue_task", position, failed.attempts(), failed.seq)
         answers.append(True)
     return answers
+
+
+class _Failed(NamedTuple):
+    """A task that has failed, as `sql/requeue_found.sql` gives it behind its id."""
+
+    seq: int
+    queue: str
+    priority: int
+    lane: str | None
+    name: str | None
+    fence: int
+    started: float
+    ended: float
+    worker: str
+    error: bytes
+    earlier: bytes
+
+    def attempts(self) -> bytes:
+        """Return what is to be written of all its runs: the last one is among them now."""
+        newest = Attempt(self.fence, self.started, self.ended, self.worker, Verdict.FAILED, self.error)
+        return one_more(self.earlier, newest)
+
+
+def _has_its_name(transaction: Transaction, task_id: str, failed: _Failed, now: float) -> bool:
+    """Say whether a task has no unique name, or has it again."""
+    return failed.name is None or _takes_name_back(transaction, task_id, failed.name, now)
 
 
 def _takes_name_back(transaction: Transaction, task_id: str, name: str, now: float) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
+from celeriac import attempts
+from celeriac.attempts import Attempt
 from celeriac.brokers.sqlite.lanes import lanes_of, leave_all
 from celeriac.brokers.sqlite.lines import Lines
 from celeriac.brokers.sqlite.transaction import Transaction
@@ -32,6 +34,23 @@ class Held(NamedTuple):
     cancelled: int
     error: bytes
     lane: str | None
+    worker: str
+    started: float
+    attempts: bytes
+
+    def after(self, verdict: Verdict, error: bytes, now: float) -> Held:
+        """Return it with the run that ends now among its attempts."""
+        newest = Attempt(self.fence, self.started, now, self.worker, verdict, error)
+        return self._replace(attempts=one_more(self.attempts, newest))
+
+
+def one_more(kept: bytes, newest: Attempt) -> bytes:
+    """Return what is to be written of the attempts that are written as *kept*, and the *newest*."""
+    try:
+        earlier = attempts.read(kept)
+    except (ValueError, TypeError):  # somebody has damaged them; how it ran now is known
+        earlier = ()
+    return attempts.written(attempts.added(earlier, newest))
 
 
 def held_by(transaction: Transaction, worker: str) -> dict[str, Held]:
@@ -77,14 +96,14 @@ def _settle_one(
     elif verdict is Verdict.CRASHED:
         task = task._replace(crashes=task.crashes + 1)
         if task.crashes <= task.crash_limit:
-            return [task]
+            return [task.after(verdict, body, now)]
         transaction.run("move_crashed", task.crashes, task.seq)
         finish(transaction, [task.seq], State.FAILED, body, now)
     elif verdict is Verdict.RELEASE and not settlement.due:
         return [task]
     else:
         if verdict is Verdict.RETRY:
-            task = task._replace(retries=task.retries + 1, error=body)
+            task = task._replace(retries=task.retries + 1, error=body).after(verdict, body, now)
         _put_off(transaction, lines, task, settlement.due, now)
     return ()
 
@@ -93,7 +112,7 @@ def _put_off(transaction: Transaction, lines: Lines, task: Held, due: float, now
     if due <= now:
         _queue(transaction, task, lines.join_tail(task.seq, task.queue, task.priority, task.lane))
         return
-    transaction.run("move_put_off", task.retries, task.error, task.seq)
+    transaction.run("move_put_off", task.retries, task.error, task.attempts, task.seq)
     schedule(transaction, task.seq, task.queue, due)
 
 
@@ -106,7 +125,7 @@ def schedule(transaction: Transaction, seq: int, queue: str, due: float) -> None
 
 
 def _queue(transaction: Transaction, task: Held, position: int) -> None:
-    transaction.run("move_queue", position, task.retries, task.crashes, task.error, task.seq)
+    transaction.run("move_queue", position, task.retries, task.crashes, task.error, task.attempts, task.seq)
 
 
 def finish(transaction: Transaction, tasks: Sequence[int], state: State, body: bytes, now: float) -> None:

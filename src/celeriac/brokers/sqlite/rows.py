@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from celeriac import attempts
 from celeriac.brokers.sqlite.following import FAILURE, JOIN
 from celeriac.brokers.sqlite.transaction import from_json
 from celeriac.errors import StoreCorrupt
@@ -18,7 +19,7 @@ _REPLACED: Final = "\ufffd"  # stands for bytes that were no text; no name may h
 _KINDS: Final[tuple[type | tuple[type, ...], ...]] = (
     *(str, str, str, int, float, bytes, (float, type(None)), (float, type(None)), int, bytes),
     *(int, str, (float, type(None)), (float, type(None)), (float, type(None)), str, int, int, int, int),
-    *(bytes, bytes, bytes, bytes, str),
+    *(bytes, bytes, bytes, bytes, str, bytes),
     *(int, (float, type(None)), (str, type(None))),
 )
 
@@ -32,8 +33,18 @@ def record(row: tuple[Any, ...]) -> Record:
         return _broken(row)
     if not all(map(isinstance, row, _KINDS)) or _REPLACED in f"{row[0]}{row[1]}{row[2]}":
         return _broken(row)
-    *blobs, children, kind, countdown, _ = row[_CANCELLED + 1 :]
-    values: Any = (*row[_STATE + 1 : _CANCELLED], bool(row[_CANCELLED]), *blobs, tuple(from_json(children)))
+    *blobs, children, earlier, kind, countdown, _ = row[_CANCELLED + 1 :]
+    try:
+        ran = attempts.read(earlier)
+    except ValueError:
+        return _broken(row)
+    values: Any = (
+        *row[_STATE + 1 : _CANCELLED],
+        bool(row[_CANCELLED]),
+        *blobs,
+        tuple(from_json(children)),
+        ran,
+    )
     sent: Any = (*row[:_STATE], _after(kind, countdown), limit)
     return Record(Message(*sent), state, *values)
 

@@ -60,6 +60,7 @@ local function put_back(task, verdict, due, body)
     local retries, crashes, limit = tally_of(task.tally)
     call('HSET', task.key, 'g', string.format('%d %d %d', retries + 1, crashes, limit))
     if body == '' then call('HDEL', task.key, 't') else call('HSET', task.key, 't', body) end
+    keep_attempt(task, verdict, body, NOW)
   end
   schedule(task, due)
   return false

@@ -55,7 +55,9 @@ local function requeue(task)
   if task.unique and not takes_name_back(task) then return 0 end
   local _, _, crash_limit = tally_of(task.tally)
   -- A first write that frees lets the rest pass in a full store.
-  strike_dead(task.id, call('HGET', task.key, 'e'))
+  local last = call('HMGET', task.key, 'e', 't')
+  strike_dead(task.id, last[1])
+  keep_attempt(task, '2', last[2] or '', last[1] or NOW)
   call('HDEL', task.key, 'e', 'x', 'z', 'm', 'k')
   call('HSET', task.key, 'g', string.format('0 0 %d', crash_limit), 'R', NOW)
   call('PERSIST', task.key)

@@ -5,7 +5,7 @@ select
     coalesce(state, 2), coalesce(custom, ''), due, started, finished, coalesce(worker, ''), coalesce(fence, 0),
     coalesce(retries, 0), coalesce(crashes, 0), coalesce(cancelled, 0),
     coalesce(meta, x''), coalesce(result, x''), coalesce(error, x''), coalesce(checkpoint, x''),
-    coalesce(children, '[]'),
+    coalesce(children, '[]'), coalesce(attempts, x''),
     coalesce(kind, 0), countdown, lane
 from messages
 left join tasks on tasks.seq = messages.seq

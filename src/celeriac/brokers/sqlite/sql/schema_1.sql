@@ -91,7 +91,8 @@ create table tasks (
     result blob not null default x'',
     error blob not null default x'',
     checkpoint blob not null default x'',
-    children text not null default '[]'
+    children text not null default '[]',
+    attempts blob not null default x''
 ) strict;
 
 -- Each index holds only the rows that its verb looks for, so that it costs the same whatever else there is.

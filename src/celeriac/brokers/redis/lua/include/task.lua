@@ -28,7 +28,7 @@ local function look(id)
   local queue, priority = place_of(got[3])
   return {
     id = id, key = key, name = got[1] or '', state = got[2], queue = queue, priority = priority,
-    fence = fence_of(got[4]), worker = got[5], expires = got[6], listeners = got[7], tally = got[8],
+    fence = fence_of(got[4]), claim = got[4], worker = got[5], expires = got[6], listeners = got[7], tally = got[8],
     cancelled = got[9], needed = got[10], waits = got[11], lane = got[12], unique = got[13], log = got[14],
   }
 end
@@ -193,6 +193,24 @@ local function schedule(task, due)
   await(task.id, task.queue, due)
 end
 
+-- Keep how a run ended that is not the last one: see `attempts.py` and wire.py. A field that cannot be read begins anew.
+local function keep_attempt(task, verdict, error, ended)
+  local kept, starts, at = call('HGET', task.key, 'A') or '', {}, 1
+  while at <= #kept do
+    local _, stop, size = string.find(kept, '^[^\n]* (%d+)\n', at)
+    if not stop then
+      kept, starts = '', {}
+      break
+    end
+    starts[#starts + 1] = at
+    at = stop + 1 + tonumber(size)
+  end
+  if #starts >= 20 then kept = string.sub(kept, starts[#starts - 18]) end
+  if #error > 16384 then error = '' end
+  local line = table.concat({ task.claim, ended, verdict, task.worker, #error }, ' ')
+  call('HSET', task.key, 'A', kept .. line .. '\n' .. error)
+end
+
 -- Count a crash of a running task; say whether it goes to the head of its line.
 local function crash(task, body, revoked)
   if task.cancelled then
@@ -205,6 +223,7 @@ local function crash(task, body, revoked)
     finish(task, FAILED, body)
     return false
   end
+  keep_attempt(task, '6', body, NOW)
   leave(task)
   make_ready(task)
   tell_of(task)
