@@ -7,9 +7,11 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, Literal, get_args
 
+import msgspec
+
 from celeriac import codec
 from celeriac.clock import as_datetime
-from celeriac.search import TaskView
+from celeriac.search import AttemptView, TaskView
 
 COLUMNS: Final = (
     *("id", "name", "state", "queue", "priority", "created", "started", "finished", "worker", "attempts"),
@@ -28,8 +30,14 @@ def of_view(task: TaskView) -> dict[str, Any]:
     """Describe a task that was found, as docs/reference/cli.md does."""
     values = {name: getattr(task, name) for name in VIEW_KEYS}
     values |= {name: _moment(values[name]) for name in _TIMES}
-    values |= {"worker": task.worker or None, "children": [*task.children]}
+    earlier = [_attempt(each) for each in task.earlier]
+    values |= {"worker": task.worker or None, "children": [*task.children], "earlier": earlier}
     return {"kind": "task", **values}
+
+
+def _attempt(attempt: AttemptView) -> dict[str, Any]:
+    values = msgspec.structs.asdict(attempt)
+    return {**values, "started": _moment(attempt.started), "ended": _moment(attempt.ended)}
 
 
 def _moment(seconds: float | None) -> str | None:

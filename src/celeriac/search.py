@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from celeriac import codec
+from celeriac.attempts import Attempt
 from celeriac.broker import LOOKED_AT
 from celeriac.criteria import Criteria
 from celeriac.errors import DecodeError
@@ -17,12 +18,53 @@ from celeriac.message import PLAIN, Options, Record, decode_options, decode_payl
 from celeriac.outcome import ErrorInfo, decode_error
 from celeriac.parsing import parse
 from celeriac.redaction import redacted
-from celeriac.states import State
+from celeriac.states import State, Verdict
 
-__all__ = ["Page", "TaskView"]
+__all__ = ["AttemptView", "Page", "TaskView"]
 
 MOST_READ: Final = 1_000  # records of a page that are read one by one where the store cannot choose
 _AT_ONCE: Final = 250
+
+
+class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that was not the last one, ready to be shown. Times are seconds since 1970 UTC.
+
+    Attributes:
+        attempt: which one; those that are missing were given back by a worker that stopped, or are long ago.
+        how: it was `retried`, has `crashed` with its worker, or has `failed` and was requeued.
+        error_type, error, traceback: of what; None where that is not known.
+    """
+
+    attempt: int
+    started: float
+    ended: float
+    worker: str
+    how: str
+    error_type: str | None = None
+    error: str | None = None
+    traceback: str | None = None
+
+    @classmethod
+    def of(cls, attempt: Attempt) -> AttemptView:
+        """Show *attempt*; never raises, whatever its bytes are."""
+        view = cls(
+            attempt=attempt.fence,
+            started=attempt.started,
+            ended=attempt.ended,
+            worker=attempt.worker,
+            how=_HOW.get(attempt.verdict, attempt.verdict.name.lower()),
+        )
+        try:
+            error = decode_error(attempt.error) if attempt.error else None
+        except DecodeError as why:
+            return replace(view, error=str(why))
+        if error is None:
+            return view
+        traceback = error.traceback or None
+        return replace(view, error_type=error.type, error=error.message, traceback=traceback)
+
+
+_HOW: Final = {Verdict.RETRY: "retried", Verdict.CRASHED: "crashed", Verdict.FAILED: "failed"}
 
 
 class TaskView(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +75,7 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
         state, inside: its state in Celery's words, and in those of the store (`queued`, `succeeded`).
         due: when it becomes queued. started: when its last run began.
         worker: the id of the one that runs it, or ran it last; "" for none.
-        attempts: how often it was started.
+        attempts: how often it was started. earlier: how each run ended before the last one, the latest 20.
         cancelled: it was revoked while it runs.
         args, kwargs, meta, result: as JSON gives them back.
         error_type, error, traceback: of what it failed of, or last was retried for.
@@ -75,6 +117,7 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
     scheduled_for: float | None = None
     limit: str | None = None
     children: tuple[str, ...] = ()
+    earlier: tuple[AttemptView, ...] = ()
     unreadable: dict[str, str] = {}
     place: str = ""
 
@@ -123,6 +166,7 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
             scheduled_for=options.due,
             limit=None if sent.limit is None else sent.limit.lane,
             children=record.children,
+            earlier=tuple(map(AttemptView.of, record.attempts)),
             unreadable=unreadable,
             place=place,
         )

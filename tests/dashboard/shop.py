@@ -39,11 +39,17 @@ def make(app: Celeriac) -> SimpleNamespace:
     def miss(key):
         return {}[key]
 
+    @app.task(name="shop.shaky", bind=True)
+    def shaky(self, text, times):
+        if self.request.retries < times:
+            raise self.retry(exc=ValueError(text), countdown=0)
+        return "steady"
+
     @app.task(name="shop.total")
     def total(numbers):
         return sum(numbers)
 
-    return SimpleNamespace(add=add, echo=echo, fail=fail, miss=miss, total=total)
+    return SimpleNamespace(add=add, echo=echo, fail=fail, miss=miss, shaky=shaky, total=total)
 
 
 def fill(app: Celeriac, tasks: SimpleNamespace, stage: Any) -> SimpleNamespace:
@@ -51,6 +57,7 @@ def fill(app: Celeriac, tasks: SimpleNamespace, stage: Any) -> SimpleNamespace:
     done = tasks.echo.delay({"big": BIG, "password": PASSWORD, "texts": list(HOSTILE)}, token=PASSWORD)
     failed = [tasks.fail.delay(text) for text in HOSTILE]
     missed = [tasks.miss.delay(f"k{at}") for at in range(3)]
+    shaky = tasks.shaky.delay(HOSTILE[0], 2)
     flow = chord([tasks.add.s(at, 1) for at in range(20)], tasks.total.s()).apply_async()
     stage.run_until_idle()
     app.pause("slow")
@@ -64,6 +71,7 @@ def fill(app: Celeriac, tasks: SimpleNamespace, stage: Any) -> SimpleNamespace:
         done=done.id,
         failed=[each.id for each in failed],
         missed=[each.id for each in missed],
+        shaky=shaky.id,
         flow=flow.id,
         queued=queued.id,
         later=later.id,

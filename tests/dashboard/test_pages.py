@@ -60,6 +60,7 @@ def paths(client, ids):
             f"/flows/{ids.waiting}",
             f"/tasks/{ids.done}",
             f"/tasks/{ids.failed[0]}",
+            f"/tasks/{ids.shaky}",
         ),
         *(f"/tasks/{ids.queued}", f"/tasks/{ids.later}", f"/tasks/{ids.waiting}"),
     ]
@@ -180,6 +181,33 @@ def test_a_failed_task_shows_its_error_and_the_line_of_ones_own_code(client, ids
     assert view["task"]["error"]["kind"] == "KeyError"
     assert view["task"]["error"]["own"] == "shop.py in miss"
     assert view["can"] == ["retry", "again", "delete"]
+
+
+def test_every_attempt_of_a_task_is_told_with_its_error(client, ids):
+    view = client.get(f"/api/v1/tasks/{ids.shaky}").json()
+    page = read(client.get(f"/tasks/{ids.shaky}").text)
+
+    told = [(each["number"], each["how"], each["error"]["message"]) for each in view["task"]["earlier"]]
+    assert told == [(1, "retried", HOSTILE[0]), (2, "retried", HOSTILE[0])]
+    assert [part["kind"] for part in view["timeline"]] == ["wait", "bad", "wait", "bad", "wait", "good"]
+    assert "Attempt 1" in page.text
+    assert "Attempt 2" in page.text
+    assert not page.problems
+
+
+def test_what_waits_for_its_retry_has_ended_its_attempt_and_waits(app, tasks, client, stage):
+    @app.task(name="shop.later", bind=True)
+    def later(self):
+        raise self.retry(countdown=600)
+
+    waiting = later.delay()
+    stage.run_until_idle()
+
+    view = client.get(f"/api/v1/tasks/{waiting.id}").json()
+    assert [(part["kind"], part["key"]) for part in view["timeline"]][1:] == [
+        ("bad", "timeline.retried"),
+        ("wait", "timeline.waits_again"),
+    ]
 
 
 def test_a_missing_task_is_told_with_how_long_results_are_kept(client, stage):

@@ -133,6 +133,19 @@ def test_one_task_is_shown_with_its_traceback(shop, ended):
     assert shop.cli("tasks", "show", failed.id, "--json").objects[0]["traceback"].startswith("Traceback")
 
 
+def test_the_run_that_failed_before_a_task_was_requeued_is_shown(shop, ended):
+    _, failed, _ = ended
+    failed.requeue()
+
+    [line] = [each for each in shop.cli("tasks", "show", failed.id).out.splitlines() if " ago, " in each]
+    [told] = shop.cli("tasks", "show", failed.id, "--json").objects[0]["earlier"]
+
+    assert line.startswith("attempt 1 ")
+    assert "failed after " in line
+    assert line.endswith("ValueError: evil \\x1b[31m\\nred")
+    assert (told["attempt"], told["how"], told["error_type"]) == (1, "failed", "builtins.ValueError")
+
+
 def test_an_unknown_task_is_told_of(shop):
     answer = shop.cli("tasks", "show", "nothing")
 

@@ -6,6 +6,7 @@ What one answer of the store must be like is checked in `history`.
 from collections import Counter
 from typing import Any
 
+from celeriac.attempts import MOST
 from celeriac.beat.entry import decode_entry, decode_memory
 from celeriac.beat.rules import passed
 from celeriac.explaining import reason_of
@@ -84,6 +85,21 @@ class Invariants:
         expected = (known.claims, known.retries, known.crashes)
         if counted != expected:
             wrong(f"{record.id} ({name}): claims, retries, crashes are {counted}, not {expected}")
+        if record.attempts:
+            self._check_attempts(record)
+
+    def _check_attempts(self, record: Record) -> None:
+        """They are in order, and as many as were counted: the crash that was too many is told by the record."""
+        must, fences = self._world.history.must, [each.fence for each in record.attempts]
+        last = record.fence if record.state is not State.RUNNING else record.fence - 1
+        in_order = fences == sorted(set(fences)) and fences[-1] <= last
+        must(in_order, f"{record.id}: its attempts are {fences}, of {record.fence} claims")
+        ends = Counter(each.verdict for each in record.attempts)
+        if ends[Verdict.FAILED] or len(fences) == MOST:  # requeued, and counted anew; or more than are kept
+            return
+        crashes = min(record.crashes, record.message.crash_limit)
+        counted, told = (record.retries, crashes), (ends[Verdict.RETRY], ends[Verdict.CRASHED])
+        must(counted == told, f"{record.id}: retries and crashes are {counted}, its attempts say {told}")
 
     def _check_counts(self, counts: Counter[tuple[str, State]]) -> None:
         history = self._world.history

@@ -165,6 +165,10 @@ def _tell_one(session: Session, task: TaskView) -> None:
     for name, value in shown.items():
         if value is not None:
             session.out(f"{name:<10}  {visible(str(value))}")
+    for each in task.earlier:
+        error = f": {each.error_type}: {each.error}" if each.error_type else ""
+        ran = f"{each.how} after {span(each.ended - each.started)} on {each.worker}{error}"
+        session.out(f"{f'attempt {each.attempt}':<10}  {visible(f'{when(each.started)}, {ran}')}")
     if task.traceback:
         session.out("")
         session.out(visible(task.traceback.rstrip(), lines=True))

@@ -14,7 +14,7 @@ from celeriac.dashboard import shown
 from celeriac.dashboard.hiding import Hiding
 from celeriac.errors import DecodeError
 from celeriac.message import Record
-from celeriac.search import TaskView
+from celeriac.search import AttemptView, TaskView
 from celeriac.states import State
 
 MOST_REST: Final = 20  # of the other things that a task reports of itself
@@ -51,6 +51,17 @@ class ErrorFacts(msgspec.Struct, frozen=True):
     frames: tuple[Frame, ...]
     own: str
     origin: str | None
+
+
+class AttemptFacts(msgspec.Struct, frozen=True):
+    """A run that was not the last one. *how*: retried, crashed or failed."""
+
+    number: int
+    how: str
+    started: float
+    seconds: float
+    worker: str
+    error: ErrorFacts | None
 
 
 class ProgressFacts(msgspec.Struct, frozen=True):
@@ -116,6 +127,7 @@ class TaskFacts(msgspec.Struct, frozen=True):
     waits: bool
     checkpoint: Any
     children: tuple[str, ...]
+    earlier: tuple[AttemptFacts, ...]
 
 
 def facts_of(record: Record, hiding: Hiding) -> TaskFacts:
@@ -159,7 +171,17 @@ def facts_of(record: Record, hiding: Hiding) -> TaskFacts:
         waits=after is not None,
         checkpoint=hiding.hide(_checkpoint(record)),
         children=view.children,
+        earlier=tuple(map(_attempt, view.earlier)),
     )
+
+
+def _attempt(view: AttemptView) -> AttemptFacts:
+    error = None
+    if view.error is not None:
+        kind = view.error_type or f"{DecodeError.__module__}.{DecodeError.__qualname__}"
+        error = _described(kind, view.error, view.traceback or "", None)
+    seconds = max(0.0, view.ended - view.started)
+    return AttemptFacts(view.attempt, view.how, view.started, seconds, view.worker, error)
 
 
 def _result(view: TaskView) -> Any:
@@ -222,16 +244,20 @@ def _error(view: TaskView) -> ErrorFacts | None:
         kind, message = f"{DecodeError.__module__}.{DecodeError.__qualname__}", why
     if kind is None:
         return None
-    frames = frames_in(view.traceback or "")
+    return _described(kind, message, view.traceback or "", view.origin)
+
+
+def _described(kind: str, message: str, traceback: str, origin: str | None) -> ErrorFacts:
+    frames = frames_in(traceback)
     own = next((frame for frame in reversed(frames) if not frame.library), None)
     return ErrorFacts(
         type=kind,
         kind=kind.rpartition(".")[2],
         message=message,
-        traceback=view.traceback or "",
+        traceback=traceback,
         frames=frames,
         own="" if own is None else f"{PurePath(own.file).name} in {own.function}",
-        origin=view.origin,
+        origin=origin,
     )
 
 

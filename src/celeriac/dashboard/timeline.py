@@ -23,23 +23,29 @@ class Part(msgspec.Struct, frozen=True):
 
 
 def parts_of(task: TaskFacts, now: float) -> tuple[Part, ...]:
-    """Return the parts of a task's life, in order, on one scale.
+    """Return the parts of a task's life, in order, on one scale: each attempt, and the waiting before it."""
+    spans, at = list[tuple[str, str, float]](), task.created
+    for attempt in task.earlier:
+        spans.append(("wait", "timeline.waited", attempt.started - at))
+        spans.append(("bad", f"timeline.{attempt.how}", attempt.seconds))
+        at = attempt.started + attempt.seconds
+    spans += _last(task, at, now)
+    return _placed([(kind, key, max(0.0, seconds)) for kind, key, seconds in spans])
 
-    Of earlier attempts a record knows how many there were, not when.
-    """
+
+def _last(task: TaskFacts, at: float, now: float) -> list[tuple[str, str, float]]:
+    """Return what came behind the earlier attempts, of which the last one ended at *at*."""
     end = task.finished if task.finished is not None else now
-    spans: list[tuple[str, str, float]] = []
     if task.started is None:
         kind, key = ("bad", "timeline.never") if task.ended else ("wait", "timeline.waits")
-        spans.append((kind, key, end - task.created))
-    else:
-        spans.append(("wait", "timeline.waited", task.started - task.created))
-        if not task.ended and task.inside != "running":  # it waits again, for a retry or another worker
-            spans.append(("wait", "timeline.waits_again", end - task.started))
-        else:
-            kind = {"SUCCESS": "good", "FAILURE": "bad", "REVOKED": "bad"}.get(task.state, "run")
-            spans.append((kind, "timeline.ran" if task.ended else "timeline.runs", end - task.started))
-    return _placed([(kind, key, max(0.0, seconds)) for kind, key, seconds in spans])
+        return [(kind, key, end - at)]
+    if task.earlier and task.earlier[-1].number == task.fence:  # it was not started again
+        return [("wait", "timeline.waited" if task.ended else "timeline.waits_again", end - at)]
+    waited = ("wait", "timeline.waited", task.started - at)
+    if not task.ended and task.inside != "running":  # it was given back
+        return [waited, ("wait", "timeline.waits_again", end - task.started)]
+    kind = {"SUCCESS": "good", "FAILURE": "bad", "REVOKED": "bad"}.get(task.state, "run")
+    return [waited, (kind, "timeline.ran" if task.ended else "timeline.runs", end - task.started)]
 
 
 def _placed(spans: list[tuple[str, str, float]]) -> tuple[Part, ...]:

@@ -486,7 +486,7 @@ def _record(task_id: str, fields: dict[bytes, bytes]) -> Record:
 
 
 def _attempts(field: bytes) -> Iterator[Attempt]:
-    """Read runs: of each a line (fence, started, ended, verdict, worker, bytes of the error), and the error."""
+    """Read runs: of each a line (fence, started, ended, verdict, worker, bytes of error), and the error."""
     while field:
         line, _, rest = field.partition(b"\n")
         fence, started, ended, verdict, worker, size = line.decode().split(" ")
