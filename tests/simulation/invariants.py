@@ -89,7 +89,7 @@ class Invariants:
             self._check_attempts(record)
 
     def _check_attempts(self, record: Record) -> None:
-        """They are in order, and as many as were counted: the crash that was too many is told by the record."""
+        """They are in order, and as many as were counted; a crash too many is told by the record itself."""
         must, fences = self._world.history.must, [each.fence for each in record.attempts]
         last = record.fence if record.state is not State.RUNNING else record.fence - 1
         in_order = fences == sorted(set(fences)) and fences[-1] <= last
