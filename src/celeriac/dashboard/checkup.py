@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from celeriac.broker import QueueInfo, WorkerInfo
 from celeriac.doctor import queues, schedules, workers
 from celeriac.errors import CeleriacError
 from celeriac.findings import Finding
@@ -27,13 +29,20 @@ class Checkup:
         self._examined: float | None = None
         self._thread: threading.Thread | None = None
 
-    def findings(self, app: Celeriac) -> list[Finding]:
-        """Return what is known now; never waits for an examination."""
+    def findings(
+        self, app: Celeriac, known: Sequence[QueueInfo], living: Sequence[WorkerInfo]
+    ) -> list[Finding]:
+        """Return what is wrong now; never waits for an examination of the store's place.
+
+        Args:
+            known: the queues, which are costly to count. living: the workers.
+        """
         self._examine_soon(app)
+        served = {name for worker in living for name in worker.queues}
         return [
             *self._place,
             *workers.examine(app),
-            *queues.examine(app),
+            *queues.judged(known, served),
             *schedules.examine(app, named=False),
         ]
 

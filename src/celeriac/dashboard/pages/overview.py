@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import islice
 from typing import Final
 
 import msgspec
 
+from celeriac.broker import QueueInfo, WorkerInfo
 from celeriac.dashboard import charts, figures
 from celeriac.dashboard.charts import Chart
 from celeriac.dashboard.figures import SPANS, Rates, span_of
@@ -62,7 +64,7 @@ def look(visit: Visit) -> OverviewView:
     app = visit.app
     queues, workers = queues_of(visit), app.broker.workers(visit.now)
     rows = rows_of(queues, workers)
-    found = _verdicts(visit)
+    found = _verdicts(visit, queues, workers)
     groups, more = visit.site.remembered.of("newest failures", lambda: _failures(visit))
     waiting, slots = sum(row.queued for row in rows), sum(worker.slots for worker in workers)
     running = sum(row.running for row in rows)
@@ -100,8 +102,8 @@ def _sparks(hour: Series) -> dict[str, str]:
     }
 
 
-def _verdicts(visit: Visit) -> list[Verdict]:
-    findings = visit.site.checkup.findings(visit.app)
+def _verdicts(visit: Visit, queues: Sequence[QueueInfo], workers: Sequence[WorkerInfo]) -> list[Verdict]:
+    findings = visit.site.checkup.findings(visit.app, queues, workers)
     bad = sorted((one for one in findings if one.severity > Severity.OK), key=lambda one: -one.severity)
     return [
         Verdict(
