@@ -1,5 +1,7 @@
 """A guard: a test that leaves a process or a thread behind fails, instead of disturbing a later test."""
 
+import multiprocessing
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -41,8 +43,31 @@ def _lingering(remaining: Callable[[], set[Any]]) -> set[Any]:
     return set()
 
 
+class _Begun:
+    """How many processes this one has begun. To find children means to look at every process of the machine,
+    which takes longer than most tests; as long as none is begun there are no new ones."""
+
+    AUDITED = frozenset({"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn"})
+
+    def __init__(self) -> None:
+        self.number = 0
+        sys.addaudithook(self._hear)
+
+    def _hear(self, event: str, _: tuple[Any, ...]) -> None:
+        if event in self.AUDITED:
+            self.number += 1
+
+
+_begun = _Begun()
+_last: tuple[int, set[psutil.Process]] = (-1, set())
+
+
 def _children() -> set[psutil.Process]:
-    return {child for child in psutil.Process().children() if child.pid not in shared_processes}
+    global _last
+    number = _begun.number
+    if number != _last[0] or multiprocessing.active_children():  # its processes are begun unheard
+        _last = number, set(psutil.Process().children())
+    return {child for child in _last[1] if child.pid not in shared_processes and child.is_running()}
 
 
 def _threads() -> set[threading.Thread]:

@@ -1,5 +1,8 @@
 """The guard against leaks sees what is left behind, and nothing else."""
 
+import multiprocessing
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -49,3 +52,22 @@ def test_daemon_threads_may_stay():
         threading.Thread(target=leave.wait, daemon=True).start()
 
     leave.set()
+
+
+def by_fork() -> None:
+    if os.fork() == 0:
+        signal.pause()
+        os._exit(0)
+
+
+def by_multiprocessing() -> None:
+    multiprocessing.get_context("spawn").Process(target=signal.pause).start()
+
+
+@pytest.mark.parametrize("begin", [by_fork, by_multiprocessing])
+def test_a_process_that_was_begun_in_another_way_is_found_and_ended_too(begin):
+    with pytest.raises(AssertionError, match="processes left behind"), nothing_left_behind():
+        begin()
+
+    with nothing_left_behind():
+        pass
