@@ -13,6 +13,8 @@ from celeriac import Celeriac, chord
 from celeriac.broker import Report, WorkerInfo
 from celeriac.clock import SystemClock
 from celeriac.dashboard import pages
+from celeriac.outcome import ErrorInfo, Settlement
+from celeriac.states import Verdict
 from celeriac.steering import Line, body_of
 from tests.dashboard import shop
 
@@ -95,7 +97,12 @@ def _running(app: Celeriac, tasks: SimpleNamespace) -> str:
         ),
         now,
     )
-    [claim] = app.broker.exchange(WORKER, trip=1, want=1, now=now, queues=("elsewhere",)).claims
+    [first] = app.broker.exchange(WORKER, trip=1, want=1, now=now, queues=("elsewhere",)).claims
+    error = msgspec.json.encode(ErrorInfo(HOSTILE[0], " ".join(HOSTILE), f"Traceback\n{HOSTILE[1]}"))
+    again = Settlement(sent.id, first.fence, Verdict.RETRY, error, now)
+    [claim] = app.broker.exchange(
+        WORKER, trip=2, finished=[again], want=1, now=now, queues=("elsewhere",)
+    ).claims
     meta = {"current": 1, "total": EXACT[0], "status": " ".join(HOSTILE), HOSTILE[0]: HOSTILE[1]}
     report = Report(sent.id, claim.fence, "PROGRESS", msgspec.json.encode(meta), msgspec.json.encode(HOSTILE))
     app.broker.report(WORKER, [report], now)
