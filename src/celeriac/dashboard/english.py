@@ -282,7 +282,7 @@ ENGLISH: Final[dict[str, str]] = {
     "task.delete.late": "Task {id} cannot be deleted: it has not ended, or others need its result.",
     "timeline.waited": "waited {span}",
     "timeline.waits": "waits for {span}",
-    "timeline.waits_again": "waits again, since {span}",
+    "timeline.waits_again": "waits again for {span}",
     "timeline.retried": "ran {span}, and asked to be retried",
     "timeline.crashed": "ran {span}, and was lost with its worker",
     "timeline.failed": "ran {span}, and failed",
