@@ -81,5 +81,6 @@ def serve(
         started: called when it listens.
     """
     server = Server(site, prefix)
+    threading.Thread(target=site.warm, name="celeriac-dashboard-warm", daemon=True).start()
     started()
     server.run(sockets=[sock])

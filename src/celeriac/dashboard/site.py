@@ -72,6 +72,11 @@ class Site:
         self.language = language
         self._templates = _environment(language)
 
+    def warm(self) -> None:
+        """Compile all templates, for which the first visitor of each page would have to wait."""
+        for template in self._templates.list_templates():
+            self._templates.get_template(template)
+
     def render(self, template: str, values: Mapping[str, Any]) -> str:
         """Fill in a template."""
         return self._templates.get_template(template).render(values)
