@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from celeriac import builtin as _builtin  # noqa: F401 - its tasks are everybody's
 from celeriac.acting import acting, actor
-from celeriac.broker import LOOKED_AT, Broker, QueueInfo, Situation, Total
+from celeriac.broker import LOOKED_AT, Broker, QueueInfo, Situation, Total, WorkerInfo
 from celeriac.brokers import connect, masked
 from celeriac.bulk import Action, Bulk, bulk
 from celeriac.calling import PLAIN_CALL, CallOptions, Envelope, envelope_of, moment_of
@@ -850,8 +850,21 @@ class Celeriac:
         """
         now = self.clock.now()
         situation = self.broker.explain(check_id(id), now)
-        ageing = self.conf.worker_priority_ageing is not None
-        return reason_of(id, situation, now, ageing=ageing, drained=self._is_drained(situation, now))
+        return reason_of(
+            id,
+            situation,
+            now,
+            ageing=self.conf.worker_priority_ageing is not None,
+            drained=self._is_drained(situation, now),
+            holder=self._holder_of(situation),
+        )
+
+    def _holder_of(self, situation: Situation | None) -> WorkerInfo | None:
+        """Return the worker that runs a task, also one whose lease has run out."""
+        if situation is None or situation.record.state is not State.RUNNING:
+            return None
+        holder = situation.record.worker
+        return next((worker for worker in self.broker.workers(0.0) if worker.id == holder), None)
 
     def _is_drained(self, situation: Situation | None, now: float) -> bool:
         """Say whether all workers that serve the queue of a task that waits were told to claim nothing."""

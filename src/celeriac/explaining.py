@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from celeriac.broker import MOST_BEFORE, Situation
+from celeriac.broker import MOST_BEFORE, Situation, WorkerInfo
 from celeriac.clock import as_datetime
 from celeriac.errors import DecodeError
+from celeriac.message import Record
 from celeriac.outcome import decode_error
 from celeriac.pace import span
 from celeriac.states import State
@@ -31,6 +32,7 @@ CODES: Final = {
     "unknown": "there is no such task",
     "ended": "it has ended",
     "running": "a worker runs it",
+    "lost": "the worker that ran it is silent for longer than its lease",
     "expired": "it is too late for it",
     "waits": "it waits for other tasks",
     "scheduled": "it waits for its eta or countdown",
@@ -50,13 +52,20 @@ MAY_START: Final = frozenset({"turn", "busy", "next"})  # a worker with room for
 
 
 def reason_of(
-    id: str, situation: Situation | None, now: float, *, ageing: bool = False, drained: bool = False
+    id: str,
+    situation: Situation | None,
+    now: float,
+    *,
+    ageing: bool = False,
+    drained: bool = False,
+    holder: WorkerInfo | None = None,
 ) -> Reason:
     """Say why task *id* has not run at *now*.
 
     Args:
         ageing: its priority rises while it waits.
         drained: all workers that serve its queue were told to claim nothing.
+        holder: the worker that runs it, if known.
     """
     if situation is None:
         return Reason(
@@ -66,10 +75,7 @@ def reason_of(
     if record.state.final:
         return Reason("ended", f"It has ended: {record.outside}, {_ago(record.finished, now)}.")
     if record.state is State.RUNNING:
-        revoked = "; it was revoked, and will not be run again" if record.cancelled else ""
-        return Reason(
-            "running", f"Worker {record.worker} has run it since {_when(record.started, now)}{revoked}."
-        )
+        return _running(record, holder, now)
     expires = record.message.expires
     if expires is not None and expires <= now:
         return Reason("expired", f"It expired at {_when(expires, now)}, and is cancelled at the next look.")
@@ -78,6 +84,18 @@ def reason_of(
     if record.state is State.SCHEDULED and record.due is not None and record.due > now:
         return _scheduled(situation, now)
     return _drained(situation, drained) or _queued(situation, now, ageing)
+
+
+def _running(record: Record, holder: WorkerInfo | None, now: float) -> Reason:
+    worker, since = record.worker, _when(record.started, now)
+    if holder is not None and holder.seen + holder.lease <= now:
+        then = "is cancelled" if record.cancelled else "is run again"
+        silence = f"has not been heard of for {span(now - holder.seen)}, which is longer than its lease"
+        return Reason(
+            "lost", f"Worker {worker} {silence}: the task {then} when another worker, or beat, looks."
+        )
+    revoked = "; it was revoked, and will not be run again" if record.cancelled else ""
+    return Reason("running", f"Worker {worker} has run it since {since}{revoked}.")
 
 
 def _scheduled(situation: Situation, now: float) -> Reason:
