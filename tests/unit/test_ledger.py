@@ -36,7 +36,7 @@ from celeriac.tally import (
     sum_of,
 )
 from celeriac.worker.keeper import TEND_PERIOD, Keeper
-from celeriac.worker.ledger import ALL_TIMED, IDLE_PERIOD, TIMED, Ledger, choose, wait_of
+from celeriac.worker.ledger import ALL_TIMED, IDLE_PERIOD, TIMED, TIMED_A_SECOND, Ledger, wait_of
 
 PERIOD = 5.0
 
@@ -184,17 +184,32 @@ def test_a_clock_that_is_a_little_behind_makes_no_negative_wait(clock):
 
 
 @pytest.mark.parametrize("count", [0, 1, ALL_TIMED, ALL_TIMED + 1, 100, 301])
-def test_of_very_many_some_are_timed_and_stand_for_all(clock, count):
-    runs = [a_run(clock) for _ in range(count)]
-    for run in runs:
-        run.weight = 0
+def test_of_very_many_some_are_timed_and_stand_for_all(ledger, clock, count):
+    weights = chosen(ledger, clock, count)
 
-    choose(runs)
-
-    weights = [run.weight for run in runs if run.weight]
     assert sum(weights) == count
     assert len(weights) <= (count if count <= ALL_TIMED else TIMED)
     assert count > ALL_TIMED or set(weights) <= {1}
+
+
+def chosen(ledger, clock, count):
+    """Let *ledger* choose among so many; return for how many each chosen one stands."""
+    runs = [a_run(clock) for _ in range(count)]
+    for run in runs:
+        run.weight = 0
+    ledger.choose(runs)
+    return [run.weight for run in runs if run.weight]
+
+
+def test_where_trips_are_very_many_one_of_each_is_timed_until_the_second_is_over(ledger, clock):
+    timed = 0
+    while timed < TIMED_A_SECOND:
+        timed += len(chosen(ledger, clock, 100))
+
+    assert chosen(ledger, clock, 100) == [100]
+    assert chosen(ledger, clock, ALL_TIMED) == [ALL_TIMED]
+    clock.advance(1.0)
+    assert len(chosen(ledger, clock, 100)) == TIMED
 
 
 def test_a_run_that_stands_for_others_counts_for_them(ledger, store, clock):

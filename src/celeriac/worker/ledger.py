@@ -25,7 +25,8 @@ from celeriac.worker.log import log
 from celeriac.worker.options import new_worker_id
 
 ALL_TIMED: Final = 16  # tasks that one trip may bring to be all timed
-TIMED: Final = 8  # of more, so many are
+TIMED: Final = 8  # of more, so many are,
+TIMED_A_SECOND: Final = 200  # until so many were; then one of each trip
 ROWS_AT_ONCE: Final = 500
 RETRY: Final = 5.0  # seconds after which a store that did not take them is asked again
 IDLE_PERIOD: Final = 60.0  # seconds between two visits of a process in which nothing runs
@@ -101,7 +102,23 @@ class Ledger:
         self._told = told
         self._next = clock.monotonic() + period
         self._latest = clock.monotonic() + IDLE_PERIOD
+        self._second_ends, self._left = 0.0, 0  # how many more may be timed by then
         self._sums: defaultdict[tuple[float, str, str], list[float]] = defaultdict(_zeros)
+
+    def choose(self, runs: Sequence[Run], chance: Callable[[], float] = random.random) -> None:
+        """Choose the runs that are timed: all, or of very many some, each of which stands for its neighbours.
+
+        Counting every task costs little, timing every one cost tiny tasks a fifth of their time.
+        """
+        now = self._clock.monotonic()
+        if now >= self._second_ends:
+            self._second_ends, self._left = now + 1.0, TIMED_A_SECOND
+        many = max(1, min(len(runs) if len(runs) <= ALL_TIMED else TIMED, self._left))
+        self._left -= many
+        stride = -(-len(runs) // many)
+        for start in range(0, len(runs), stride):
+            weight = min(stride, len(runs) - start)
+            runs[start + (int(chance() * weight) if weight > 1 else 0)].weight = weight
 
     def note(self, ended: Sequence[Delivery], others: MutableMapping[str, Verdict]) -> None:
         """Count what has become of tasks that one trip has settled.
@@ -177,21 +194,6 @@ def _rows_of(deliveries: Sequence[Delivery]) -> Iterable[tuple[tuple[str, str], 
     if count and names.count(names[0]) == count and queues.count(queues[0]) == count:
         return [((queues[0], names[0]), count)]
     return Counter(zip(queues, names, strict=True)).items()
-
-
-def choose(runs: Sequence[Run], chance: Callable[[], float] = random.random) -> None:
-    """Choose the runs that are timed: all, or of very many some, each of which stands for its neighbours.
-
-    Counting every task costs little, timing every one cost tasks of some microseconds a fifth of their time.
-    """
-    if len(runs) <= ALL_TIMED:
-        for run in runs:
-            run.weight = 1
-        return
-    stride = -(-len(runs) // TIMED)
-    for start in range(0, len(runs), stride):
-        weight = min(stride, len(runs) - start)
-        runs[start + int(chance() * weight)].weight = weight
 
 
 def wait_of(delivery: Delivery, started: float) -> float | None:

@@ -32,7 +32,7 @@ from celeriac.worker.batches import Batch, Ends, Member, calls_of
 from celeriac.worker.courier import Courier
 from celeriac.worker.isolated import LONGEST_STACK, Loader
 from celeriac.worker.keeper import Keeper
-from celeriac.worker.ledger import Ledger, choose
+from celeriac.worker.ledger import Ledger
 from celeriac.worker.limits import LAST_CHANCE, Limits
 from celeriac.worker.log import log
 from celeriac.worker.options import WorkerOptions, new_worker_id, resident_kib
@@ -390,7 +390,7 @@ class Worker:
             return
         if self._ledger is not None:
             for batch in batches.values():
-                choose(batch)
+                self._ledger.choose(batch)
         self._rooms.put(batches, short=self._courier.are_short(self._rooms.active_threads))
 
     def nudge(self) -> None:
