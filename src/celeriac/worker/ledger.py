@@ -115,7 +115,7 @@ class Ledger:
             self._second_ends, self._left = now + 1.0, TIMED_A_SECOND
         many = max(1, min(len(runs) if len(runs) <= ALL_TIMED else TIMED, self._left))
         self._left -= many
-        stride = -(-len(runs) // many)
+        stride = max(1, -(-len(runs) // many))
         for start in range(0, len(runs), stride):
             weight = min(stride, len(runs) - start)
             runs[start + (int(chance() * weight) if weight > 1 else 0)].weight = weight
