@@ -38,6 +38,7 @@ MEASURES: Final = (
     "limits",
     "beat",
     "dashboard",
+    "history",
 )
 QUICK_STORES: Final = ("redis", "sqlite")
 

@@ -87,6 +87,7 @@ GOALS: Final = (
     Goal("dashboard", "* tasks, *, p95 of *", store="sqlite", most=50.0),
     Goal("dashboard", "* tasks, *, p95 of *", store="redis", most=30.0),
     Goal("dashboard", "drain with * pages open*", least_of_floor=0.97),
+    Goal("history", "drain with history*", least_of_floor=0.97),
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Final
 
@@ -72,16 +72,22 @@ def _figures(store: Store, label: str, floors: list[Drained], ours: list[Drained
 
 
 def drain(
-    store: Store, task: str, count: int, *, processes: int = 1, beside: Beside = contextlib.nullcontext
+    store: Store,
+    task: str,
+    count: int,
+    *,
+    processes: int = 1,
+    beside: Beside = contextlib.nullcontext,
+    environment: Mapping[str, str] | None = None,
 ) -> Drained:
     """Fill the queue, start a worker, and measure from when each process has started a task to the end.
 
     What it costs to start is thereby left out. The end is when the store has the last result. *beside* is
-    what goes on meanwhile.
+    what goes on meanwhile; *environment* is added to the worker's.
     """
     with site(store) as here, beside(here):
         here.fill(task, count)
-        with workers.worker(here, processes=processes) as worker:
+        with workers.worker(here, processes=processes, environment=environment) as worker:
             here.wait_for_processes(processes, count)
             began, cpu, before = time.monotonic(), worker.cpu(), here.counters()
             here.wait_for(count)

@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 
-from celeriac import Celeriac, codec
+from celeriac import Celeriac, attempts, codec
+from celeriac.attempts import Attempt
 from celeriac.beat import entry as entries
 from celeriac.beat.plan import step
 from celeriac.broker import Report, WorkerInfo
@@ -180,6 +181,7 @@ def _redis_schedule(data: bytes, chance: random.Random) -> None:
     wire.schedule(fields)
 
 
+ATTEMPTS = (Attempt(1, 1.5, 2.5, "w", Verdict.RETRY, ERRORS[0]), Attempt(2, 3.5, 4.0, "w", Verdict.CRASHED))
 ROW: list[Any] = [
     *(
         "t1",
@@ -199,7 +201,21 @@ ROW: list[Any] = [
         None,
         "w",
     ),
-    *(1, 2, 3, 0, b"{}", b"1", ERRORS[0], b"[]", '["a"]', 1, None, "lane 1.5 1.0 2"),
+    *(
+        1,
+        2,
+        3,
+        0,
+        b"{}",
+        b"1",
+        ERRORS[0],
+        b"[]",
+        '["a"]',
+        attempts.written(ATTEMPTS),
+        1,
+        None,
+        "lane 1.5 1.0 2",
+    ),
 ]
 
 
@@ -210,6 +226,11 @@ def _row(data: bytes, chance: random.Random) -> None:
         row[place] = chance.choice((data, text, None, -1, 10**30, 1.5, float("inf"), float("nan")))
     assert isinstance(record_of_row(tuple(row)), Record)
     from_json(data.decode("utf-8", "surrogateescape"))
+
+
+def _attempts(data: bytes, _: random.Random) -> None:
+    """What is read is no more than the bytes hold, however many they say that an error has."""
+    assert sum(len(each.error) for each in wire._attempts(data)) <= len(data)
 
 
 def _channel(data: bytes, _: random.Random) -> None:
@@ -300,7 +321,19 @@ TARGETS = [
     Target("Redis record", [b"x", b"1 2 3", b"1.5"], _redis_record),
     Target("Redis reply", [b"x", b"1 2 3", b"a b c d e"], _redis_reply, (StoreCorrupt,)),
     Target("Redis schedule", [b"x", b"1.5"], _redis_schedule, ()),
-    Target("SQLite row", [b'["a","b"]', b"lane 1.5 1.0 2", b"x"], _row),
+    Target("SQLite row", [b'["a","b"]', b"lane 1.5 1.0 2", b"x", attempts.written(ATTEMPTS)], _row),
+    Target(
+        "attempts of a SQLite row",
+        [attempts.written(ATTEMPTS)],
+        lambda data, _: attempts.read(data),
+        (ValueError,),
+    ),
+    Target(
+        "attempts of a Redis record",
+        [b"1 1.5 2.5 4 w 3\nbad", b"1 1.5 2.5 6 w 0\n"],
+        _attempts,
+        (ValueError,),
+    ),
     Target("channel of the supervisor", [b'{"kind":"ended","ids":["a"]}'], _channel, ()),
     Target("seal", SEALS, lambda data, _: RING.open(place_of("result", "t1"), data)),
     Target("sealed call", SEALS, _claim, (DecodeError,)),

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from msgspec.structs import replace
 
-from celeriac import Celeriac
+from celeriac import Celeriac, attempts
 from celeriac.beat.entry import Memory, decode_entry, decode_memory, encode
 from celeriac.beat.rules import Cron, Interval, every
 from celeriac.beat.ticker import Ticker
@@ -17,11 +17,12 @@ from celeriac.brokers.sqlite.transaction import from_json, limit_of
 from celeriac.clock import ManualClock
 from celeriac.errors import DecodeError, InvalidMessage, StoreCorrupt
 from celeriac.jobs import TaskJob
+from celeriac.outcome import decode_error
 from celeriac.states import State
 from celeriac.worker import isolated
 from celeriac.worker.channel import Channel
 from celeriac.worker.supervisor import Supervisor
-from tests.fuzz.targets import ROW
+from tests.fuzz.targets import ATTEMPTS, ROW
 
 
 @pytest.fixture
@@ -151,6 +152,26 @@ def test_a_row_with_a_damaged_limit_is_a_failed_record(limit):
     assert damaged.state is State.FAILED
     with pytest.raises(StoreCorrupt, match="is damaged"):
         limit_of(limit)
+
+
+@pytest.mark.parametrize("damaged", [b"{", b"[1]", b'[{"fence":"x"}]', "text", None, 7])
+def test_a_row_with_damaged_attempts_is_a_failed_record(damaged):
+    place = ROW.index(attempts.written(ATTEMPTS))
+
+    found = record((*ROW[:place], damaged, *ROW[place + 1 :]))
+
+    assert found.state is State.FAILED
+    assert "is damaged" in decode_error(found.error).message
+
+
+@pytest.mark.parametrize(
+    "field",
+    [b"1 2", b"1 a 2 4 w 0\n", b"1 1.5 2.5 99 w 0\n", b"1 1.5 2.5 4 w 9\nx", b"1 1.5 2.5 4 w -17\n", b"\xff"],
+)
+def test_a_redis_record_with_damaged_attempts_is_a_failed_record(field):
+    fields = [b"n", b"shop.add", b"c", b"1.5", b"A", field]
+
+    assert wire.record("t1", fields).state is State.FAILED
 
 
 def test_a_list_of_names_that_is_no_text_is_empty():

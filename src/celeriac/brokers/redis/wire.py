@@ -491,6 +491,8 @@ def _attempts(field: bytes) -> Iterator[Attempt]:
         line, _, rest = field.partition(b"\n")
         fence, started, ended, verdict, worker, size = line.decode().split(" ")
         end = int(size)
+        if not 0 <= end <= len(rest):
+            raise ValueError("an attempt's error has another length than is said")
         yield Attempt(int(fence), float(started), float(ended), worker, Verdict(int(verdict)), rest[:end])
         field = rest[end:]
 
