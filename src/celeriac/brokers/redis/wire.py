@@ -489,11 +489,12 @@ def _attempts(field: bytes) -> Iterator[Attempt]:
     """Read runs: of each a line (fence, started, ended, verdict, worker, bytes of error), and the error."""
     while field:
         line, _, rest = field.partition(b"\n")
-        fence, started, ended, verdict, worker, size = line.decode().split(" ")
+        fence, started, ended, verdict, *worker, size = line.decode().split(" ")
         end = int(size)
         if not 0 <= end <= len(rest):
             raise ValueError("an attempt's error has another length than is said")
-        yield Attempt(int(fence), float(started), float(ended), worker, Verdict(int(verdict)), rest[:end])
+        who, how = " ".join(worker), Verdict(int(verdict))
+        yield Attempt(int(fence), float(started), float(ended), who, how, rest[:end])
         field = rest[end:]
 
 

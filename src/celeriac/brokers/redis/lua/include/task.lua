@@ -207,7 +207,7 @@ local function keep_attempt(task, verdict, error, ended)
   end
   if #starts >= 20 then kept = string.sub(kept, starts[#starts - 18]) end
   if #error > 16384 then error = '' end
-  local line = table.concat({ task.claim, ended, verdict, task.worker, #error }, ' ')
+  local line = table.concat({ task.claim or '0 0', ended, verdict, task.worker or '', #error }, ' ')
   call('HSET', task.key, 'A', kept .. line .. '\n' .. error)
 end
 
