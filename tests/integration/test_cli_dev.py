@@ -212,7 +212,7 @@ def ran(monkeypatch) -> list[tuple[list[Part], frozenset[int]]]:
     seen = []
 
     class Recorder:
-        def __init__(self, parts, say, *, final):
+        def __init__(self, parts, say, *, final=FINAL, watch=None, mended=()):
             seen.append((parts, final))
 
         def run(self) -> int:

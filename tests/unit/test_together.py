@@ -11,7 +11,7 @@ import pytest
 
 from celeriac.cli import together
 from celeriac.cli.codes import Exit
-from celeriac.cli.together import Part, Together
+from celeriac.cli.together import FINAL, Part, Together
 
 SOON = 20.0
 WAIT = "import signal; print('here', flush=True); signal.pause()"
@@ -22,9 +22,10 @@ STUBBORN += "while True: signal.pause()"
 class Stage:
     """Runs parts in this process's main thread, and does what was ordered when a line comes."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
         self.lines: list[tuple[str, str]] = []
         self.orders: list[tuple[str, int]] = []
+        self.folder = folder
 
     def say(self, name: str, line: str) -> None:
         self.lines.append((name, line))
@@ -41,9 +42,9 @@ class Stage:
 
 
 @pytest.fixture
-def stage(monkeypatch) -> Stage:
+def stage(monkeypatch, tmp_path) -> Stage:
     monkeypatch.setattr(together, "FIRST_PAUSE", 0.01)
-    stage, before = Stage(), psutil.Process().children(recursive=True)
+    stage, before = Stage(tmp_path), psutil.Process().children(recursive=True)
     wait = threading.Timer(SOON, os.kill, (os.getpid(), signal.SIGTERM))  # a test that hangs says so
     wait.daemon = True
     wait.start()
@@ -122,3 +123,34 @@ def test_pauses_grow_to_an_end(stage, monkeypatch):
         "0.02 s",
         "0.02 s",
     ]
+
+
+def test_what_only_a_change_can_mend_waits_for_one_and_is_started_then(stage):
+    changes = []
+
+    def watch(changed):
+        changes.append(changed)
+        return lambda: changes.append("ended")
+
+    def say(name, line):
+        stage.say(name, line)
+        if "waiting for a file" in line:
+            Path(mended).touch()
+            changes[0]()
+
+    mended = stage.folder / "mended"
+    code = f"import os, sys; sys.exit(0 if os.path.exists({str(mended)!r}) else {Exit.APPLICATION:d})"
+    parts = [Part("a", (code,))]
+
+    ended = Together(
+        parts,
+        say,
+        final=FINAL - {Exit.APPLICATION},
+        watch=watch,
+        mended={Exit.APPLICATION},
+        command=(sys.executable, "-c"),
+    ).run()
+
+    assert ended == 0
+    assert stage.of("") == ["a ended with status 5: waiting for a file to change", "a ended with status 0"]
+    assert changes[-1] == "ended"

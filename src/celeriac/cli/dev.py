@@ -18,6 +18,7 @@ from celeriac.cli.problems import Problem
 from celeriac.cli.session import Session
 from celeriac.cli.together import FINAL, Part, Together
 from celeriac.cli.worker import LEVELS, reference_of
+from celeriac.worker.reload import watch
 
 DASHBOARD: Final = "dashboard"  # the command, where this version has it
 NEEDED: Final = ("starlette", "jinja2", "uvicorn", "sse_starlette")  # by the dashboard
@@ -80,9 +81,11 @@ def command(
         there = [*(("--host", host) if host else ()), *(("--port", str(port)) if port is not None else ())]
         parts.append(Part(DASHBOARD, (*shared, DASHBOARD, *there)))
     _banner(session, reference, parts)
+    if "--reload" not in words:
+        return Together(parts, _speaker()).run()
     # What cannot be imported may be mended by the next change: then nothing has to end.
-    final = FINAL - {Exit.APPLICATION} if "--reload" in words else FINAL
-    return Together(parts, _speaker(), final=final).run()
+    mended = frozenset({Exit.APPLICATION})
+    return Together(parts, _speaker(), final=FINAL - mended, watch=watch, mended=mended).run()
 
 
 def _shared(session: Session, reference: str) -> tuple[str, ...]:

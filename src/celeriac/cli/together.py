@@ -32,6 +32,7 @@ LOOK: Final = 0.2
 FINAL: Final = frozenset({Exit.OK, Exit.USAGE, Exit.APPLICATION})
 
 Say = Callable[[str, str], None]
+Watch = Callable[[Callable[[], None]], Callable[[], None]]
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -54,7 +55,8 @@ class _Running:
         self.reader: threading.Thread | None = None
         self.started = 0.0
         self.pause = FIRST_PAUSE
-        self.due: float | None = 0.0  # when to start it; None: it runs, or has ended for good
+        self.due: float | None = 0.0  # when to start it; None: it runs, waits, or has ended for good
+        self.waits = False  # for a file to change
 
     @property
     def runs(self) -> bool:
@@ -67,6 +69,8 @@ class Together:
     Args:
         say: is told the name of a part, "" for none of them, and a line.
         final: exit codes after which a part is not started again, and everything ends.
+        watch: calls what it is given after each change of a file, in a thread, and returns what ends that;
+            None where changes are not noticed. A part that ends with one of *mended* waits for the next one.
         command: what runs the words of a part; for tests.
     """
 
@@ -76,6 +80,8 @@ class Together:
         say: Say,
         *,
         final: Collection[int] = FINAL,
+        watch: Watch | None = None,
+        mended: Collection[int] = (),
         command: Sequence[str] = (sys.executable, "-m", "celeriac"),
         environment: Mapping[str, str] | None = None,
     ) -> None:
@@ -83,6 +89,8 @@ class Together:
         self._command = tuple(command)
         self._environment = {**(os.environ if environment is None else environment), "PYTHONUNBUFFERED": "1"}
         self._told, self._final = say, final
+        self._watch, self._mended = watch, mended
+        self._changed = threading.Event()
         self._speaking = threading.Lock()
         self._signals = self._handled = 0
         self._code: int | None = None  # how all of it ends, once that is known
@@ -93,15 +101,19 @@ class Together:
         for end in (ear, mouth):
             end.setblocking(False)
         before = self._take_signals(mouth)
+        unwatch = None if self._watch is None else self._watch(self._changed.set)
         try:
             while self._code is None or any(part.runs for part in self._parts):
                 self._obey_signals()
+                self._take_changes()
                 self._start_due()
                 select.select([ear], [], [], LOOK)
                 with contextlib.suppress(BlockingIOError):
                     ear.recv(4096)
                 self._bury()
         finally:
+            if unwatch is not None:
+                unwatch()
             for part in self._parts:  # only after an error of ours
                 self._signal(part, signal.SIGKILL)
             signal.set_wakeup_fd(-1)
@@ -151,6 +163,15 @@ class Together:
                 part.process.send_signal(number)
 
     # --- starting and burying -----------------------------------------------------------------------
+
+    def _take_changes(self) -> None:
+        """Start what has waited for a change."""
+        if not self._changed.is_set():
+            return
+        self._changed.clear()
+        for part in self._parts:
+            if part.waits and self._code is None:
+                part.waits, part.due = False, 0.0
 
     def _start_due(self) -> None:
         for part in self._parts:
@@ -202,6 +223,10 @@ class Together:
             others = "" if len(self._parts) == 1 else ": so does everything else"
             self._say("", f"{name} {how}{others}")
             self._stop(code)
+            return
+        if self._watch is not None and code in self._mended:
+            self._say("", f"{name} {how}: waiting for a file to change")
+            part.waits = True
             return
         if time.monotonic() - part.started > LIVED:
             part.pause = FIRST_PAUSE
