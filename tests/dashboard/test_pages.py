@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from celeriac import Celeriac
+from celeriac.broker import WorkerInfo
 from celeriac.dashboard import dashboard, pages
 from tests.dashboard import shop
 from tests.dashboard.client import Client
@@ -208,6 +209,19 @@ def test_what_waits_for_its_retry_has_ended_its_attempt_and_waits(app, tasks, cl
         ("bad", "timeline.retried"),
         ("wait", "timeline.waits_again"),
     ]
+
+
+def test_a_task_whose_worker_is_silent_past_its_lease_says_so(app, tasks, client, stage):
+    sent, now = tasks.add.delay(1, 2), app.clock.now()
+    worker = WorkerInfo(id="worker-1", name="w", names=frozenset({"shop.add"}), lease=10.0)
+    app.broker.enlist(worker, now)
+    assert app.broker.exchange("worker-1", trip=1, want=1, now=now).claims
+    told = client.get(f"/tasks/{sent.id}").text
+
+    app.clock.advance(14.0)
+
+    assert "has not been heard of" not in told
+    assert "worker-1 has not been heard of for 14 s" in client.get(f"/tasks/{sent.id}").text
 
 
 def test_a_missing_task_is_told_with_how_long_results_are_kept(client, stage):
