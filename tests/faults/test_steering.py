@@ -14,6 +14,7 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.serial
 
 SOON = 30.0
+LONG = "60"  # seconds: to freeze a worker between two writes may take several attempts
 
 
 def test_what_a_task_said_before_its_worker_was_killed_stays_and_its_next_run_adds_to_it(
@@ -33,7 +34,7 @@ def test_what_a_task_said_before_its_worker_was_killed_stays_and_its_next_run_ad
 
 
 def test_a_command_waits_for_a_worker_that_stands_still(shop, start_worker):
-    worker = start_worker("--processes", "1")
+    worker = start_worker("--processes", "1", SHOP_LEASE=LONG)
     [known] = until_workers(shop, 1)
 
     freeze(worker, shop)
@@ -44,7 +45,7 @@ def test_a_command_waits_for_a_worker_that_stands_still(shop, start_worker):
 
 
 def test_a_command_dies_with_the_worker_that_did_not_hear_it(shop, start_worker):
-    worker = start_worker("--processes", "1")
+    worker = start_worker("--processes", "1", SHOP_LEASE=LONG)
     [known] = until_workers(shop, 1)
     freeze(worker, shop)
     shop.control.drain(known.id)
