@@ -48,4 +48,7 @@ def read(data: bytes) -> tuple[Attempt, ...]:
     Raises:
         ValueError: the bytes are something else.
     """
-    return msgspec.json.decode(data, type=tuple[Attempt, ...]) if data else ()
+    try:
+        return msgspec.json.decode(data, type=tuple[Attempt, ...]) if data else ()
+    except RecursionError as error:
+        raise ValueError("the attempts are nested too deeply") from error

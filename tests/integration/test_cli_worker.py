@@ -168,7 +168,6 @@ def test_the_supervisor_does_not_import_the_application(shop, start, tmp_path):
 
 
 def test_with_reload_a_changed_file_is_run(shop, start, tmp_path):
-    pytest.importorskip("watchfiles")
     path = tmp_path / "shop.py"
 
     with start("-A", "shop", "worker", "--processes", "1", "--reload") as worker:

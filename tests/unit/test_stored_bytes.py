@@ -154,7 +154,9 @@ def test_a_row_with_a_damaged_limit_is_a_failed_record(limit):
         limit_of(limit)
 
 
-@pytest.mark.parametrize("damaged", [b"{", b"[1]", b'[{"fence":"x"}]', "text", None, 7])
+@pytest.mark.parametrize(
+    "damaged", [b"{", b"[1]", b'[{"fence":"x"}]', b'[{"x":' + b"[" * 100_000, "text", None, 7]
+)
 def test_a_row_with_damaged_attempts_is_a_failed_record(damaged):
     place = ROW.index(attempts.written(ATTEMPTS))
 
