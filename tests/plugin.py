@@ -97,9 +97,14 @@ def redis_server(
 def shared_server(kind: str) -> RedisServer:
     """Return the run's own server of that kind, for those who keep to a namespace; the first starts it."""
     if kind not in _shared:
-        folder = TemporaryDirectory(prefix=f"{kind}-")
-        server = RedisServer(kind, redis_program_or_give_up(kind), Path(folder.name), args=(), config="")
-        server.start()
+        program = redis_program_or_give_up(kind)
+        with ExitStack() as if_it_fails:
+            folder = TemporaryDirectory(prefix=f"{kind}-")
+            if_it_fails.callback(folder.cleanup)
+            server = RedisServer(kind, program, Path(folder.name), args=(), config="")
+            if_it_fails.callback(server.stop)
+            server.start()
+            if_it_fails.pop_all()
         _shared[kind] = server, folder
     return _shared[kind][0]
 

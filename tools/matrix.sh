@@ -4,6 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 jobs=${JOBS:-2}
+.venv/bin/python -m tools.provide
 own=$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 worst=0
 quick=

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from tests.edits import edit
 from tests.faults import shop as tasks
 from tests.faults.workers import marks, until_marked, until_workers
 from tests.waiting import wait_until
@@ -128,6 +129,6 @@ def answer():
     )
     assert shop.send_task("answer").get(20) == 1
 
-    module.write_text(source.format(2))
+    edit(module, source.format(2))
 
     wait_until(lambda: shop.send_task("answer").get(20) == 2, 20, what="the new code to answer")

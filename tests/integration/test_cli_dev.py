@@ -14,6 +14,7 @@ from celeriac import Celeriac
 from celeriac.cli import dev
 from celeriac.cli.codes import Exit
 from celeriac.cli.together import FINAL, Part
+from tests.edits import edit
 from tests.integration.command_line import invoke, started, terminal
 from tests.waiting import wait_until
 
@@ -78,9 +79,9 @@ def test_broken_code_is_told_once_and_the_next_change_is_taken(shop, tmp_path):
 
     with started("-A", "shop", "dev", "--no-dashboard", cwd=tmp_path) as command:
         assert is_added(shop, 5)
-        path.write_text("def broken(:\n")
+        edit(path, "def broken(:\n")
         command.wait_for("waiting for a file to change")
-        path.write_text(MODULE.replace("x + y", "x * y"))
+        edit(path, MODULE.replace("x + y", "x * y"))
 
         wait_until(lambda: is_added(shop, 6), 30, what="the new code")
 
@@ -89,11 +90,11 @@ def test_broken_code_is_told_once_and_the_next_change_is_taken(shop, tmp_path):
 
 def test_code_that_is_broken_from_the_start_is_waited_for(shop, tmp_path):
     path = tmp_path / "shop.py"
-    path.write_text("def broken(:\n")
+    edit(path, "def broken(:\n")
 
     with started("-A", "shop", "dev", "--no-dashboard", cwd=tmp_path) as command:
         command.wait_for("waiting for a file to change")
-        path.write_text(MODULE)
+        edit(path, MODULE)
 
         assert is_added(shop, 5)
 

@@ -11,6 +11,7 @@ import pytest
 from celeriac import Celeriac
 from celeriac.cli import worker
 from celeriac.cli.codes import Exit
+from tests.edits import edit
 from tests.integration.command_line import Answer, Worker, invoke, run, started
 from tests.plugin import redis_program_or_give_up
 from tests.servers import RedisServer
@@ -172,7 +173,7 @@ def test_with_reload_a_changed_file_is_run(shop, start, tmp_path):
 
     with start("-A", "shop", "worker", "--processes", "1", "--reload") as worker:
         assert shop.send_task("shop.add", (2, 3)).get(30) == 5
-        path.write_text(path.read_text().replace("x + y", "x * y"))
+        edit(path, path.read_text().replace("x + y", "x * y"))
         worker.wait_for("files changed")
 
         wait_until(lambda: shop.send_task("shop.add", (2, 3)).get(30) == 6, 30, what="the new code")
