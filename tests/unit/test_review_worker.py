@@ -39,7 +39,7 @@ def test_tasks_that_are_given_back_do_not_count_as_run(worker):
 
 def test_a_stop_does_not_wait_for_tasks_whose_lease_was_lost(worker):
     run = Run(worker.job, Delivery("a", "work", "default", 0, b"", b"", 1, 0, 0, 3, b""), worker, "here")
-    run.pool = worker._rooms["thread"]
+    run.pool = worker._rooms.pools["thread"]
     worker._held["a"] = run
     waiting = threading.Thread(target=worker._wait_until_empty, args=(60.0,), daemon=True)
     waiting.start()

@@ -3,6 +3,7 @@
 import os
 import tempfile
 import threading
+from contextlib import closing
 
 import pytest
 
@@ -102,6 +103,29 @@ def test_one_at_a_time_is_in_the_turnstile(two):
 
     first.leave()
     assert second.enter(0.0)
+
+
+def test_one_that_was_frozen_in_the_turnstile_is_passed_by_for_a_while(two):
+    first, second = two
+    first.enter(0.0)
+
+    second.pass_by(0.0)
+
+    assert second.enter(5.0)
+    assert not second.enter(15.0)
+
+
+def test_a_write_gets_past_one_that_was_frozen_in_the_turnstile(tmp_path, monkeypatch):
+    monkeypatch.setattr("celeriac.brokers.sqlite.store._LONGEST_TURN", 0.05)
+    frozen = Turnstile(Place(tmp_path / "shop.db"))
+    with closing(SqliteBroker(f"sqlite:///{tmp_path}/shop.db", deadline=20.0)) as broker:
+        broker.enlist(WorkerInfo("w", "w", names=frozenset({"shop.add"})), NOW)
+        assert frozen.enter(0.0)
+
+        assert broker.send([Message("t1", "shop.add")], NOW) == 1
+        assert broker.send([Message("t2", "shop.add")], NOW) == 1
+
+    frozen.close()
 
 
 def test_a_turnstile_finds_the_directory_that_was_made_anew(two, tmp_path):

@@ -50,6 +50,7 @@ _PHRASES: Final = {
     Verdict.REPLACED: "task replaced",
 }
 _SUCCEEDED: Final = Verdict.SUCCEEDED
+_RELEASE: Final = Verdict.RELEASE
 _ENDS: Final = frozenset(Verdict) - {Verdict.RELEASE, Verdict.REPLACED}  # of runs: how long they took counts
 START_TIMEOUT: Final = 30.0
 MEMORY_CHECK: Final = 1.0
@@ -378,10 +379,11 @@ class Worker:
         """Start these, or keep them until there is room."""
         claimed = self._clock.monotonic()
         batches: defaultdict[str, list[Run]] = defaultdict(list)
+        jobs, pools = self._jobs, self._rooms.pools
         for delivery in deliveries:
-            job = self._jobs[delivery.name]
+            job = jobs[delivery.name]
             kind, place = (Run, job.executor) if job.batching is None else (Member, "batch")
-            run = kind(job, delivery, self, self.hostname, claimed, self._rooms[place])
+            run = kind(job, delivery, self, self.hostname, claimed, pools[place])
             self._held[delivery.id] = run
             batches[place].append(run)
         if self._stopping.is_set():
@@ -421,8 +423,12 @@ class Worker:
 
     def settled(self, settlements: Sequence[Settlement], refused: Collection[str] = ()) -> None:
         """Forget these: the store has them, or *refused* them."""
-        held, ended = self._held, list[Delivery]()
+        held = self._held
+        ended: list[Delivery] = []
+        released = 0
         for settlement in settlements:
+            if settlement.verdict is _RELEASE:
+                released += 1
             run = held.pop(settlement.id, None)
             if run is None:
                 continue
@@ -435,7 +441,7 @@ class Worker:
         if not self._held:
             with self._emptied:
                 self._emptied.notify_all()
-        self._ended_tasks += sum(settlement.verdict is not Verdict.RELEASE for settlement in settlements)
+        self._ended_tasks += len(settlements) - released
         most = self.options.max_tasks
         if most is not None and self._ended_tasks >= most:
             self.retire(f"it has run {self._ended_tasks} tasks")

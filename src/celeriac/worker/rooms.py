@@ -48,7 +48,7 @@ class Rooms:
         self._make()
         self._watch: LoopWatch | None = None
         self.batches = BatchPool(self._batch_threads, self._batch_loop, clock, self._is_crowded)
-        self._pools: dict[str, Pool] = {
+        self.pools: dict[str, Pool] = {
             "thread": self._threads,
             "loop": self._async,
             "process": self._isolated,
@@ -68,9 +68,6 @@ class Rooms:
         self._batch_loop: LoopPool[Batch, Ends] = LoopPool(
             self._loop, batches, self._batch_done, self._batch_loop_room
         )
-
-    def __getitem__(self, place: str) -> Pool:
-        return self._pools[place]
 
     # --- how much ---------------------------------------------------------------------------------
 
@@ -128,11 +125,11 @@ class Rooms:
     def put(self, batches: Mapping[str, Sequence[Run]], *, short: bool) -> None:
         """Start what is given by place, or keep it until there is room."""
         for place, batch in batches.items():
-            self._pools[place].put(batch, short=short)
+            self.pools[place].put(batch, short=short)
 
     def nudge(self) -> None:
         """Look whether a part of the backlog could start, or a batch is due."""
-        for pool in self._pools.values():
+        for pool in self.pools.values():
             pool.nudge()
 
     def due(self) -> float | None:
@@ -141,12 +138,12 @@ class Rooms:
 
     def take_back(self) -> list[Run]:
         """Give back all that has not started."""
-        return [run for pool in self._pools.values() for run in pool.take_back()]
+        return [run for pool in self.pools.values() for run in pool.take_back()]
 
     def take_back_stale(self, older_than: float) -> list[Run]:
         """Give back each pool's backlog whose oldest run was claimed before *older_than*."""
         taken: list[Run] = []
-        for pool in self._pools.values():
+        for pool in self.pools.values():
             if (oldest := pool.oldest()) is not None and oldest < older_than:
                 taken += pool.take_back()
                 if pool is self._async or pool is self.batches:

@@ -110,7 +110,8 @@ class Runner:
             if outcome is None:  # nobody will leave
                 self.depart(run, value)
                 reset_current(token)
-        self.end_copy()
+        if _forks != self._forks:
+            self.end_copy()
         try:
             return self.leave(run, outcome, value)
         finally:
@@ -134,7 +135,8 @@ class Runner:
             if outcome is None:
                 self.depart(run, value)
                 reset_current(token)
-        self.end_copy()
+        if _forks != self._forks:
+            self.end_copy()
         try:
             return self.leave(run, outcome, value)
         finally:

@@ -222,19 +222,19 @@ def _claim(
                 found = transaction.all("exchange_ready", now, queue, most)
             else:
                 found = _first_by_age(transaction, queue, rules.ageing, most, now)
-            rows = _up_to_lane(found)
+            rows, limited = _up_to_lane(found)
             looks -= len(rows)
             for priority, last in {row[5]: row[-1] for row in rows}.items():
                 transaction.run("exchange_taken", queue, priority, last)
             good = _set_aside(transaction, worker, rows, now)
-            limited = any(row[-2] is not None for row in rows)
             if limited:
                 good = _start_limited(transaction, worker, good, want - len(claims), now)
             if good:
                 seqs = as_json([row[0] for row in good])
                 transaction.run("exchange_claim", queue, now, worker.id, trip, len(claims), seqs)
                 worker.held.update([(row[2], row[0]) for row in good])
-                worker.lanes.update([(row[2], row[-2]) for row in good if row[-2] is not None])
+                if limited:
+                    worker.lanes.update([(row[2], row[-2]) for row in good if row[-2] is not None])
                 claims += [Delivery(*row[2:-2]) for row in good]
             transaction.ready(queue, -len(rows))
             if not found or (len(found) < most and not limited and rules.ageing is None):
@@ -260,10 +260,15 @@ def _first_by_age(
     return [row[1:] for row in first]
 
 
-def _up_to_lane(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """Return the rows that may be taken at once: behind a limited one the next of its lane may join."""
+def _up_to_lane(rows: list[tuple[Any, ...]]) -> tuple[list[tuple[Any, ...]], bool]:
+    """Return the rows that may be taken at once, and whether one of them is limited.
+
+    Behind a limited one the next of its lane may join.
+    """
     priority = next((row[5] for row in rows if row[-2] is not None), None)
-    return rows if priority is None else [row for row in rows if row[5] >= priority]
+    if priority is None:
+        return rows, False
+    return [row for row in rows if row[5] >= priority], True
 
 
 def _start_limited(

@@ -17,6 +17,7 @@ from celeriac.errors import StoreReadOnly
 
 _LONGEST_SOCKET_PATH: Final = 100  # the system's limit is 108 bytes on Linux, 104 on macOS
 _CHECK_EVERY: Final = 1.0
+_PASSED_BY: Final = 10.0  # seconds
 _NEVER: Final = float("-inf")
 
 
@@ -51,19 +52,21 @@ class Turnstile:
     worker, which writes again and again, looks into it before each trip and lets them go first. Else it would
     be back each time before they, who sleep, have noticed that it was away.
 
-    All of it is courtesy: where it does not work, writers still exclude each other, only less fairly.
+    All of it is courtesy: where it does not work, writers still exclude each other, only less fairly. So nobody
+    waits for long behind one that was frozen in there.
     """
 
     def __init__(self, place: Place) -> None:
         self._place = place
         self._descriptor = -1
         self._checked = _NEVER
+        self._passed_by = _NEVER  # until then nobody in there is waited for
 
     def enter(self, moment: float) -> bool:
         """Take the turnstile if nobody has it; say whether writing may be tried."""
         if moment - self._checked > _CHECK_EVERY:
             self._check(moment)
-        if self._descriptor < 0:
+        if self._descriptor < 0 or moment < self._passed_by:
             return True
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -72,6 +75,10 @@ class Turnstile:
         except OSError:  # no locks here
             return True
         return True
+
+    def pass_by(self, moment: float) -> None:
+        """Wait for nobody in there for a while: who has it does not go on."""
+        self._passed_by = moment + _PASSED_BY
 
     def leave(self) -> None:
         """Let the next one in."""

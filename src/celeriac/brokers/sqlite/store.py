@@ -27,6 +27,7 @@ _LONG_LOG: Final = 4 * 1024 * 1024
 _ENDLESS_LOG: Final = 64 * 1024 * 1024
 _MEASURE_EVERY: Final = 1.0
 _TRUNCATE_WITHIN: Final = 0.02
+_LONGEST_TURN: Final = 1.0  # seconds for which one in the turnstile is waited for: it may be frozen
 _COURTESY: Final = 0.005  # seconds for which a worker lets others go first: it must get on in any case
 
 _all: weakref.WeakSet[Store] = weakref.WeakSet()
@@ -203,7 +204,9 @@ class Store:
     def _pass_turnstile(self, moment: float) -> None:
         if not self._turnstile.enter(moment):
             with self._turnstile.waiting_room():
-                patiently(lambda: self._turnstile.enter(moment) or None, moment + self._deadline, self.path)
+                while_true(lambda: not self._turnstile.enter(moment), _LONGEST_TURN)
+                if not self._turnstile.enter(moment):
+                    self._turnstile.pass_by(moment)
 
     def _begin(self, cursor: sqlite3.Cursor, moment: float) -> None:
         """Begin to write, once those who came before have begun."""
