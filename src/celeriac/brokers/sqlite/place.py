@@ -52,8 +52,8 @@ class Turnstile:
     worker, which writes again and again, looks into it before each trip and lets them go first. Else it would
     be back each time before they, who sleep, have noticed that it was away.
 
-    All of it is courtesy: where it does not work, writers still exclude each other, only less fairly. So nobody
-    waits for long behind one that was frozen in there.
+    All of it is courtesy: where it does not work, writers still exclude each other, only less fairly. So
+    nobody waits for long behind one that was frozen in there.
     """
 
     def __init__(self, place: Place) -> None:
