@@ -23,6 +23,7 @@ from benchmarks.workers import Worker
 
 HOLD: Final = 120.0  # seconds that the task would take
 SETTLE: Final = 1.0
+RESERVED: Final = 7.0  # seconds after its start at which a worker's only process has another one in reserve
 LOOK: Final = 0.001
 
 
@@ -52,7 +53,7 @@ def _kill_child(store: Store, processes: int) -> float:
         here.wait_for_workers(processes)
         here.task("anap").delay(HOLD)
         here.wait_for(1, pause=LOOK)
-        time.sleep(SETTLE)
+        time.sleep(RESERVED if processes == 1 else SETTLE)
         [pid] = here.by_process()
         killed = time.monotonic()
         os.kill(pid, signal.SIGKILL)

@@ -1,23 +1,26 @@
-"""One process of a worker command: `python -m celeriac.child ORDER`, started by the supervisor only.
+"""One process of a worker command: `python -m celeriac.child [--spare] DESCRIPTOR`; the supervisor starts it.
 
-It loads the application, tells the supervisor what it must know, and works until told to stop. When
-the supervisor is gone it finishes its running tasks, renewing its own lease meanwhile, and ends.
+It is told over the channel at that descriptor what to do. Then it loads the application, tells the supervisor
+what it must know, and works until told to stop. When the supervisor is gone it finishes its running tasks,
+renewing its own lease meanwhile, and ends. One in reserve waits for its order, and has loaded before what
+does not depend on the application.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import importlib
 import logging
 import os
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
-import msgspec
-
+from celeriac import brokers
 from celeriac.embedded import build_worker, options_of
 from celeriac.errors import BrokerUnavailable, CeleriacError, ConfigurationError, OperationalError
 from celeriac.loading import import_tasks, load_app, override, reference_of
@@ -79,19 +82,35 @@ def _counted(channel: Channel) -> Callable[[Sequence[Tally]], None]:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the order in *argv*; return the exit code."""
-    order = msgspec.json.decode(argv[0])
-    os.set_inheritable(order["descriptor"], False)  # programs that tasks start have no part in it
-    channel = Channel(socket.socket(fileno=order["descriptor"]))
+    """Do what comes over the channel at the descriptor that *argv* ends with; return the exit code."""
+    descriptor = int(argv[-1])
+    os.set_inheritable(descriptor, False)  # programs that tasks start have no part in it
+    channel = Channel(socket.socket(fileno=descriptor))
     sys.setswitchinterval(SWITCH_INTERVAL)
     for number in (signal.SIGINT, signal.SIGHUP):  # the terminal sends them to all; the supervisor decides
         signal.signal(number, signal.SIG_IGN)
+    messages = channel.messages()
+    for message in messages:
+        if message["kind"] == "load":
+            _load(message["url"])
+        elif message["kind"] == "work":
+            break
+    else:  # the supervisor has gone before it wanted anything
+        return 0
     try:
-        return _work(order, channel)
+        return _work(message, channel, messages)
     except ConfigurationError as error:
         return _fail(channel, error, EXIT_APPLICATION)
     except OperationalError as error:
         return _fail(channel, error, EXIT_STORE)
+
+
+def _load(url: str) -> None:
+    """Load what a worker on the store at *url* needs, whatever the application is."""
+    with contextlib.suppress(CeleriacError):  # who works there will say what is wrong
+        brokers.load(url)
+    with contextlib.suppress(ImportError):
+        importlib.import_module("uvloop")
 
 
 def _fail(channel: Channel, error: CeleriacError, code: int) -> int:
@@ -102,7 +121,7 @@ def _fail(channel: Channel, error: CeleriacError, code: int) -> int:
     return code
 
 
-def _work(order: dict[str, Any], channel: Channel) -> int:
+def _work(order: dict[str, Any], channel: Channel, messages: Iterator[dict[str, Any]]) -> int:
     app = override(load_app(order["reference"]), order["settings"])
     if app.broker_url.startswith("memory:"):
         raise ConfigurationError(
@@ -138,14 +157,14 @@ def _work(order: dict[str, Any], channel: Channel) -> int:
             name: getattr(options, name)
             for name in (
                 *("processes", "slots", "threads", "queues", "lease", "grace", "beat", "autoscale"),
-                "statistics",
+                *("statistics", "spare"),
             )
         },
         name=options.hostname,
         shown_url=app.broker.url,
         log_format=app.conf.worker_log_format,
     )
-    threading.Thread(target=_obey, args=(app, channel, worker), name="celeriac-channel", daemon=True).start()
+    threading.Thread(target=_obey, args=(app, messages, worker), name="celeriac-channel", daemon=True).start()
     if not _wait_for_store(app, stopped, beat=options.beat):
         return 0
     if options.beat:
@@ -185,9 +204,9 @@ def _wait_for_store(app: Any, stopped: threading.Event, *, beat: bool) -> bool:
     return False
 
 
-def _obey(app: Any, channel: Channel, worker: Worker) -> None:
+def _obey(app: Any, messages: Iterator[dict[str, Any]], worker: Worker) -> None:
     """Do what the supervisor says; when it is gone, stop, and renew the lease until the end."""
-    for message in channel.messages():
+    for message in messages:
         if message["kind"] == "stop":
             worker.stop(hurry=message["hurry"])
         elif message["kind"] == "drain":

@@ -138,6 +138,9 @@ class Config:
     worker_statistics: Annotated[
         Seconds, "seconds between two writes of what a process has counted; 0: it counts nothing"
     ]
+    worker_spare_process: Annotated[
+        bool, "whether a worker of one process keeps a second one ready to take its place at once"
+    ]
     worker_hijack_root_logger: Annotated[
         bool, "whether the worker command sets up logging when the root logger has no handler"
     ]
@@ -295,6 +298,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "worker_lease": DEFAULT_LEASE,
     "worker_soft_shutdown_timeout": 8.0,
     "worker_statistics": 5.0,
+    "worker_spare_process": True,
     "worker_hijack_root_logger": True,
     "worker_log_format": "text",
 }

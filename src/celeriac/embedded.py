@@ -79,6 +79,7 @@ def options_of(app: Any, **given: Any) -> WorkerOptions:
         "weights": weights,
         "loop_patience": conf.worker_slow_callback_duration,
         "statistics": conf.worker_statistics,
+        "spare": conf.worker_spare_process,
         "task_log_level": level_of(conf.worker_task_log_level),
     }
     values |= {name: value for name, value in given.items() if value is not None}
@@ -87,6 +88,7 @@ def options_of(app: Any, **given: Any) -> WorkerOptions:
     if values["autoscale"] is not None and values["processes"]:  # an embedded worker has no processes
         values["autoscale"] = tuple(values["autoscale"])
         values["processes"] = values["autoscale"][1]
+    values["spare"] = values["spare"] and values["processes"] == 1
     values["queues"] = tuple(dict.fromkeys(check_queue_name(queue) for queue in queues))
     if weights := values["weights"]:
         check_weights("weights", weights)

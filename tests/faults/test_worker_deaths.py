@@ -42,6 +42,32 @@ def test_a_killed_processs_task_runs_again_at_once_in_another(shop, start_worker
     assert result.worker != victim.id
 
 
+def test_a_killed_only_process_is_replaced_by_the_one_in_reserve(shop, start_worker, tmp_path):
+    worker = start_worker("--processes", "1")
+    [first] = until_workers(shop, 1)
+    result = tasks.wait_for.delay("go")
+    until_marked(tmp_path, "start")
+    [spare] = wait_until(worker.reserve, 30, what="a process in reserve")
+
+    os.kill(first.pid, signal.SIGKILL)
+    [_, again] = until_marked(tmp_path, "start", count=2)
+
+    assert "crashes=1 retries=0" in again
+    assert holder_of(shop, result).pid == spare.pid
+    (tmp_path / "go").touch()
+    assert result.get(20) == "go"
+
+
+def test_what_stands_in_reserve_ends_with_its_worker(shop, start_worker):
+    worker = start_worker("--processes", "1")
+    until_workers(shop, 1)
+    [spare] = wait_until(worker.reserve, 30, what="a process in reserve")
+
+    worker.process.kill()
+
+    wait_until(lambda: not spare.is_running(), 10, what="its end")
+
+
 @pytest.mark.serial
 def test_a_whole_worker_killed_on_this_host_gives_its_tasks_to_another_at_once(shop, start_worker, tmp_path):
     here = tmp_path / "temporary"

@@ -57,12 +57,17 @@ class WorkerCommand:
         return self._log.read_text(errors="replace")
 
     def children(self) -> list[psutil.Process]:
-        """Return the worker processes of the supervisor."""
+        """Return the worker processes of the supervisor; one in reserve has a single thread and is none."""
         try:
             found = psutil.Process(self.process.pid).children()
         except psutil.NoSuchProcess:
             return []
-        return [child for child in found if "celeriac.child" in " ".join(_cmdline(child))]
+        return [child for child in found if "celeriac.child" in " ".join(_cmdline(child)) and _works(child)]
+
+    def reserve(self) -> list[psutil.Process]:
+        """Return the processes that stand in reserve."""
+        found = psutil.Process(self.process.pid).children()
+        return [child for child in found if "--spare" in _cmdline(child) and not _works(child)]
 
     def kill_child(self, pid: int) -> None:
         """Send SIGKILL to one worker process."""
@@ -89,6 +94,13 @@ class WorkerCommand:
         except ProcessLookupError:
             return
         self.process.wait(10)
+
+
+def _works(process: psutil.Process) -> bool:
+    try:
+        return process.num_threads() > 1
+    except psutil.Error:
+        return False
 
 
 def _cmdline(process: psutil.Process) -> list[str]:

@@ -59,6 +59,15 @@ def connect(
     )
 
 
+def load(url: str) -> None:
+    """Import what the store behind *url* needs.
+
+    Raises:
+        ConfigurationError, MissingExtra: as `connect`.
+    """
+    _class_for(url)
+
+
 def _class_for(url: str) -> type[Broker]:
     """Return the class of the store behind *url*: one of ours, else one that another package offers."""
     scheme = url.partition(":")[0].lower()

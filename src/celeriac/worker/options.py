@@ -36,6 +36,7 @@ class WorkerOptions(msgspec.Struct, frozen=True):
             ever.
         statistics: seconds between two visits to the store with what was counted; 0 to count nothing.
         task_log_level: from which level on what tasks log is kept; None for nothing.
+        spare: whether a worker's only process has another one in reserve.
         autoscale: at most and at least how many processes; None for always as many as `processes` says.
     """
 
@@ -55,6 +56,7 @@ class WorkerOptions(msgspec.Struct, frozen=True):
     loop_patience: float = 0.1
     statistics: float = DEFAULT_STATISTICS
     task_log_level: int | None = None
+    spare: bool = True
 
     @property
     def hostname(self) -> str:

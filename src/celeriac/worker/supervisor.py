@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import select
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
@@ -32,7 +29,7 @@ from celeriac.states import State, Verdict
 from celeriac.steering import Command
 from celeriac.steering import Pulse as Told
 from celeriac.tally import Tally
-from celeriac.worker.channel import Channel
+from celeriac.worker.children import COMMAND, Child, Starter
 from celeriac.worker.health import LEAST_PATIENCE, Health, Pulse
 from celeriac.worker.keeper import PERIOD, Keeper
 from celeriac.worker.log import log, set_up_logging
@@ -65,30 +62,6 @@ class Meter(Protocol):
         """Show nothing any more."""
 
 
-class _Child:
-    """A worker process as its supervisor knows it."""
-
-    def __init__(self, index: int, process: subprocess.Popen[bytes], channel: Channel) -> None:
-        self.index = index
-        self.process = process
-        self.channel = channel
-        self.started = time.monotonic()
-        self.ids: list[str] = []
-        self.limits: dict[str, tuple[int, float]] = {}
-        self.hello: dict[str, Any] | None = None
-        self.retiring = False
-        self.exchanged: float | None = None
-        self.done = 0
-        self.lag: float | None = None
-        self.exit_code: int | None = None  # it says that starting it again makes no sense
-        self.connected = True
-
-    @property
-    def worker(self) -> str | None:
-        """The id that it is enlisted under now."""
-        return self.ids[-1] if self.ids else None
-
-
 class Supervisor:
     """Runs a worker of several processes until it is told to stop.
 
@@ -113,7 +86,7 @@ class Supervisor:
         loglevel: str = "WARNING",
         log_format: LogFormat = "text",
         reload: bool = False,
-        command: Sequence[str] = (sys.executable, "-m", "celeriac.child"),
+        command: Sequence[str] = COMMAND,
         environment: Mapping[str, str] | None = None,
         banner: Callable[[Mapping[str, Any]], None] | None = None,
         health: Health | None = None,
@@ -125,8 +98,7 @@ class Supervisor:
         self._settings = dict(settings or {})
         self._loglevel, self._log_format = loglevel, log_format
         self._reload = reload
-        self._command = list(command)
-        self._environment = environment
+        self._starter = Starter(command, environment)
         self._banner = banner
         self._health = health
         self._meter = meter
@@ -134,7 +106,7 @@ class Supervisor:
             meter.watch(lambda: len(self._children))
         self._next_health = 0.0
         self._clock = SystemClock()
-        self._children: list[_Child] = []
+        self._children: list[Child] = []
         self._unburied: list[tuple[list[str], str]] = []
         self._starts: list[tuple[float, int]] = []  # when to start which index again
         self._broken: list[int] = []  # what to start again when a file has changed
@@ -175,6 +147,7 @@ class Supervisor:
             if watcher is not None:
                 watcher()
             self._restore_signals(before)
+            self._starter.dismiss()
             for child in self._children:  # only after an error of ours: they finish by themselves
                 child.channel.close()
             if self._broker is not None:
@@ -193,8 +166,9 @@ class Supervisor:
         self._bury_children()
         if self._stopping and not self._children:
             return  # a store that is away is not to be waited for again and again
+        self._start_due()  # first: it takes its time, and needs no store
         self._unburied_now()
-        self._start_due()
+        self._starter.tend()
         self._keep()
         self._scale()
         self._kill_hanging()
@@ -230,6 +204,7 @@ class Supervisor:
             self._stop_by = time.monotonic() + grace + KILL_AFTER
             self._starts.clear()
             self._broken.clear()
+            self._starter.dismiss()
             if first:
                 advice = "a second signal gives running tasks back at once"
                 log.warning(
@@ -265,7 +240,7 @@ class Supervisor:
         due = [self._next_keep, *(moment for moment, _ in self._starts)]
         return max(0.0, min(PERIOD, min(due) - time.monotonic())) if self._keeper else PERIOD / 5
 
-    def _hear(self, child: _Child) -> None:
+    def _hear(self, child: Child) -> None:
         messages = child.channel.receive()
         if messages is None:
             child.connected = False
@@ -278,7 +253,7 @@ class Supervisor:
                 child.connected = False
                 return
 
-    def _obey(self, child: _Child, kind: str = "", **fields: Any) -> None:
+    def _obey(self, child: Child, kind: str = "", **fields: Any) -> None:
         """Do what a process tells.
 
         Raises:
@@ -297,7 +272,7 @@ class Supervisor:
         }
         handlers[kind](child, **fields)
 
-    def _on_hello(self, child: _Child, **hello: Any) -> None:
+    def _on_hello(self, child: Child, **hello: Any) -> None:
         child.hello = hello
         if self._hello is None:
             self._hello = hello
@@ -312,6 +287,8 @@ class Supervisor:
             for index in range(1, int(hello["processes"])):
                 if not self._stopping:
                     self._start(index)
+            if hello["spare"] and not self._stopping:
+                self._starter.reserve(hello["url"])
 
     def _open_store(self, hello: Mapping[str, Any]) -> None:
         security = hello.get("security")
@@ -342,30 +319,30 @@ class Supervisor:
     def _pulses(self) -> dict[str, Told]:
         return {child.worker: self._told_of(child, child.worker) for child in self._children if child.worker}
 
-    def _told_of(self, child: _Child, worker: str) -> Told:
+    def _told_of(self, child: Child, worker: str) -> Told:
         memory, cpu = vitals_of(child.process.pid)
         draining, heard = child.index in self._drained, self._orders.heard(worker)
         return Told(memory, cpu, done=child.done, lag=child.lag, draining=draining, heard=heard)
 
-    def _on_enlisted(self, child: _Child, worker: str) -> None:
+    def _on_enlisted(self, child: Child, worker: str) -> None:
         self._worked = True
         child.ids.append(worker)
         del child.ids[:-8]
 
-    def _on_scheduled(self, _: _Child) -> None:
+    def _on_scheduled(self, _: Child) -> None:
         """It has brought the schedules that stand in its code to the store."""
         if self._keeper is not None:
             self._keeper.look()
             self._next_keep = 0.0
 
-    def _on_limited(self, child: _Child, id: str, fence: int, deadline: float) -> None:
+    def _on_limited(self, child: Child, id: str, fence: int, deadline: float) -> None:
         child.limits[id] = (fence, deadline)
 
-    def _on_ended(self, child: _Child, ids: Sequence[str]) -> None:
+    def _on_ended(self, child: Child, ids: Sequence[str]) -> None:
         for task_id in ids:
             child.limits.pop(task_id, None)
 
-    def _on_retiring(self, child: _Child, reason: str) -> None:
+    def _on_retiring(self, child: Child, reason: str) -> None:
         """Its place is taken at once; it goes on until its last task has ended."""
         if not child.retiring and not self._stopping:
             child.retiring = True
@@ -373,51 +350,44 @@ class Supervisor:
             self._start(child.index)
 
     def _on_pulse(
-        self, child: _Child, exchanged: float | None, done: int = 0, lag: float | None = None
+        self, child: Child, exchanged: float | None, done: int = 0, lag: float | None = None
     ) -> None:
         child.exchanged = exchanged
         child.done, child.lag = int(done), None if lag is None else float(lag)
 
-    def _on_counted(self, _: _Child, tallies: Sequence[Any]) -> None:
+    def _on_counted(self, _: Child, tallies: Sequence[Any]) -> None:
         if self._meter is not None:
             try:
                 self._meter.count(msgspec.convert(tallies, list[Tally], str_keys=True))
             except msgspec.ValidationError as error:
                 raise ValueError(str(error)) from error
 
-    def _on_failed(self, child: _Child, code: int) -> None:
+    def _on_failed(self, child: Child, code: int) -> None:
         child.exit_code = code
 
     # --- starting and burying -----------------------------------------------------------------------
 
     def _start(self, index: int) -> None:
-        ours, theirs = socket.socketpair()
         order = {
             "reference": self._reference,
             "given": self._given,
             "settings": self._settings,
             "first": not self._started,
             "loglevel": self._loglevel,
-            "descriptor": theirs.fileno(),
             "pulse": self._health is not None,
             "counts": self._meter is not None,
             "draining": index in self._drained,
         }
         try:
-            process = subprocess.Popen(  # noqa: S603 - our own module, by our own interpreter
-                [*self._command, json.dumps(order)], pass_fds=[theirs.fileno()], env=self._environment
-            )
+            child = self._starter.start(index, order)
         except OSError as error:  # no process or no memory is left: later, perhaps
-            ours.close()
             if not self._started:
                 raise
             log.error("no process can be started", extra={"index": index, "reason": str(error)})
             self._starts.append((time.monotonic() + AFTER_FAILURE, index))
             return
-        finally:
-            theirs.close()
         self._started = True
-        self._children.append(_Child(index, process, Channel(ours)))
+        self._children.append(child)
 
     def _start_due(self) -> None:
         now = time.monotonic()
@@ -440,7 +410,7 @@ class Supervisor:
             child.channel.close()
             self._bury(child, code)
 
-    def _bury(self, child: _Child, code: int) -> None:
+    def _bury(self, child: Child, code: int) -> None:
         for worker in child.ids:
             self._orders.forget(worker)
         if child.ids:
@@ -455,7 +425,7 @@ class Supervisor:
             log.warning("process died", extra={"index": child.index, "how": _how(code)})
             self._starts.append((time.monotonic() + self._pause_after(child), child.index))
 
-    def _pause_after(self, child: _Child) -> float:
+    def _pause_after(self, child: Child) -> float:
         """Return how long to wait before a dead process is replaced: not at all, unless they die young."""
         if time.monotonic() - child.started > QUICK_DEATH:
             self._quick_deaths = 0
@@ -505,7 +475,7 @@ class Supervisor:
             if (child := by_worker.get(worker)) is not None:
                 self._pass_on(child, command)
 
-    def _pass_on(self, child: _Child, command: Command) -> None:
+    def _pass_on(self, child: Child, command: Command) -> None:
         if command.verb == "stop":  # of one process, of all: they are one worker
             if not self._signals:  # once, though each of its processes was told
                 log.warning("told to stop", extra={"worker": child.worker})
@@ -570,7 +540,7 @@ class Supervisor:
                     self._store_is_away(error)
                     return
 
-    def _kill_overdue(self, child: _Child, task_id: str) -> None:
+    def _kill_overdue(self, child: Child, task_id: str) -> None:
         fence, _ = child.limits[task_id]
         error = stored(TimeLimitExceeded("it ran into its hard limit and held up its process"))
         self._kill_for(child, task_id, fence, Settlement(task_id, fence, Verdict.FAILED, error))
@@ -584,7 +554,7 @@ class Supervisor:
                 if now - since > OVERDUE:
                     self._kill_for(child, task_id, None, Settlement(task_id, 0, Verdict.CANCELLED, REVOKED))
 
-    def _kill_for(self, child: _Child, task_id: str, fence: int | None, settlement: Settlement) -> None:
+    def _kill_for(self, child: Child, task_id: str, fence: int | None, settlement: Settlement) -> None:
         """Kill *child* if it still holds the task, and settle that one; its others are run again."""
         if self._broker is None or child.worker is None or child.process.poll() is not None:
             return
