@@ -43,7 +43,7 @@ def test_statements_for_many_rows_can_be_prepared_with_each_number_of_them(datab
 
     plan(database, statement)
 
-    assert statement.count("(?,") == count
+    assert statement.count("(?, ?") == count
 
 
 @pytest.mark.parametrize("name", statements.names())

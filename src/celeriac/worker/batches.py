@@ -308,6 +308,8 @@ class BatchPool:
 
         A claim cannot ask for one kind of task only: so little other work comes with them.
         """
+        if not self._open:
+            return 0
         return sum(
             min(_batching(batch).size - len(batch.members), len(batch.members)) for batch in self._batches()
         )
@@ -315,6 +317,8 @@ class BatchPool:
     @property
     def due(self) -> float | None:
         """When the next batch is to be started though it is not full, in monotonic seconds."""
+        if not self._open:
+            return None
         return min((batch.due for batch in self._batches()), default=None)
 
     def _batches(self) -> list[Batch]:
@@ -365,10 +369,11 @@ class BatchPool:
 
     def nudge(self) -> None:
         """Start what has been gathered for long enough, or stands in others' way."""
-        now, crowded = self._clock.monotonic(), bool(self._open) and self._is_crowded()
-        with self._guard:
-            for name in [name for name, batch in self._open.items() if crowded or batch.due <= now]:
-                self._start(name)
+        if self._open:
+            now, crowded = self._clock.monotonic(), self._is_crowded()
+            with self._guard:
+                for name in [name for name, batch in self._open.items() if crowded or batch.due <= now]:
+                    self._start(name)
         self._threads.nudge()
         self._loop.nudge()
 

@@ -27,9 +27,8 @@ class Gone(Exception):
 
 
 def needs_input(delivery: Delivery) -> bool:
-    """Say whether *delivery* may be given something; costs next to nothing for the usual ones."""
-    options = delivery.options
-    return bool(options) and any(mark in options for mark in _MARKS)
+    """Say whether *delivery* may be given something."""
+    return any(mark in delivery.options for mark in _MARKS)
 
 
 def complete(broker: Broker, deliveries: Iterable[Delivery]) -> tuple[list[Delivery], list[Settlement]]:
@@ -151,7 +150,7 @@ def _reason(record: Record) -> Exception:
     return error if isinstance(error, SecurityError) else Gone(record.id)
 
 
-def split(claims: Sequence[Delivery]) -> tuple[list[Delivery], list[Delivery]]:
+def split(claims: Sequence[Delivery]) -> tuple[Sequence[Delivery], list[Delivery]]:
     """Return those that can start as they are, and those that are given something."""
-    needy = [claim for claim in claims if needs_input(claim)]
-    return ([claim for claim in claims if not needs_input(claim)] if needy else list(claims)), needy
+    needy = [claim for claim in claims if claim.options and needs_input(claim)]
+    return ([claim for claim in claims if not needs_input(claim)] if needy else claims), needy

@@ -424,24 +424,16 @@ class Worker:
     def settled(self, settlements: Sequence[Settlement], refused: Collection[str] = ()) -> None:
         """Forget these: the store has them, or *refused* them."""
         held = self._held
-        ended: list[Delivery] = []
-        released = 0
-        for settlement in settlements:
-            if settlement.verdict is _RELEASE:
-                released += 1
-            run = held.pop(settlement.id, None)
-            if run is None:
-                continue
-            if run.delivery.fence == settlement.fence:
-                ended.append(run.delivery)
-            else:  # it was claimed again meanwhile
-                held[settlement.id] = run
+        pairs = [(held.pop(settlement.id, None), settlement) for settlement in settlements]
+        ended = [run.delivery for run, each in pairs if run is not None and run.delivery.fence == each.fence]
+        if len(ended) < len(pairs):  # some were claimed again meanwhile
+            held.update({run.id: run for run, each in pairs if run and run.delivery.fence != each.fence})
         if self._ledger is not None:
             self._count(self._ledger, ended, refused)
         if not self._held:
             with self._emptied:
                 self._emptied.notify_all()
-        self._ended_tasks += len(settlements) - released
+        self._ended_tasks += len([None for each in settlements if each.verdict is not _RELEASE])
         most = self.options.max_tasks
         if most is not None and self._ended_tasks >= most:
             self.retire(f"it has run {self._ended_tasks} tasks")

@@ -101,7 +101,7 @@ class Runner:
         try:
             self.enter(run)
             value = run.job.body(*run.args, **run.kwargs)
-            outcome = self.success(run, value)
+            outcome = _NO_RESULT if value is None else self.success(run, value)
         except BaseException as error:  # noqa: BLE001 - user code may raise anything; all of it is an outcome
             value = shown_to_hooks(error)
             outcome = outcome_of(run, error)
@@ -126,7 +126,7 @@ class Runner:
             soft = self.enter(run)
             call = run.job.body(*run.args, **run.kwargs)
             value = await (call if soft is None else steered(run, call))
-            outcome = self.success(run, value)
+            outcome = _NO_RESULT if value is None else self.success(run, value)
         except BaseException as error:  # noqa: BLE001 - as above; the cancellation of a loop's task too
             value = shown_to_hooks(error)
             outcome = outcome_of(run, error)
@@ -147,6 +147,8 @@ class Runner:
     def begin(self, run: Run) -> float | None:
         """Note that *run* starts now; from here on its limits count. Return the soft one, in seconds."""
         run.started = self._now()
+        if not run.delivery.options and run.job.time_limit is None and run.job.soft_time_limit is None:
+            return None
         soft, hard = run.limits()
         if self._limited is not None and (soft is not None or hard is not None):
             self._limited(run)
@@ -159,7 +161,10 @@ class Runner:
             alone: False for a call of a batch, which is surrounded as a whole.
         """
         soft = self.begin(run) if not run.started else run.limits()[0]
-        run.load()
+        if run.delivery.options:
+            run.load()
+        else:
+            run.args, run.kwargs = run.job.load(run.delivery.payload)
         if self._watched:
             if alone:
                 self.surround(run)
@@ -199,6 +204,8 @@ class Runner:
 
     def leave(self, run: Run, outcome: Outcome, value: Any) -> Settlement:
         """Settle *run*, and tell those who want to know; *value* is its result, or the error."""
+        if not self._watched and type(outcome) is Success and not run.job.hooks and run.children is None:
+            return Settlement(run.delivery.id, run.delivery.fence, Verdict.SUCCEEDED, outcome.result)
         try:
             settlement = self.settle(run, outcome)
             if self._watched or run.job.hooks:

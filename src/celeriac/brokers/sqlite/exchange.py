@@ -14,7 +14,7 @@ from celeriac.brokers.sqlite import moves
 from celeriac.brokers.sqlite.following import follow
 from celeriac.brokers.sqlite.lanes import lanes_of
 from celeriac.brokers.sqlite.lines import Lines
-from celeriac.brokers.sqlite.transaction import Transaction, as_json, limit_of
+from celeriac.brokers.sqlite.transaction import Transaction, as_json, blob, limit_of
 from celeriac.message import Delivery
 from celeriac.outcome import EXPIRED, Settlement
 from celeriac.states import State, Verdict
@@ -161,7 +161,7 @@ def _settle_quickly(
         seq = worker.held.pop(settlement.id, None)
         if seq is None or settlement.verdict not in moves.FINAL:
             return False
-        values[settlement.verdict] += (seq, settlement.fence, settlement.body)
+        values[settlement.verdict] += (seq, settlement.fence, blob(settlement.body))
         ended.append(seq)
     count = transaction.update("exchange_succeed", (now,), values.pop(Verdict.SUCCEEDED), (worker.id,))
     for verdict, rows in values.items():

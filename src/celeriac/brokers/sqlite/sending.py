@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from celeriac.brokers.sqlite.following import follow, hear_of_parents, link
 from celeriac.brokers.sqlite.lanes import lanes_of
 from celeriac.brokers.sqlite.moves import finish_waiting
-from celeriac.brokers.sqlite.transaction import Row, Transaction, as_json
+from celeriac.brokers.sqlite.transaction import Row, Transaction, as_json, blob
 from celeriac.message import Message
 from celeriac.outcome import SUPERSEDED
 from celeriac.states import State
@@ -143,10 +143,10 @@ def _sent(message: Message, seq: int, place: int) -> Row:
         place,
         message.crash_limit,
         message.created,
-        message.eta,
-        message.payload,
-        message.options,
-        None if message.limit is None else str(message.limit),
+        "" if message.eta is None else message.eta,
+        blob(message.payload),
+        blob(message.options),
+        "" if message.limit is None else str(message.limit),
     )
 
 

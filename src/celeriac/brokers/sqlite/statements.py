@@ -9,7 +9,7 @@ from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 
-_ONE_ROW = re.compile(r"values (\(\?(?:, \?)*\))")
+_ONE_ROW = re.compile(r"values (\((?:\?|nullif\(\?, ''\)|, )+\))")
 _COMMENT = re.compile(r"^\s*--.*$\n?", re.MULTILINE)
 
 

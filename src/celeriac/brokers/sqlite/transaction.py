@@ -15,6 +15,7 @@ Row = tuple[Any, ...]
 
 _INSERTED_AT_ONCE: Final = 50
 _UPDATED_AT_ONCE: Final = 256
+_NOTHING: Final = bytearray()
 
 
 class Ring(NamedTuple):
@@ -96,16 +97,26 @@ class Transaction:
     def update(self, name: str, before: Row, values: list[Any], after: Row) -> int:
         """Change rows in one statement that joins *values*, rows of three laid end to end; return how many.
 
-        The statement's other parameters stand *before* and *after* the values. Rows of nulls fill up to
-        a power of two, so that few statements serve all sizes.
+        The statement's other parameters stand *before* and *after* the values. Rows of zeros, which is no
+        task's number, fill up to a power of two, so that few statements serve all sizes.
         """
         count = 0
         for start in range(0, len(values), _UPDATED_AT_ONCE * 3):
             part = values[start : start + _UPDATED_AT_ONCE * 3]
             rows = 1 << (len(part) // 3 - 1).bit_length()
-            part += [None] * (rows * 3 - len(part))
+            part += [0] * (rows * 3 - len(part))
             count += self._cursor.execute(sql_with_rows(name, rows), (*before, *part, *after)).rowcount
         return count
+
+
+def blob(value: bytes) -> bytearray:
+    """Return *value* in the form that `sqlite3` takes as it is.
+
+    For each `bytes` and each None (but no bytearray, number or text) it first looks for an adapter, by
+    attributes that are not there. On Python 3.11 that costs more than all else about a value.
+    Source: `need_adapt` in CPython's Modules/_sqlite/statement.c and cursor.c.
+    """
+    return bytearray(value) if value else _NOTHING
 
 
 def limit_of(text: str) -> Limit:

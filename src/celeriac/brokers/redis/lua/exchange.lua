@@ -265,10 +265,21 @@ local function is_whole(name, last, tally, expires)
 end
 
 local held, first_claim = {}, '1 ' .. NOW
+local usual_holds = {} -- by queue: of a first run, which nobody waits for and that needs no look
 
-local function hold(id, queue, fence, mark)
+local function hold(id, queue, fence, linked, marked)
   local n = #held
-  held[n + 1], held[n + 2] = id, fence .. ' ' .. queue .. mark
+  held[n + 1] = id
+  if fence == '1' and not (linked or marked) then
+    local usual = usual_holds[queue]
+    if not usual then
+      usual = '1 ' .. queue
+      usual_holds[queue] = usual
+    end
+    held[n + 2] = usual
+  else
+    held[n + 2] = fence .. ' ' .. queue .. (linked and ' +' or '') .. (marked and ' !' or '')
+  end
 end
 
 -- Look at an id just taken from its line; say whether it was a task that is still queued there.
@@ -280,7 +291,8 @@ local function start(id, place, queue, priority)
   local needed, waits, lane, unique
   for at = 1, #got, 2 do
     local field, value = got[at], got[at + 1]
-    if field == 'n' then name = value
+    if field == 'c' then -- when it was sent: each has it, none asks for it
+    elseif field == 'n' then name = value
     elseif field == 'p' then payload = value
     elseif field == 'q' then where = value
     elseif field == 's' then return false
@@ -319,7 +331,7 @@ local function start(id, place, queue, priority)
     call('HSET', key, 's', RUNNING, 'j', claim, 'w', worker)
     if expires then call('ZREM', EXPIRY, id) end
     if listeners then tell(id, listeners) end
-    hold(id, queue, fence, (needed and ' +' or '') .. ((listeners or tally or waits or lane or unique) and ' !' or ''))
+    hold(id, queue, fence, needed, listeners or tally or waits or lane or unique)
     answer(id, queue, priority, fence, name, payload, options, tally, checkpoint)
   end
   return true
@@ -390,7 +402,8 @@ function claim()
     for priority = 9, 0, -1 do lines[10 - priority] = line_key(queue, priority) end
     if ageing and not is_done() then claim_by_age(queue, lines) end
     local left = not is_done() and call('EXISTS', unpack(lines)) or 0
-    for priority = 9, 0, -1 do
+    local is_usual = left == 1 and call('EXISTS', lines[10]) == 1 -- nothing has a priority
+    for priority = is_usual and 0 or 9, 0, -1 do
       if left > 0 and not is_done() then
         local line = lines[10 - priority]
         if call('EXISTS', line) == 1 then
