@@ -39,10 +39,11 @@ class Steering:
         self.settled: Counter[tuple[str, str, int]] = Counter()
 
     def says(self, run: Any, text: str) -> None:
-        """Have a task say *text*, as its log handler does."""
+        """Have a task say *text*, as its log handler does; nobody hears one that was written off."""
         body = body_of("shop", text)
         for call in run.calls:
-            self.said[call.delivery.id, call.delivery.fence].append(body)
+            if not call.void:
+                self.said[call.delivery.id, call.delivery.fence].append(body)
         run.log(20, self._world.clock.now(), body)
 
     def claims(self, worker: str, trip: int, claims: Iterable[Delivery]) -> None:
