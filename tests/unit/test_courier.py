@@ -14,7 +14,7 @@ from celeriac.errors import BrokerUnavailable, PayloadTooLarge, StoreFull, Unkno
 from celeriac.message import Delivery, Message, Record
 from celeriac.outcome import Settlement
 from celeriac.states import State, Verdict
-from celeriac.worker.courier import AHEAD, Courier
+from celeriac.worker.courier import AHEAD, FAR_AHEAD, STALE, Courier
 from celeriac.worker.shares import Shares
 
 
@@ -28,10 +28,12 @@ class ScriptedBroker(MemoryBroker):
         self.orders: list[tuple[Sequence[str] | None, float | None]] = []
         self.reports: list[list[Report]] = []
         self.reports_fail = 0
+        self.travel: Callable[[], object] = lambda: None  # what happens while a trip is made
 
     def exchange(self, worker, *, trip, finished=(), want=0, now, queues=None, ageing=None):
         self.orders.append((queues, ageing))
         self.trips.append((trip, tuple(settlement.id for settlement in finished), want))
+        self.travel()
         answer = self.answers.pop(0) if self.answers else Exchanged()
         if isinstance(answer, Exception):
             raise answer
@@ -184,6 +186,20 @@ def test_short_tasks_are_claimed_ahead_by_what_ends_in_ten_milliseconds(courier,
 
     _, _, want = broker.trips[-1]
     assert 0.9 * per_second * AHEAD <= want - 4 <= 1.1 * per_second * AHEAD
+
+
+@pytest.mark.parametrize(("trip", "ahead"), [(0.004, AHEAD), (0.008, 0.016), (0.1, FAR_AHEAD)])
+def test_where_trips_take_long_more_is_claimed_ahead_but_far_less_than_goes_back(
+    courier, broker, clock, trip, ahead
+):
+    broker.travel = lambda: clock.advance(trip)
+
+    when_so_many_end(courier, clock, per_second=5_000)
+
+    ended = 50 / (0.01 + trip)  # each second
+    _, _, want = broker.trips[-1]
+    assert 0.9 * ended * ahead <= want - 4 <= 1.1 * ended * ahead
+    assert ahead <= STALE / 2
 
 
 def test_one_trip_is_short_however_fast_tasks_end(courier, broker, clock):

@@ -36,6 +36,7 @@ POLL: Final = 2.0  # seconds after which an idle courier looks, though no bell r
 BUSY_POLL: Final = 1.0  # the same while tasks run: for stop requests whose bell was lost
 AHEAD: Final = 0.010  # seconds of work that may be claimed before there is room for it
 STALE: Final = 0.050  # seconds after which a claim that could not start goes back
+FAR_AHEAD: Final = STALE / 2  # seconds of work that may be claimed at most where trips take long
 SHORT_RATE: Final = 5_000.0  # tasks per second, of one thread, above which they count as short
 AFTER_FAILURE: Final = 1.0  # seconds of rest after a failure that nobody foresaw
 DUTY_FAILED: Final = 0.5  # seconds after which a duty that failed is tried again
@@ -126,6 +127,7 @@ class Courier(threading.Thread):
         self._trip = 0
         self._want = 0
         self._rate = 0.0  # tasks per second, lately
+        self._trip_time = 0.0  # seconds that a trip takes, lately
         self._last_trip = 0.0
         self._next_look = 0.0
         self._next_duty = 0.0
@@ -344,8 +346,10 @@ class Courier(threading.Thread):
             queues=self._order,
             ageing=self._ageing,
         )
+        took = self._clock.monotonic() - before
+        self._trip_time += 0.3 * (took - self._trip_time)
         if self._ledger is not None:
-            self._ledger.note_trip(self._clock.monotonic() - before)
+            self._ledger.note_trip(took)
         if self._pause:
             log.warning("store is back", extra={"worker": self._worker})
         if answer.lost:
@@ -405,11 +409,14 @@ class Courier(threading.Thread):
             self._rate += 0.3 * (count / elapsed - self._rate)
 
     def _wanted(self) -> int:
-        """Return how many tasks can start now, or within a few milliseconds at the rate that was measured."""
+        """Return how many tasks can start now, or within a few milliseconds at the rate that was measured.
+
+        Two trips pass until what ends now is settled and its successor is here: work has to last for them.
+        """
         if not self._may_claim:
             return 0
         room = self._cargo.room()
-        ahead = int(self._rate * AHEAD)
+        ahead = int(self._rate * min(FAR_AHEAD, max(AHEAD, 2 * self._trip_time)))
         return max(0, min(self._broker.trip_size, room + ahead - self._cargo.backlog()))
 
     def _unpack(self, answer: Exchanged) -> None:
