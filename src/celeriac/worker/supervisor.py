@@ -167,13 +167,14 @@ class Supervisor:
         if self._stopping and not self._children:
             return  # a store that is away is not to be waited for again and again
         self._start_due()  # first: it takes its time, and needs no store
+        self._bury_children()  # who died meanwhile is to be buried by us, who know how, before anybody tends
         self._unburied_now()
-        self._starter.tend()
         self._keep()
         self._scale()
         self._kill_hanging()
         self._kill_late()
         self._tell_health()
+        self._starter.tend()  # last, as it takes its time too
 
     def stop(self) -> None:
         """Tell the processes to stop; a second call takes their grace period away. From any thread."""
