@@ -61,6 +61,14 @@ def test_leases_are_renewed_five_times_in_their_length(store, keeper, clock):
     assert store.beats == 5
 
 
+def test_who_has_died_here_is_buried_at_once_but_our_own_by_those_who_know_of_what(store, keeper, clock):
+    store.locally_dead = lambda: ["theirs", "ours"]
+
+    keeper.keep()
+
+    assert [worker.id for worker in store.workers(clock.now())] == ["ours"]
+
+
 def test_a_silent_workers_tasks_are_recovered_when_its_lease_is_over(store, keeper, clock):
     store.send([Message("a", "t")], clock.now())
     store.exchange("theirs", trip=1, want=1, now=clock.now())

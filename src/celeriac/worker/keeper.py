@@ -103,8 +103,14 @@ class Keeper:
         return beat
 
     def _bury_local_dead(self) -> None:
-        """Retire workers of this host whose death the kernel proves, long before their lease ends."""
+        """Retire workers of this host whose death the kernel proves, long before their lease ends.
+
+        Our own are buried by who has started them, and knows how they died.
+        """
         dead = self._broker.locally_dead()
+        if dead:
+            ours = set(self._workers())
+            dead = [worker for worker in dead if worker not in ours]
         if dead:
             held = self._broker.retire(dead, self._clock.now(), KERNEL_SAYS)
             self.note_recovered(held)

@@ -315,6 +315,10 @@ class Supervisor:
             self._scaler = Scaler(most, least, slots=hello["slots"], queues=hello["queues"])
 
     def _living(self) -> list[str]:
+        """Return the ids of our workers, also of one that has enlisted, and perhaps died, a moment ago."""
+        for child in list(self._children):
+            while child.connected and child.channel.readable():
+                self._hear(child)
         return [child.worker for child in self._children if child.worker is not None]
 
     def _pulses(self) -> dict[str, Told]:
