@@ -158,8 +158,8 @@ class SqliteBroker(Broker):
     def _trip(
         self, known: trips.Known, trip: int, finished: Sequence[Settlement], rules: trips.Rules, now: float
     ) -> Exchanged:
-        if trip < self._unwritten.get(known.id, 0):
-            return Exchanged()
+        if trip < self._unwritten.get(known.id, 0):  # a late copy
+            return Exchanged(lost=self._store.read(Transaction.one, "worker_known", known.id) is None)
         if not finished and (idle := self._idle(known.id, trip, rules.want, now)) is not None:
             return idle
         make = self._store.write_after_others
