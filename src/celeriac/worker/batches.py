@@ -27,7 +27,7 @@ Ends = list[tuple[Run, Settlement]]  # each call of a batch with what becomes of
 class Member(Run):
     """One call of a batch."""
 
-    batch: Batch
+    batch: Batch | None = None  # one that was claimed by a worker that stops is never put into one
 
 
 class Batch(Run):
@@ -332,8 +332,8 @@ class BatchPool:
 
     def stack(self, run: Run) -> str | None:
         """Return where the batch of *run* is now; None when it is not running."""
-        assert isinstance(run, Member)
-        return self._threads.stack(run.batch) or self._loop.stack(run.batch)
+        batch = _batch_of(run)
+        return None if batch is None else self._threads.stack(batch) or self._loop.stack(batch)
 
     def doubt(self) -> None:
         """Take the loop for blocked until it gives a sign of life."""
@@ -396,7 +396,7 @@ class BatchPool:
         """Take the call *run* out of its batch, if that has not started; say whether it was so."""
         batch = _batch_of(run)
         with self._guard:
-            if not batch.drop(run):
+            if batch is None or not batch.drop(run):
                 return False
             if not batch.members and self._open.get(run.delivery.name) is batch:
                 del self._open[run.delivery.name]
@@ -405,7 +405,7 @@ class BatchPool:
     def interrupt(self, run: Run, error: BaseException) -> bool:
         """Raise *error* in the code of the batch of *run*, once; say whether it was running."""
         batch = _batch_of(run)
-        if batch.pool is None or batch.interrupted is not None:
+        if batch is None or batch.pool is None or batch.interrupted is not None:
             return False
         batch.verdict = run.verdict
         return bool(batch.pool.interrupt(batch, error))
@@ -413,7 +413,7 @@ class BatchPool:
     def abandon(self, run: Run) -> None:
         """Write off the batch of *run*, which does not react."""
         batch = _batch_of(run)
-        if batch.pool is not None:
+        if batch is not None and batch.pool is not None:
             batch.pool.abandon(batch)
 
 
@@ -423,6 +423,6 @@ def _batching(run: Run) -> Batching:
     return found
 
 
-def _batch_of(run: Run) -> Batch:
+def _batch_of(run: Run) -> Batch | None:
     assert isinstance(run, Member)
     return run.batch

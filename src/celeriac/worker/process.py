@@ -415,7 +415,7 @@ class Worker:
     def stop_task(self, task_id: str) -> None:
         """End one task because somebody revoked it."""
         run = self._held.get(task_id)
-        if run is not None and run.verdict is None:
+        if run is not None and run.verdict is None and not run.settled:
             if run.pool.discard(run) or run.pool is self._rooms.batches:  # of a batch that runs, only it ends
                 self._settle(run, self._runner.settle(run, Revoked()))
             else:
