@@ -70,9 +70,7 @@ class Starter:
     ) -> None:
         self._command = list(command)
         self._environment = environment
-        self._store: str | None = (
-            None  # of which URL the one in reserve is to load the store; None: none is wanted
-        )
+        self._store: str | None = None  # the URL whose store the one in reserve loads; None: none is wanted
         self._spare: _Begun | None = None
         self._due = 0.0
 
