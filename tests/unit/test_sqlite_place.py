@@ -1,5 +1,6 @@
 """The directory beside the file: names that fit, rights that keep others out, and nothing left behind."""
 
+import fcntl
 import os
 import tempfile
 import threading
@@ -151,6 +152,53 @@ def test_who_waits_is_seen_by_others_until_the_last_one_goes(two):
     assert not second.others_wait()
 
 
+def test_who_could_not_sit_down_because_somebody_looked_in_does_so_later(two, tmp_path):
+    first, second = two
+    first.enter(0.0)
+    room = Place(tmp_path / "shop.db").locks / "waiting"
+    with room.open("w") as looked_into:
+        fcntl.flock(looked_into, fcntl.LOCK_EX)
+        with first.waiting_room() as seat:
+            fcntl.flock(looked_into, fcntl.LOCK_UN)
+            assert not second.others_wait()
+
+            seat.take()
+
+            assert second.others_wait()
+
+
+def test_nobody_sits_down_in_a_room_that_was_taken_away(two, tmp_path, monkeypatch):
+    first, second = two
+    first.enter(0.0)
+    room = Place(tmp_path / "shop.db").locks / "waiting"
+    opened = os.open
+
+    def open_and_lose(path, *options):
+        try:
+            return opened(path, *options)
+        finally:
+            room.unlink(missing_ok=True)
+
+    monkeypatch.setattr(os, "open", open_and_lose)
+    with first.waiting_room() as seat:
+        monkeypatch.undo()
+
+        seat.take()
+
+        assert second.others_wait()
+
+
+def test_who_looks_into_an_empty_room_takes_it_away(two, tmp_path):
+    first, second = two
+    first.enter(0.0)
+    room = Place(tmp_path / "shop.db").locks / "waiting"
+    room.touch()
+
+    assert not second.others_wait()
+
+    assert not room.exists()
+
+
 def test_an_empty_waiting_room_leaves_nothing_behind(two, tmp_path):
     first, _ = two
     first.enter(0.0)
@@ -171,6 +219,7 @@ def test_a_waiting_room_that_cannot_be_is_empty(tmp_path):
 
 def test_a_worker_lets_those_go_first_who_wait_to_send(two, tmp_path, monkeypatch):
     monkeypatch.setattr(store, "_COURTESY", 10.0)
+    monkeypatch.setattr(store, "_LONGEST_TURN", 10.0)
     gate, seen = two[0], threading.Event()
     monkeypatch.setattr(Turnstile, "others_wait", _telling(Turnstile.others_wait, seen))
     sender, worker = (SqliteBroker(f"sqlite:///{tmp_path}/shop.db") for _ in range(2))

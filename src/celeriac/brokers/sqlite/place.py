@@ -68,13 +68,7 @@ class Turnstile:
             self._check(moment)
         if self._descriptor < 0 or moment < self._passed_by:
             return True
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        except OSError:  # no locks here
-            return True
-        return True
+        return _try_lock(self._descriptor, fcntl.LOCK_EX)
 
     def pass_by(self, moment: float) -> None:
         """Wait for nobody in there for a while: who has it does not go on."""
@@ -90,20 +84,14 @@ class Turnstile:
             return
 
     @contextlib.contextmanager
-    def waiting_room(self) -> Iterator[None]:
+    def waiting_room(self) -> Iterator[Seat]:
         """Be seen to wait, until the end of the block."""
+        seat = Seat(self._room)
         try:
-            room = os.open(self._room, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError:  # nothing can be created here
-            room = -1
-        try:
-            _try_lock(room, fcntl.LOCK_SH)
-            yield
+            seat.take()
+            yield seat
         finally:
-            if room >= 0:
-                if _try_lock(room, fcntl.LOCK_EX):  # the last one to go
-                    self._room.unlink(missing_ok=True)
-                os.close(room)
+            seat.leave()
 
     def others_wait(self) -> bool:
         """Say whether anybody is in the waiting room."""
@@ -112,7 +100,7 @@ class Turnstile:
         except OSError:  # nobody has ever waited, or all have gone
             return False
         try:
-            return not _try_lock(room, fcntl.LOCK_EX)
+            return not _is_empty(room, self._room)
         finally:
             os.close(room)
 
@@ -123,9 +111,8 @@ class Turnstile:
     def _check(self, moment: float) -> None:
         """Open the directory, or open it anew when it was removed meanwhile."""
         self._checked = moment
-        with contextlib.suppress(OSError):
-            if self._descriptor >= 0 and os.fstat(self._descriptor).st_ino == self._place.locks.stat().st_ino:
-                return
+        if self._descriptor >= 0 and _is_at(self._descriptor, self._place.locks):
+            return
         self.close()
         self._checked = moment
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -139,10 +126,62 @@ class Turnstile:
             os.close(descriptor)
 
 
+class Seat:
+    """One's place in the waiting room at *room*."""
+
+    def __init__(self, room: Path) -> None:
+        self._room = room
+        self._descriptor = -1
+
+    def take(self) -> None:
+        """Sit down, where one does not sit yet.
+
+        Call it again while you wait: at the moment at which somebody looks into the room, or takes it away
+        because it is empty, nobody can sit down.
+        """
+        if self._descriptor >= 0:
+            return
+        try:
+            room = os.open(self._room, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError:  # nothing can be created here
+            return
+        if _try_lock(room, fcntl.LOCK_SH) and _is_at(room, self._room):
+            self._descriptor = room
+        else:
+            os.close(room)
+
+    def leave(self) -> None:
+        """Get up; the last one to go leaves nothing behind."""
+        room, self._descriptor = self._descriptor, -1
+        if room >= 0:
+            _is_empty(room, self._room)
+            os.close(room)
+
+
+def _is_empty(descriptor: int, room: Path) -> bool:
+    """Say whether nobody sits in the open *room*; take it away if so."""
+    if not _try_lock(descriptor, fcntl.LOCK_EX):
+        return False
+    if _is_at(descriptor, room):  # so nobody sits in another one there
+        with contextlib.suppress(OSError):
+            room.unlink()
+    return True
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Say whether the open file is still the one at *path*."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except OSError:
+        return False
+
+
 def _try_lock(descriptor: int, how: int) -> bool:
-    """Lock a file, together with others or alone; False if others have it, or if there are no locks here."""
+    """Lock a file, together with others or alone; False if others have it."""
     try:
         fcntl.flock(descriptor, how | fcntl.LOCK_NB)
-    except (OSError, ValueError):
+    except BlockingIOError:
         return False
+    except OSError:  # no locks here: nobody is seen to be in the way
+        return True
     return True

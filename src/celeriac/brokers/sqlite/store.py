@@ -14,7 +14,7 @@ from celeriac.brokers.sqlite import faults
 from celeriac.brokers.sqlite.address import Address
 from celeriac.brokers.sqlite.bell import NEWS, WORK, Ringer
 from celeriac.brokers.sqlite.patience import patiently, while_true
-from celeriac.brokers.sqlite.place import Place, Turnstile
+from celeriac.brokers.sqlite.place import Place, Seat, Turnstile
 from celeriac.brokers.sqlite.pool import Pool
 from celeriac.brokers.sqlite.transaction import Ring, Transaction, from_json
 from celeriac.clock import SystemClock
@@ -203,10 +203,14 @@ class Store:
 
     def _pass_turnstile(self, moment: float) -> None:
         if not self._turnstile.enter(moment):
-            with self._turnstile.waiting_room():
-                while_true(lambda: not self._turnstile.enter(moment), _LONGEST_TURN)
+            with self._turnstile.waiting_room() as seat:
+                while_true(lambda: not self._came_in(moment, seat), _LONGEST_TURN)
                 if not self._turnstile.enter(moment):
                     self._turnstile.pass_by(moment)
+
+    def _came_in(self, moment: float, seat: Seat) -> bool:
+        seat.take()
+        return self._turnstile.enter(moment)
 
     def _begin(self, cursor: sqlite3.Cursor, moment: float) -> None:
         """Begin to write, once those who came before have begun."""
