@@ -3,7 +3,7 @@
 
 PYTHON := .venv/bin/python
 PORT ?= 8000
-JOBS ?= 3
+JOBS ?= 6
 SEEDS ?= 100000
 STORE ?= memory
 FROM ?= 1000000
@@ -19,7 +19,7 @@ help: ## show this list
 demo: .venv/demo.stamp ## start the example web page, a worker and the dashboard [PORT=8000] [BROKER=redis://127.0.0.1:6379/0]
 	$(PYTHON) examples/flask_progress/run.py $(if $(BROKER),--broker '$(BROKER)') --port $(PORT)
 
-test: .venv/dev.stamp ## run every test, on real servers and a real browser [JOBS=3] [ARGS='tests/unit -k retry']
+test: .venv/dev.stamp ## run every test, on real servers and a real browser [JOBS=6] [ARGS='tests/unit -k retry']
 	@$(PYTHON) -m tools.provide
 	CELERIAC_REQUIRE_ALL=1 $(PYTHON) -m tools.run_tests -n $(JOBS) $(ARGS)
 

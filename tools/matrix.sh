@@ -3,7 +3,7 @@
 # Absent versions are fine. Each has an environment of its own, .tools/venv-VERSION.
 set -eu
 cd "$(dirname "$0")/.."
-jobs=${JOBS:-2}
+jobs=${JOBS:-6}
 .venv/bin/python -m tools.provide
 own=$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 worst=0
