@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import logging
 import math
-import os
 import secrets
-import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
@@ -20,16 +16,17 @@ from celeriac.acting import acting, actor
 from celeriac.broker import LOOKED_AT, Broker, QueueInfo, Situation, Total, WorkerInfo
 from celeriac.brokers import connect, masked
 from celeriac.bulk import Action, Bulk, bulk
-from celeriac.calling import PLAIN_CALL, CallOptions, Envelope, envelope_of, moment_of
+from celeriac.calling import PLAIN_CALL, CallOptions, Envelope, envelope_of, moment_of, unchecked_message
 from celeriac.canvas.signature import Signature, maybe_signature, signature
 from celeriac.clock import Clock, SystemClock, as_timestamp
 from celeriac.config import Config
+from celeriac.connection import Connection
 from celeriac.context import current_run
 from celeriac.control import Control
-from celeriac.current import set_current_application, shared_tasks
+from celeriac.current import set_current_application
 from celeriac.dead import DeadLetter
-from celeriac.discovery import import_object, project_directory, related_module
-from celeriac.errors import BrokerUnavailable, CeleriacError, ConfigurationError, NotRegistered, StoreCorrupt
+from celeriac.discovery import import_object, project_directory
+from celeriac.errors import CeleriacError, ConfigurationError, StoreCorrupt
 from celeriac.explaining import Reason, reason_of
 from celeriac.filters import Filter
 from celeriac.groups import GroupResult
@@ -41,7 +38,6 @@ from celeriac.making import (
     BoundBatchDecorator,
     BoundDecorator,
     PlainDecorator,
-    check_clash,
     make_task,
     prepare,
 )
@@ -51,11 +47,10 @@ from celeriac.message import (
     check_names,
     check_queue_name,
     check_task_name,
-    encode_payload,
     first_of,
-    new_ids,
 )
 from celeriac.middleware import Middleware, Moments, Surroundings
+from celeriac.registry import Registry
 from celeriac.result import AsyncResult, EagerResult
 from celeriac.schedules import POLICIES, Schedules, name_of
 from celeriac.sealing import sealed
@@ -93,8 +88,6 @@ AnyBase: type[AnyTask] = Task
 
 _log: Final = logging.getLogger("celeriac")
 _NOTHING: Final = nullcontext()
-
-IMPATIENCE: Final = 0.1  # seconds that a call with `retry=False` gives a store that is away
 
 
 class Celeriac:
@@ -134,21 +127,13 @@ class Celeriac:
             self.conf.result_backend = backend
         self.conf.update(include=tuple(include), **conf)
         self._check_backend()
-        self._tasks: dict[str, AnyTask] = {}
+        self._registry = Registry()
         self._moments = Moments()
-        self._lock = threading.RLock()
-        self._pid = 0
-        self._broker: Broker | None = None
-        self._cut_off = ""
-        self._is_lent = False
+        self._connection = Connection(self, self._connect)
         self._secret: tuple[Broker, str] | None = None
-        self._impatient: Broker | None = None
-        self._hub: Hub | None = None
-        self._submitter: Submitter | None = None
         self.schedules = Schedules(self)
         self.dead = DeadLetter(self)
         self.control = Control(self)
-        self._autodiscover: list[tuple[Callable[[], Iterable[str]], str]] = []
         if set_as_current:
             set_current_application(self)
 
@@ -215,9 +200,7 @@ class Celeriac:
 
     def _add(self, task: AnyTask) -> AnyTask:
         prepare(task, self, self.main)
-        check_clash(self._tasks.get(task.name), task)
-        self._tasks[task.name] = task
-        return task
+        return self._registry.add(task)
 
     @property
     def Task(self) -> type[AnyTask]:  # noqa: N802 - Celery's name for it
@@ -227,7 +210,7 @@ class Celeriac:
     @property
     def tasks(self) -> Mapping[str, AnyTask]:
         """All tasks by name, the shared ones too."""
-        return {**shared_tasks, **self._tasks}
+        return self._registry.all()
 
     def find_task(self, name: str) -> AnyTask:
         """Return the task called *name*.
@@ -235,14 +218,7 @@ class Celeriac:
         Raises:
             NotRegistered: there is none; the message names near ones.
         """
-        task = self._tasks.get(name) or shared_tasks.get(name)
-        if task is None:
-            import difflib
-
-            near = difflib.get_close_matches(name, self.tasks, 1, 0.5)
-            hint = f"did you mean {near[0]!r}?" if near else "is its module imported (setting `imports`)?"
-            raise NotRegistered(f"no task is called {name!r} in {self.main}; {hint}")
-        return task
+        return self._registry.find(name, self.main)
 
     def autodiscover_tasks(
         self, packages: Iterable[str] | Callable[[], Iterable[str]] = (), related_name: str = "tasks"
@@ -254,8 +230,7 @@ class Celeriac:
                 lists it, stands for the package that it is in.
             related_name: the name of the module; "" for the package itself.
         """
-        found = packages if callable(packages) else (lambda fixed=tuple(packages): fixed)
-        self._autodiscover.append((found, related_name))
+        self._registry.discover(packages, related_name)
 
     def import_modules(self) -> None:
         """Import the modules of the settings `imports` and `include`, and what `autodiscover_tasks` names.
@@ -263,16 +238,15 @@ class Celeriac:
         Raises:
             Exception: whatever a module raises when it is imported. A package without the module is skipped.
         """
-        for name in self.task_modules():
-            importlib.import_module(name)
+        self._registry.import_modules(self._named_modules)
 
     def task_modules(self) -> Iterator[str]:
         """Give the names of those modules, one by one: what is imported may name more."""
-        yield from (*self.conf.imports, *self.conf.include)
-        for packages, related in self._autodiscover:
-            for package in packages():
-                if module := related_module(package, related):
-                    yield module
+        return self._registry.modules(self._named_modules)
+
+    @property
+    def _named_modules(self) -> tuple[str, ...]:
+        return (*self.conf.imports, *self.conf.include)
 
     # --- configuration ----------------------------------------------------------------------------------
 
@@ -323,12 +297,7 @@ class Celeriac:
     @property
     def broker(self) -> Broker:
         """The store; opened when it is first used, and anew in a forked process."""
-        broker = self._broker
-        if broker is None or self._pid != os.getpid():
-            with self._lock:
-                self._forget_parent()
-                broker = self._broker = self._broker or self._connect()
-        return broker
+        return self._connection.broker
 
     backend = broker
 
@@ -361,80 +330,29 @@ class Celeriac:
 
     def _connect(self, **options: Any) -> Broker:
         self._check_backend()
-        if self._cut_off:
-            raise BrokerUnavailable(self._cut_off)
         return sealed(connect(self.broker_url, **{**self.store_options, **options}), self.security)
-
-    def _impatient_broker(self) -> Broker:
-        """The same store, but an error at once when it is away: for calls with `retry=False`."""
-        if self.broker_url.startswith("memory:"):
-            return self.broker
-        with self._lock:
-            self._forget_parent()
-            if self._impatient is None:
-                self._impatient = self._connect(deadline=IMPATIENCE)
-            return self._impatient
-
-    def _forget_parent(self) -> None:
-        """Drop what belongs to the process that this one was forked from."""
-        if self._pid != os.getpid():
-            self._pid = os.getpid()
-            self._hub = self._submitter = self._impatient = None
-            if not self.broker_url.startswith("memory:"):
-                self._broker = None
 
     @property
     def hub(self) -> Hub:
         """Who waits for all results in this process."""
-        broker = self.broker
-        with self._lock:
-            if self._hub is None:
-                self._hub = Hub(broker, self.clock.monotonic)
-            return self._hub
+        return self._connection.hub
 
     @property
     def submitter(self) -> Submitter:
         """Who sends for all coroutines in this process."""
-        broker = self.broker
-        submitter = self._submitter
-        if submitter is None:
-            with self._lock:
-                submitter = self._submitter = self._submitter or Submitter(broker, self.clock.now)
-        return submitter
+        return self._connection.submitter
 
     def cut_off(self, reason: str) -> None:
         """Refuse every use of the store, in a process that cannot reach the one that is meant."""
-        self._cut_off = reason
+        self._connection.refuse(reason)
 
-    @contextmanager
-    def lent(self, broker: Broker, clock: Clock, hub: Hub) -> Iterator[None]:
+    def lent(self, broker: Broker, clock: Clock, hub: Hub) -> AbstractContextManager[None]:
         """Use another store, another clock and another hub for a while; for tests, see `test`."""
-        with self._lock:
-            if self._is_lent:
-                raise ConfigurationError(f"{self!r} is in another test already")
-            mine = self._broker, self._impatient, self._hub, self._submitter, self.clock, self._pid
-            self._broker = self._impatient = broker
-            self._hub, self._submitter, self.clock, self._pid = hub, None, clock, os.getpid()
-            self._is_lent = True
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._broker, self._impatient, self._hub, self._submitter, self.clock, self._pid = mine
-                self._is_lent = False
+        return self._connection.lent(broker, clock, hub)
 
     def close(self) -> None:
         """Let go of threads, connections and files; the next use opens them again."""
-        if self._is_lent:  # what it would open instead is the real store
-            return
-        with self._lock:
-            hub, brokers = self._hub, (self._broker, self._impatient)
-            self._hub = self._submitter = self._broker = self._impatient = None
-        if hub is not None:
-            hub.close()
-        for broker in brokers:
-            if broker is not None:
-                broker.close()
+        self._connection.close()
 
     def __enter__(self) -> Celeriac:
         return self
@@ -449,7 +367,7 @@ class Celeriac:
         with self._surrounded(messages):
             messages = self.prepared(messages)
             patient = self.conf.task_publish_retry if retry is None else retry
-            (self.broker if patient else self._impatient_broker()).send(messages, self.clock.now())
+            self._connection.broker_for(patient=patient).send(messages, self.clock.now())
             self._after_publish(messages)
 
     async def apublish(self, messages: list[Message], *, retry: bool | None = None) -> None:
@@ -461,7 +379,8 @@ class Celeriac:
             else:
                 import asyncio  # a program without coroutines need not load it
 
-                await asyncio.to_thread(self._impatient_broker().send, messages, self.clock.now())
+                send = self._connection.broker_for(patient=False).send
+                await asyncio.to_thread(send, messages, self.clock.now())
             self._after_publish(messages)
 
     def publish_unique(self, messages: list[Message], *, retry: bool | None = None) -> list[str]:
@@ -469,8 +388,7 @@ class Celeriac:
         with self._surrounded(messages):
             messages = self.prepared(messages)
             patient = self.conf.task_publish_retry if retry is None else retry
-            broker = self.broker if patient else self._impatient_broker()
-            ids = broker.send_unique(messages, self.clock.now())
+            ids = self._connection.broker_for(patient=patient).send_unique(messages, self.clock.now())
             self._after_publish(
                 [message for message, holder in zip(messages, ids, strict=True) if message.id == holder]
             )
@@ -515,11 +433,17 @@ class Celeriac:
         Raises:
             As `Task.apply_async`; InvalidName for a name that cannot be a task's.
         """
-        task = self._tasks.get(name) or shared_tasks.get(name)
+        task = self._registry.get(name)
         if task is not None:
             return task.apply_async(args, kwargs, **options)
         call = CallOptions(**options) if options else PLAIN_CALL
-        message = self._foreign_message(name, tuple(args or ()), dict(kwargs or {}), call)
+        now = self.clock.now()
+        envelope = self.foreign_envelope(name).with_call(call, now, self)
+        if (run := current_run()) is not None:
+            envelope = envelope.sent_by(run)
+        message = unchecked_message(
+            name, tuple(args or ()), dict(kwargs or {}), envelope, call, now, self.conf.task_payload_limit
+        )
         self.publish([message], retry=call.retry)
         return AsyncResult(message.id, self)
 
@@ -532,28 +456,6 @@ class Celeriac:
         stranger = AnyTask()
         stranger.name = check_task_name(name)
         return envelope_of(stranger, self.conf)
-
-    def _foreign_message(
-        self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], call: CallOptions
-    ) -> Message:
-        now = self.clock.now()
-        envelope = self.foreign_envelope(name).with_call(call, now, self)
-        if (run := current_run()) is not None:
-            envelope = envelope.sent_by(run)
-        expires = envelope.expires_at(now)
-        limit = self.conf.task_payload_limit
-        return Message(
-            id=new_ids(1, now)[0] if call.task_id is None else check_id(call.task_id),
-            name=name,
-            queue=envelope.queue,
-            priority=envelope.priority,
-            created=now,
-            payload=encode_payload(args, kwargs, what=f"the arguments of {name}", limit=limit),
-            eta=envelope.eta,
-            expires=expires,
-            crash_limit=envelope.crash_limit,
-            options=envelope.encoded(expires),
-        )
 
     def run_eagerly(self, task: AnyTask, message: Message, *, propagate: bool) -> EagerResult[Any]:
         """Run *message* here and now; see `Task.apply`."""
@@ -825,7 +727,7 @@ class Celeriac:
 
     def result_type(self, name: str) -> Any:
         """Return the type that the task *name* is annotated to return; Any when that is not known here."""
-        task = self._tasks.get(name) or shared_tasks.get(name)
+        task = self._registry.get(name)
         return Any if task is None else task.arguments.result_type
 
     def reschedule(

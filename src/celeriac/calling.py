@@ -13,7 +13,15 @@ from celeriac.clock import as_timestamp
 from celeriac.context import Run
 from celeriac.errors import ConfigurationError, InvalidMessage
 from celeriac.limiting import Limiter
-from celeriac.message import Options, check_queue_name, encode_options
+from celeriac.message import (
+    Message,
+    Options,
+    check_id,
+    check_queue_name,
+    encode_options,
+    encode_payload,
+    new_ids,
+)
 from celeriac.uniqueness import Uniqueness
 
 Moment = datetime | float
@@ -246,4 +254,33 @@ def as_call(item: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     raise InvalidMessage(
         "each call of delay_many is a tuple of positional arguments or a dict of keyword arguments, "
         f"not {item!r:.80}; write (x,) for a single argument"
+    )
+
+
+def unchecked_message(
+    name: str,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    envelope: Envelope,
+    call: CallOptions,
+    now: float,
+    limit: int | None,
+) -> Message:
+    """Return the message of a call whose task is not known here, so that nobody checks its arguments.
+
+    Args:
+        limit: bytes that the arguments may take.
+    """
+    expires = envelope.expires_at(now)
+    return Message(
+        id=new_ids(1, now)[0] if call.task_id is None else check_id(call.task_id),
+        name=name,
+        queue=envelope.queue,
+        priority=envelope.priority,
+        created=now,
+        payload=encode_payload(args, kwargs, what=f"the arguments of {name}", limit=limit),
+        eta=envelope.eta,
+        expires=expires,
+        crash_limit=envelope.crash_limit,
+        options=envelope.encoded(expires),
     )

@@ -78,7 +78,7 @@ def test_a_known_task_called_wrongly_by_a_stranger_fails_with_the_signature(app,
 
     with Celeriac(app.main, broker=app.broker_url, set_as_current=False) as stranger:
         if app.broker_url.startswith("memory:"):
-            stranger._broker, stranger._pid = app.broker, app._pid
+            stranger._connection.use(app.broker)
         results = [
             stranger.send_task("strict"),
             stranger.send_task("strict", (1, 2)),

@@ -298,7 +298,7 @@ def test_a_task_that_no_module_defines_cannot_be_isolated(isolated):
         with isolated(), pytest.raises(WorkerLostError, match="must be defined where a module is imported"):
             task.delay().get(timeout=SOON)
     finally:
-        del jobs.app._tasks["made.later"]
+        del jobs.app._registry._own["made.later"]
 
 
 def test_a_module_that_cannot_be_imported_afresh_fails_the_task_with_its_own_error(

@@ -4,7 +4,6 @@ There is one for all worlds, one after another: only its clock and its store cha
 """
 
 import asyncio
-import os
 from contextlib import contextmanager
 from typing import Any
 
@@ -32,7 +31,7 @@ def enter(new: Any) -> None:
     """Let the shop belong to another world."""
     global world
     world, app.clock = new, new.clock
-    app._broker, app._pid = new.door, os.getpid()
+    app._connection.use(new.door)
 
 
 @contextmanager

@@ -180,7 +180,7 @@ def test_the_next_run_waits_for_the_one_before_where_they_must_not_overlap(app, 
 def another(app, schedules, main="ticking"):
     """The same application with other code, on the same store."""
     made = Celeriac(main, broker="memory://", clock=app.clock, set_as_current=False)
-    made._broker, made._pid = app.broker, app._pid
+    made._connection.use(app.broker)
     made.conf.beat_schedule = schedules
     made.schedules.declare()
     return made
