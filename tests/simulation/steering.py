@@ -39,10 +39,14 @@ class Steering:
         self.settled: Counter[tuple[str, str, int]] = Counter()
 
     def says(self, run: Any, text: str) -> None:
-        """Have a task say *text*, as its log handler does; nobody hears one that was written off."""
+        """Have a task say *text*, as its log handler does.
+
+        What is said after the outcome may come too late: by one that was written off, or by a batch for a
+        call of it that was revoked meanwhile.
+        """
         body = body_of("shop", text)
         for call in run.calls:
-            if not call.void:
+            if not (call.void or call.settled):
                 self.said[call.delivery.id, call.delivery.fence].append(body)
         run.log(20, self._world.clock.now(), body)
 

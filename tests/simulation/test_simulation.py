@@ -20,6 +20,14 @@ KINDS = {"memory": MemoryBroker, "sqlite": SqliteBroker}
 # What went wrong: the store, the seed, and the steps that are left of its story.
 # fmt: off
 REGRESSIONS: dict[str, tuple[str, int, list]] = {
+    "a batch says something for a call of it that was revoked": ("memory", 7006430, [
+        1020155227, (228078056, False), (502114566, False), 281184312, 462340215, 2914686284,
+        2155673146, 1932522008, 2385407313, 481095286, (2753200570, False), 104260672, 1373519318,
+        417221883, 168917823, 4276744752, 3751838789, (1368011153, False), (2749033754, False),
+        (3604264698, False), 1782278373, (2419724041, False), (2068003842, False), 741000553,
+        1326502784, 499359559, (2771887861, False), 3902571939, 1956116683, 651261986, (494792006,
+        False), (578639860, False), 147939665, 2729396675
+    ]),
     "a heartbeat that comes late shortens a lease": ("memory", 1972, [
         3889152351, 1272044648, 2836149762, 502295082, 69725329, 3803932947, 1361469120, 3008971470,
         (1611592525, False), (1814177860, False), 1867203606, 1282074760, 389166176, 859415985,
