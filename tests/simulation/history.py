@@ -87,7 +87,7 @@ class History:
                     holder == before, f"{holder} stands for {message.id}, but {before or 'nobody'} has {name}"
                 )
                 continue
-            if before and message.unique.seconds is None:
+            if before not in ("", message.id) and message.unique.seconds is None:  # else it was forgotten
                 self._check_freed(before, message)
             self.names[name] = message.id
             self._accept(message, now)
@@ -399,7 +399,10 @@ class History:
         known = self.tasks.get(task_id)
         if known is None:
             return
-        known.returned.add(fence)
+        if (
+            fence not in known.ended
+        ):  # else it was given back before: the worker stopped, and it did not react
+            known.returned.add(fence)
         late = self._world.time - known.stop_asked > SOON
         self.must(not (late and self._world.flawless), f"{task_id} went on after it was to be terminated")
 
