@@ -625,7 +625,9 @@ class Celeriac:
     def view(self, id: str) -> TaskView | None:
         """Return one task, ready to be shown; None when the store does not know it."""
         [record] = self.broker.get([check_id(id)])
-        return None if record is None else TaskView.of(record)
+        if record is None:
+            return None
+        return TaskView.of(record, parameters=self.parameters_of(record.message.name))
 
     def totals(self) -> dict[State, Total]:
         """Return how many tasks are in each state; `str()` of a total says how exactly that is known."""
@@ -729,6 +731,11 @@ class Celeriac:
         """Return the type that the task *name* is annotated to return; Any when that is not known here."""
         task = self._registry.get(name)
         return Any if task is None else task.arguments.result_type
+
+    def parameters_of(self, name: str) -> tuple[str, ...]:
+        """Return what the task *name* calls its positional arguments; none when that is not known here."""
+        task = self._registry.get(name)
+        return () if task is None else task.arguments.places
 
     def reschedule(
         self, id: str, *, countdown: float | None = None, eta: datetime | float | None = None

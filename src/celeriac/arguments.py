@@ -77,6 +77,11 @@ class Arguments:
             raise InvalidArguments(f"{self._name}{self.signature} cannot be called so: {error}") from None
 
     @property
+    def places(self) -> tuple[str, ...]:
+        """The names of those parameters that a positional argument can be for, in order."""
+        return tuple(self._places)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The names of the parameters."""
         return tuple(parameter.name for parameter in self.parameters)

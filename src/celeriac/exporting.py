@@ -11,13 +11,14 @@ import msgspec
 
 from celeriac import codec
 from celeriac.clock import as_datetime
+from celeriac.filters import Filter
 from celeriac.search import AttemptView, TaskView
 
 COLUMNS: Final = (
     *("id", "name", "state", "queue", "priority", "created", "started", "finished", "worker", "attempts"),
     *("args", "kwargs", "result", "error_type", "error"),
 )
-VIEW_KEYS: Final = TaskView.__struct_fields__
+VIEW_KEYS: Final = tuple(name for name in TaskView.__struct_fields__ if name != "parameters")
 Kind = Literal["csv", "ndjson"]
 KINDS: Final = get_args(Kind)
 
@@ -46,7 +47,7 @@ def _moment(seconds: float | None) -> str | None:
 
 def lines(
     app: Any,
-    query: str,
+    query: str | Filter,
     kind: Kind,
     *,
     columns: Sequence[str] = COLUMNS,

@@ -19,6 +19,8 @@ from celeriac.message import PLAIN, Options, Record, decode_options, decode_payl
 from celeriac.outcome import ErrorInfo, decode_error
 from celeriac.states import PENDING, PROGRESS, RETRY, STARTED, State
 
+Values = tuple[list[Any], dict[str, Any]]  # positional arguments, and those with names
+Conceal = Callable[[str, list[Any], dict[str, Any]], Values]
 Sign = Literal["", ">", ">=", "<", "<=", "="]
 
 INSIDE: Final = {state.name.lower(): state for state in State}
@@ -65,10 +67,12 @@ class Filter(msgspec.Struct, frozen=True):
 
     Attributes:
         now: the moment at which it was said, in seconds since 1970 UTC.
+        conceal: makes of a task's name and its arguments those that the filter may look at; None for all.
     """
 
     terms: tuple[Term, ...] = ()
     now: float = 0.0
+    conceal: Conceal | None = None
 
     def __str__(self) -> str:
         """Write it in its canonical form, which `parse` reads as the same filter."""
@@ -96,7 +100,7 @@ class Filter(msgspec.Struct, frozen=True):
 
     def matches(self, record: Record) -> bool:
         """Say whether *record* fits. Bytes that cannot be read fit no term that looks into them."""
-        facts = Facts(record, self.now)
+        facts = Facts(record, self.now, self.conceal)
         return all(_TESTS[term.field](term, facts) is not term.negated for term in self.terms)
 
     def with_workers(self, names: Mapping[str, str]) -> Filter:
@@ -118,17 +122,20 @@ def _named(term: Term, names: Mapping[str, str]) -> Term:
 class Facts:
     """What terms look at; opaque bytes are read once, when one asks for them."""
 
-    def __init__(self, record: Record, now: float) -> None:
+    def __init__(self, record: Record, now: float, conceal: Conceal | None = None) -> None:
         self.record = record
         self.now = now
+        self._conceal = conceal
 
     @cached_property
-    def arguments(self) -> tuple[list[Any], dict[str, Any]]:
+    def arguments(self) -> Values:
         """The arguments; none where they cannot be read."""
+        message = self.record.message
         try:
-            return decode_payload(self.record.message.payload, what="the arguments")
+            args, kwargs = decode_payload(message.payload, what="the arguments")
         except DecodeError:
             return [], {}
+        return (args, kwargs) if self._conceal is None else self._conceal(message.name, args, kwargs)
 
     @cached_property
     def options(self) -> Options:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -42,6 +42,23 @@ def redacted(value: Any, keys: Iterable[str] = ()) -> Any:
         keys: more of them.
     """
     return _redacted(value, tuple(map(_words, (*KEYS, *keys))))
+
+
+def redacted_call(
+    args: Sequence[Any], kwargs: Mapping[str, Any], parameters: Sequence[str] = (), keys: Iterable[str] = ()
+) -> tuple[list[Any], dict[str, Any]]:
+    """Return the arguments of a call as `redacted` does, also where they have no key of their own.
+
+    Args:
+        parameters: what the function calls its positional arguments, as far as that is known.
+        keys: more keys that tell.
+    """
+    told = tuple(keys)
+    shown, named = redacted([[*args], {**kwargs}], told)
+    for place, name in enumerate(parameters[: len(shown)]):
+        if tells(name, told):
+            shown[place] = HIDDEN
+    return shown, named
 
 
 def tells(key: str, keys: Iterable[str] = ()) -> bool:

@@ -17,7 +17,7 @@ from celeriac.filters import Filter
 from celeriac.message import PLAIN, Options, Record, decode_options, decode_payload
 from celeriac.outcome import ErrorInfo, decode_error
 from celeriac.parsing import parse
-from celeriac.redaction import redacted
+from celeriac.redaction import redacted, redacted_call
 from celeriac.states import State, Verdict
 
 __all__ = ["AttemptView", "Page", "TaskView"]
@@ -83,6 +83,7 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
         schedule, scheduled_for: the schedule that sent it, and the moment for which it did.
         unreadable: of each part that cannot be decoded, why.
         place: where to go on behind it; for `app.search`.
+        parameters: what the task's function calls its positional arguments; none where that is not known.
     """
 
     id: str
@@ -120,9 +121,10 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
     earlier: tuple[AttemptView, ...] = ()
     unreadable: dict[str, str] = {}
     place: str = ""
+    parameters: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, record: Record, place: str = "") -> TaskView:
+    def of(cls, record: Record, place: str = "", parameters: tuple[str, ...] = ()) -> TaskView:
         """Show *record*; never raises, whatever its bytes are."""
         sent, unreadable = record.message, dict[str, str]()
         options: Options = _read("options", unreadable, lambda: decode_options(sent.options)) or PLAIN
@@ -169,6 +171,7 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
             earlier=tuple(map(AttemptView.of, record.attempts)),
             unreadable=unreadable,
             place=place,
+            parameters=parameters,
         )
 
     @property
@@ -179,11 +182,15 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
     def redacted(self, keys: Iterable[str] = ()) -> TaskView:
         """Return it with `•••` in place of values under keys such as `password`; see `redaction.redacted`.
 
+        The same goes for a positional argument, where the function calls it so.
+
         Args:
             keys: more keys, such as `app.conf.redact_keys`.
         """
         told = tuple(keys)
-        values = {name: redacted(getattr(self, name), told) for name in ("args", "kwargs", "meta", "result")}
+        values = {name: redacted(getattr(self, name), told) for name in ("meta", "result")}
+        if self.args is not None and self.kwargs is not None:
+            values["args"], values["kwargs"] = redacted_call(self.args, self.kwargs, self.parameters, told)
         return replace(self, **values)
 
 
@@ -237,7 +244,8 @@ def search(
             continue
         read += 1
         if wanted.matches(step.record):
-            tasks.append(TaskView.of(step.record, step.place))
+            parameters = app.parameters_of(step.record.message.name)
+            tasks.append(TaskView.of(step.record, step.place, parameters))
         if len(tasks) == count or (read >= MOST_READ and not wanted.is_exact):
             break
     return Page(tasks, after, searched, bool(after))

@@ -101,6 +101,20 @@ def test_an_access_function_that_answers_something_else_lets_nobody_in(app, answ
     assert client.get("/queues").status_code == 500
 
 
+@pytest.mark.parametrize("role", ["operator", Role.OPERATOR])
+def test_what_a_user_does_who_was_named_is_noted_under_that_name(app, role):
+    client = Client(dashboard(app, access=lambda request: User("ana", role)))
+
+    client.post("/queue/pause", {"name": "default"})
+
+    assert [(deed.who, deed.verb) for deed in app.activity()] == [("ana", "pause")]
+
+
+def test_a_user_has_a_role_that_there_is():
+    with pytest.raises(ConfigurationError, match="'boss' is no role"):
+        User("ana", "boss")
+
+
 def test_an_access_function_may_be_a_coroutine_and_name_the_user(app):
     async def access(request):
         return User(request.headers["x-user"], Role.VIEWER)

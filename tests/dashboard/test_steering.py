@@ -353,6 +353,65 @@ def test_all_that_a_filter_means_is_a_file_without_secrets(app, tasks, client):
     assert {json.loads(line)["name"] for line in lines.text.splitlines()} == {"shop.echo", "shop.add"}
 
 
+# --- what nobody may read, nobody may guess -----------------------------------------------------------------
+
+
+@pytest.fixture
+def login(app):
+    @app.task(name="shop.login")
+    def login(user, password="", options=None):
+        return user
+
+    login.delay("ann", PASSWORD, {"api_key": "k-1"})
+    login.delay("bob", password=PASSWORD)
+    return login
+
+
+@pytest.mark.parametrize("address", ["/api/v1/tasks", "/api/v1/export/tasks"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        f"arg.password:{PASSWORD[0]}*",
+        f"arg.1:{PASSWORD}",
+        "arg.2.api_key:k*",
+        "arg.2:*k-1*",
+        "arg.0:bob arg.password:c*",
+    ],
+)
+def test_a_filter_does_not_see_what_is_hidden(login, client_for, address, query):
+    answer = client_for("viewer").get(address, params={"q": query, "format": "ndjson"})
+
+    assert answer.status_code == 200
+    assert "shop.login" not in answer.text
+
+
+def test_a_filter_does_not_see_what_somebody_has_asked_to_hide(login, client_for):
+    client = client_for("viewer", hidden_keys=["user"])
+
+    for query in ("arg.0:ann", "arg.0:bob"):
+        assert client.get("/api/v1/tasks", params={"q": query}).json()["tasks"] == []
+
+
+def test_what_is_counted_before_it_is_done_to_many_tells_no_secret(login, client_for):
+    form = {"q": f"arg.password:{PASSWORD}", "action": "revoke", "dry_run": "yes"}
+
+    assert client_for("operator").post("/api/v1/bulk", form).json()["matched"] == 0
+
+
+def test_a_filter_still_sees_other_arguments(login, client):
+    found = client.get("/api/v1/tasks", params={"q": "arg.0:bob"}).json()["tasks"]
+
+    assert [task["name"] for task in found] == ["shop.login"]
+
+
+@pytest.mark.parametrize("address", ["/tasks", "/api/v1/tasks", "/export/tasks"])
+def test_a_secret_is_hidden_though_it_was_given_by_its_place(login, client, address):
+    text = client.get(address).text
+
+    assert "ann" in text
+    assert PASSWORD not in text
+
+
 def test_a_file_of_nothing_is_empty_and_a_long_one_is_cut(app, tasks, client, monkeypatch):
     for at in range(7):
         tasks.add.delay(at)

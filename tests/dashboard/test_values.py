@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import celeriac
 from celeriac.dashboard import icons, shown, words
 from celeriac.dashboard.english import ENGLISH
 from celeriac.dashboard.facts import frames_in, progress_of
@@ -136,6 +137,23 @@ def test_frames_are_those_of_the_error_itself_and_libraries_are_known():
 
     assert [(frame.function, frame.library) for frame in frames] == [("pay", False), ("charge", True)]
     assert frames[0].code == "charge(card)"
+
+
+@pytest.mark.parametrize("folder", ["/srv/celeriac/shop", "/home/ana/src/celeriac", r"C:\\celeriac\\shop"])
+def test_code_below_a_folder_called_celeriac_is_somebodys_own(folder):
+    [frame] = frames_in(
+        f'Traceback (most recent call last):\n  File "{folder}/tasks.py", line 3, in pay\n    charge()\n'
+    )
+
+    assert not frame.library
+
+
+def test_celeriacs_own_code_is_a_library_wherever_it_is():
+    file = f"{celeriac.__path__[0]}/task.py"
+
+    [frame] = frames_in(f'Traceback (most recent call last):\n  File "{file}", line 3, in run\n    x()\n')
+
+    assert frame.library
 
 
 @given(st.text())

@@ -2,7 +2,7 @@
 
 import pytest
 
-from celeriac.redaction import HIDDEN, redacted, tells
+from celeriac.redaction import HIDDEN, redacted, redacted_call, tells
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,14 @@ def test_deep_values_are_no_trouble():
     for _ in range(50_000):
         [shown] = shown
     assert shown == {"password": HIDDEN}
+
+
+def test_a_positional_argument_is_called_as_the_function_calls_it():
+    args, kwargs = redacted_call(["ada", "hunter2", {"token": 1}], {"pin": 2}, ("user", "password"), ["pin"])
+
+    assert (args, kwargs) == (["ada", HIDDEN, {"token": HIDDEN}], {"pin": HIDDEN})
+
+
+def test_fewer_arguments_than_parameters_and_more_are_no_trouble():
+    assert redacted_call([], {}, ("password",)) == ([], {})
+    assert redacted_call([1, 2, 3], {}, ("a", "token")) == ([1, HIDDEN, 3], {})

@@ -126,7 +126,7 @@ class Happenings:
         for record in running:
             key = record.id, record.fence
             if key not in self._starts and wanted.matches(record):
-                events.append(Event("started", record.started or now, TaskView.of(record)))
+                events.append(Event("started", record.started or now, self._view(record)))
             self._starts.pop(key, None)
             self._starts[key] = None  # behind those that were not met again
         return events
@@ -136,9 +136,12 @@ class Happenings:
         for record in ended:
             key = record.id, record.finished or 0.0
             if key not in self._ends and wanted.matches(record):
-                events.append(Event(record.state.name.lower(), key[1], TaskView.of(record)))
+                events.append(Event(record.state.name.lower(), key[1], self._view(record)))
             self._ends[key] = None
         return events
+
+    def _view(self, record: Record) -> TaskView:
+        return TaskView.of(record, parameters=self._app.parameters_of(record.message.name))
 
     def _forget(self) -> None:
         """Forget what cannot be met again."""

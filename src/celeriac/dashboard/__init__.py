@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from celeriac.dashboard.roles import User
 from celeriac.errors import MissingExtra
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from celeriac.app import Celeriac
     from celeriac.dashboard.access import AccessOption
 
-__all__ = ["dashboard"]
+__all__ = ["User", "dashboard"]
 
 
 class Dashboard:
@@ -41,8 +42,8 @@ class Dashboard:
 
         Args:
             access: a function that is given the request (Starlette's), and returns "viewer", "operator",
-                "admin", a `celeriac.dashboard.roles.User`, or None for nobody; it may be a coroutine
-                function. "open" lets everybody do everything.
+                "admin", a `celeriac.dashboard.User` with its name and role, or None for nobody; it may be a
+                coroutine function. "open" lets everybody do everything.
             read_only: nothing can be changed, whoever asks.
             live: how news reach the browser: a "stream", which holds a connection for each page that is
                 looked at, or "poll", every three seconds; or "off".

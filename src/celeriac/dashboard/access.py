@@ -200,5 +200,5 @@ def access_of(option: AccessOption | None) -> Access:
         return Asked(option)
     raise ConfigurationError(
         "say who may see the dashboard: access=a function that is given the request and returns None, "
-        "'viewer', 'operator' or 'admin'; access='open' lets everybody do everything"
+        "'viewer', 'operator', 'admin' or a User with a name; access='open' lets everybody do everything"
     )

@@ -26,7 +26,11 @@ def exported(visit: Visit) -> Response:
     """
     kind = _kind(visit)
     found = exporting.lines(
-        visit.app, visit.query.get("q", "").strip(), kind, hidden=visit.site.hiding.keys, most=MOST
+        visit.app,
+        visit.site.meant(visit.query.get("q", "").strip()),
+        kind,
+        hidden=visit.site.hiding.keys,
+        most=MOST,
     )
     first = [line for line in (next(found, None),) if line is not None]
     return StreamingResponse(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any, Final
 
 import msgspec
@@ -20,9 +20,8 @@ from celeriac.states import State
 MOST_REST: Final = 20  # of the other things that a task reports of itself
 LONGEST_STATUS: Final = 500
 _FRAME: Final = re.compile(r'^ *File "([^"\n]*)", line (\d+)(?:, in (.*))?$')
-_LIBRARY: Final = re.compile(
-    r"[/\\](?:site-packages|dist-packages|lib[/\\]python3)|[/\\]celeriac[/\\]|^<frozen"
-)
+_LIBRARY: Final = re.compile(r"[/\\](?:site-packages|dist-packages|lib[/\\]python3)|^<frozen")
+_OWN: Final = str(Path(__file__).parents[1])  # where Celeriac is: not every `celeriac` in a path is it
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -132,7 +131,7 @@ class TaskFacts(msgspec.Struct, frozen=True):
 
 def facts_of(record: Record, hiding: Hiding) -> TaskFacts:
     """Describe a task; what cannot be read is told as such, and never raised."""
-    message, view = record.message, TaskView.of(record).redacted(hiding.keys)
+    message, view = record.message, hiding.view(record)
     args, kwargs = view.args or [], view.kwargs or {}
     unreadable, after = view.unreadable.get("args", ""), message.after
     return TaskFacts(
@@ -272,7 +271,8 @@ def frames_in(traceback: str) -> tuple[Frame, ...]:
         following = lines[at + 1].strip() if at + 1 < len(lines) else ""
         code = "" if _FRAME.match(lines[at + 1] if at + 1 < len(lines) else "") else following
         file, function = found[1], (found[3] or "").strip()
-        frames.append(Frame(file, int(found[2][:9]), function, code, _LIBRARY.search(file) is not None))
+        library = file.startswith(_OWN) or _LIBRARY.search(file) is not None
+        frames.append(Frame(file, int(found[2][:9]), function, code, library))
     return tuple(frames)
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import IntEnum
-
-import msgspec
 
 from celeriac.errors import ConfigurationError
 
@@ -25,16 +24,26 @@ class Role(IntEnum):
 ROLES = tuple(role.word for role in Role)
 
 
-class User(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, init=False)
+class User:
     """Somebody who was let in.
 
     Attributes:
+        role: its word will do, such as `"viewer"`.
         bearer: whether a token in the request's header says so, which no other site can make a browser send.
+
+    Raises:
+        ConfigurationError: there is no such role.
     """
 
     name: str
     role: Role
     bearer: bool = False
+
+    def __init__(self, name: str, role: Role | str, *, bearer: bool = False) -> None:
+        values = {"name": name, "role": role if isinstance(role, Role) else role_of(role), "bearer": bearer}
+        for field, value in values.items():
+            object.__setattr__(self, field, value)
 
 
 def role_of(word: str) -> Role:

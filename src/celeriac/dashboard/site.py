@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import jinja2
 from markupsafe import Markup
+from msgspec.structs import replace
 
 from celeriac.dashboard import icons, shown, words
 from celeriac.dashboard.access import Access
@@ -20,6 +21,8 @@ from celeriac.dashboard.jobs import Jobs
 from celeriac.dashboard.remembered import Remembered
 from celeriac.dashboard.tails import Tails
 from celeriac.dashboard.watching import Watching
+from celeriac.filters import Filter
+from celeriac.parsing import parse
 from celeriac.version import __version__
 
 if TYPE_CHECKING:
@@ -58,7 +61,7 @@ class Site:
         self.allowed_hosts = None if allowed_hosts is None else frozenset(map(str.lower, allowed_hosts))
         self.trusted_origins = frozenset(trusted_origins)
         self.read_only, self.live = read_only, live
-        self.hiding = Hiding((*app.conf.redact_keys, *hidden_keys))
+        self.hiding = Hiding((*app.conf.redact_keys, *hidden_keys), app.parameters_of)
         self.checkup = Checkup()
         self.watching = Watching()
         self.figures = Figures()
@@ -76,6 +79,14 @@ class Site:
         """Compile all templates, for which the first visitor of each page would have to wait."""
         for template in self._templates.list_templates():
             self._templates.get_template(template)
+
+    def meant(self, query: str) -> Filter:
+        """Read a filter: what is hidden from people is hidden from it, or they could guess it.
+
+        Raises:
+            InvalidFilter: it cannot be read.
+        """
+        return replace(parse(query, self.app.clock.now()), conceal=self.hiding.arguments)
 
     def render(self, template: str, values: Mapping[str, Any]) -> str:
         """Fill in a template."""

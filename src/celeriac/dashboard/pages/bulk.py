@@ -90,7 +90,7 @@ def _back(query: str) -> str:
 def ask_bulk(visit: Visit) -> Question:
     """Count first: how many are meant, with how many it can be done, why not with the others."""
     say, (query, verb, until) = visit.site.say, _asked(visit)
-    would = visit.app.bulk(query, verb, until=until)
+    would = visit.app.bulk(visit.site.meant(query), verb, until=until)
     facts = (
         say("bulk.matched", n=f"{would.matched:,}", query=query),
         say(f"bulk.{verb}.would", n=f"{would.eligible:,}"),
@@ -111,12 +111,12 @@ def _why_not(visit: Visit, result: Bulk) -> list[str]:
 def bulk(visit: Visit) -> Done:
     """Do the same with all tasks that a filter means; programs may ask for a dry run."""
     query, verb, until = _asked(visit)
-    app = visit.app
+    app, meant = visit.app, visit.site.meant(query)
     if visit.form.get("dry_run") == "yes":
-        return _told(visit, query, app.bulk(query, verb, until=until))
+        return _told(visit, query, app.bulk(meant, verb, until=until))
     if visit.api:
-        return _told(visit, query, app.bulk(query, verb, dry_run=False, until=until))
-    job = Job(query, verb, lambda told: app.bulk(query, verb, dry_run=False, until=until, progress=told))
+        return _told(visit, query, app.bulk(meant, verb, dry_run=False, until=until))
+    job = Job(query, verb, lambda told: app.bulk(meant, verb, dry_run=False, until=until, progress=told))
     visit.site.jobs.begin(job)
     if not job.wait(PATIENCE):
         return Done(visit.site.say("bulk.begun"), f"/bulk/{job.id}")

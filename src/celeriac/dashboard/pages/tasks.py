@@ -73,7 +73,7 @@ def look(visit: Visit) -> TasksView:
     ]
     tabs.sort(key=lambda tab: TABS.index(tab.state))
     try:
-        page = visit.app.search(query, after=after, count=count)
+        page = visit.app.search(visit.site.meant(query), after=after, count=count)
     except InvalidFilter as error:
         if visit.api:
             raise
