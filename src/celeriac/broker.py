@@ -401,8 +401,9 @@ class Broker(Backend):
         FAILED and CANCELLED are final and keep the body (as result or error). RETRY counts a retry
         and schedules the task for `due` (queued at the tail when that has passed). RELEASE counts
         nothing: the task goes to the head of its queue (several keep their order), or is scheduled for `due`.
+        RETURNED does the same for one whose code has not begun: a limited one gives its token back.
         CRASHED counts a crash; past the task's `crash_limit` it is failed with the body, else it
-        goes to the head of its queue. If the task was cancelled meanwhile, RETRY, RELEASE and
+        goes to the head of its queue. If the task was cancelled meanwhile, RETRY, RELEASE, RETURNED and
         CRASHED cancel it instead, with `REVOKED` as its error.
 
         Claiming, after settling: first due tasks of all queues are promoted (at most 1,000), then

@@ -234,7 +234,9 @@ class RejectAsked(msgspec.Struct, frozen=True):
 
 
 class Stopped(msgspec.Struct, frozen=True):
-    """The worker gave it back: it was not started, or the worker is shutting down."""
+    """The worker gave it back: it has no room, or is shutting down. *began*: whether its code had."""
+
+    began: bool = True
 
 
 class Revoked(msgspec.Struct, frozen=True):
@@ -314,8 +316,8 @@ def decide(  # noqa: C901 - one row per outcome
             return settle(Verdict.RELEASE, stored(Rejected(reason)), now + REJECT_PAUSE)
         case RejectAsked(reason):
             return settle(Verdict.FAILED, stored(Rejected(reason or "it rejected itself")))
-        case Stopped():
-            return settle(Verdict.RELEASE)
+        case Stopped(began):
+            return settle(Verdict.RELEASE if began else Verdict.RETURNED)
         case Revoked():
             return settle(Verdict.CANCELLED, REVOKED)
         case TimedOut(seconds):

@@ -37,6 +37,7 @@ class Verdict(IntEnum):
     RELEASE = 5
     CRASHED = 6
     REPLACED = 7  # not by a trip: see `Broker.replace`
+    RETURNED = 8  # its code has not begun
 
 
 # (from, what happens) -> to. Anything else is refused by every store.

@@ -178,6 +178,9 @@ class History:
         verdict = settlement.verdict
         self.steering.settles(settlement, known.message.queue, known.message.name)
         self._let_go(known, verdict.name.lower(), now)
+        if verdict is Verdict.RETURNED and (limit := known.message.limit) is not None:
+            lane = self.lanes[limit.lane]
+            lane.tokens = min(lane.limit.burst, lane.tokens + 1)
         if verdict in _FINAL:
             known.accepted = settlement
         elif not known.will_not_run_again:

@@ -39,6 +39,7 @@ _OUTCOMES: Final = {
     Verdict.CANCELLED: tally.CANCELLED,
     Verdict.RETRY: tally.RETRIED,
     Verdict.RELEASE: _NOWHERE,
+    Verdict.RETURNED: _NOWHERE,
     Verdict.CRASHED: tally.CRASHED,
     Verdict.REPLACED: _NOWHERE,
 }

@@ -46,12 +46,13 @@ from celeriac.worker.vitals import vitals_of
 _PHRASES: Final = {
     Verdict.CANCELLED: "task revoked",
     Verdict.RELEASE: "task given back",
+    Verdict.RETURNED: "task given back",
     Verdict.CRASHED: "task crashed its process",
     Verdict.REPLACED: "task replaced",
 }
 _SUCCEEDED: Final = Verdict.SUCCEEDED
-_RELEASE: Final = Verdict.RELEASE
-_ENDS: Final = frozenset(Verdict) - {Verdict.RELEASE, Verdict.REPLACED}  # of runs: how long they took counts
+_GIVEN_BACK: Final = frozenset({Verdict.RELEASE, Verdict.RETURNED})
+_ENDS: Final = frozenset(Verdict) - _GIVEN_BACK - {Verdict.REPLACED}  # of runs: how long they took counts
 START_TIMEOUT: Final = 30.0
 MEMORY_CHECK: Final = 1.0
 
@@ -315,7 +316,7 @@ class Worker:
 
     def _give_back_backlog(self) -> None:
         for run in self._rooms.take_back():
-            self._settle(run, self._runner.settle(run, Stopped()))
+            self._settle(run, self._runner.settle(run, Stopped(began=False)))
 
     def _wait_until_empty(self, seconds: float) -> None:
         with self._emptied:
@@ -388,7 +389,7 @@ class Worker:
             batches[place].append(run)
         if self._stopping.is_set():
             for run in [run for batch in batches.values() for run in batch]:
-                self._settle(run, self._runner.settle(run, Stopped()))
+                self._settle(run, self._runner.settle(run, Stopped(began=False)))
             return
         if self._ledger is not None:
             for batch in batches.values():
@@ -409,8 +410,8 @@ class Worker:
         for run in taken:
             run.settled = True
             if self._ledger is not None:
-                self._others[run.id] = Verdict.RELEASE
-        return [self._runner.settle(run, Stopped()) for run in taken]
+                self._others[run.id] = Verdict.RETURNED
+        return [self._runner.settle(run, Stopped(began=False)) for run in taken]
 
     def stop_task(self, task_id: str) -> None:
         """End one task because somebody revoked it."""
@@ -433,7 +434,7 @@ class Worker:
         if not self._held:
             with self._emptied:
                 self._emptied.notify_all()
-        self._ended_tasks += len([None for each in settlements if each.verdict is not _RELEASE])
+        self._ended_tasks += len([None for each in settlements if each.verdict not in _GIVEN_BACK])
         most = self.options.max_tasks
         if most is not None and self._ended_tasks >= most:
             self.retire(f"it has run {self._ended_tasks} tasks")

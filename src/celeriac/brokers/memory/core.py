@@ -311,8 +311,8 @@ class Core:
         if task.state.final:
             self._watched.pop(task.message.id, None)
 
-    def _let_go(self, holder: Holder, task_id: str, now: float) -> Task:
-        """Take a running task from its worker; its token is spent, even if it was not begun."""
+    def _let_go(self, holder: Holder, task_id: str, now: float, *, began: bool = True) -> Task:
+        """Take a running task from its worker; its token is spent if its code *began*."""
         del holder.running[task_id]
         holder.stops.pop(task_id, None)
         task = self._tasks[task_id]
@@ -320,6 +320,8 @@ class Core:
             lane = self._lanes.of(task.message)
             lane.refresh(now)
             lane.running -= 1
+            if not began:
+                lane.tokens = min(lane.limit.burst, lane.tokens + 1)
             self._roomier.append(lane)
         return task
 
@@ -332,7 +334,7 @@ class Core:
             self._finish(task, State.CANCELLED, REVOKED, now)
         elif verdict is Verdict.CRASHED:
             return self._crash(task, body, now)
-        elif verdict is Verdict.RELEASE and not settlement.due:
+        elif verdict is Verdict.RETURNED or (verdict is Verdict.RELEASE and not settlement.due):
             self._tell(task)
             return True
         else:

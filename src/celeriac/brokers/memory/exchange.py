@@ -20,7 +20,7 @@ from celeriac.outcome import (
     REVOKED,
     Settlement,
 )
-from celeriac.states import State
+from celeriac.states import State, Verdict
 
 
 class Exchange(Core):
@@ -91,7 +91,8 @@ class Exchange(Core):
             if holder.running.get(settlement.id) != settlement.fence:
                 refused.append(settlement.id)
                 continue
-            task = self._let_go(holder, settlement.id, now)
+            began = settlement.verdict is not Verdict.RETURNED
+            task = self._let_go(holder, settlement.id, now, began=began)
             if self._settle_one(task, settlement, now):
                 heads.append(task)
         for task in reversed(heads):

@@ -106,12 +106,17 @@ class Lanes:
         lane.tokens, lane.running, lane.is_changed = lane.tokens - 1, lane.running + 1, True
         return True
 
-    def stop(self, text: str) -> None:
-        """Let a running task out; `make_room` gives its place to another one."""
+    def stop(self, text: str, *, began: bool = True) -> None:
+        """Let a running task out, with its token if it has not begun.
+
+        `make_room` gives its place to another one.
+        """
         limit = limit_of(text)
         lane = self._lane(limit)
         lane.running, lane.is_changed = lane.running - 1, True
-        if lane.limit.concurrency is not None:  # else there was room before
+        if not began:
+            lane.tokens = min(lane.limit.burst, lane.tokens + 1)
+        if not began or lane.limit.concurrency is not None:  # else there was room before
             self._roomier[limit.lane] = None
 
     # --- who is next ------------------------------------------------------------------------------

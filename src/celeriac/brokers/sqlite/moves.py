@@ -74,7 +74,7 @@ def settle(
         del held[settlement.id]
         let_go.append((settlement.id,))
         if task.lane is not None:
-            lanes_of(transaction, now).stop(task.lane)
+            lanes_of(transaction, now).stop(task.lane, began=settlement.verdict is not Verdict.RETURNED)
         heads.extend(_settle_one(transaction, lines, task, settlement, now))
     for task in reversed(heads):
         _queue(transaction, task, lines.join_head(task.seq, task.queue, task.priority, task.lane))
@@ -99,7 +99,7 @@ def _settle_one(
             return [task.after(verdict, body, now)]
         transaction.run("move_crashed", task.crashes, task.seq)
         finish(transaction, [task.seq], State.FAILED, body, now)
-    elif verdict is Verdict.RELEASE and not settlement.due:
+    elif verdict is Verdict.RETURNED or (verdict is Verdict.RELEASE and not settlement.due):
         return [task]
     else:
         if verdict is Verdict.RETRY:

@@ -66,6 +66,10 @@ def release(task: Delivery, due: float = 0.0) -> Settlement:
     return Settlement(task.id, task.fence, Verdict.RELEASE, b"", due)
 
 
+def returned(task: Delivery) -> Settlement:
+    return Settlement(task.id, task.fence, Verdict.RETURNED)
+
+
 def crashed(task: Delivery, body: bytes = b'"lost"') -> Settlement:
     return Settlement(task.id, task.fence, Verdict.CRASHED, body)
 

@@ -16,6 +16,7 @@ from celeriac.testing.contract.given import (
     messages,
     release,
     retry,
+    returned,
     rings,
     state_of,
     succeeded,
@@ -47,7 +48,7 @@ def test_no_more_run_at_once_than_the_concurrency_allows_whoever_asks(broker, cl
     assert held(broker) == (3, 0, 2)
 
 
-@pytest.mark.parametrize("end", [succeeded, failed, retry, release, crashed])
+@pytest.mark.parametrize("end", [succeeded, failed, retry, release, returned, crashed])
 def test_however_a_run_ends_its_place_is_free_for_the_next_one(broker, clock, enlist, end):
     worker = enlist()
     sent = send(broker, clock, 2, ONE)
@@ -56,7 +57,7 @@ def test_however_a_run_ends_its_place_is_free_for_the_next_one(broker, clock, en
     settlement = end(task, clock.now() + 60) if end is retry else end(task)
     claims = worker.trip(settlement, want=10).claims
 
-    expected = sent[0] if end in (release, crashed) else sent[1]  # those go back to the head
+    expected = sent[0] if end in (release, returned, crashed) else sent[1]  # those go back to the head
     assert ids(claims) == [expected.id]
 
 
@@ -94,6 +95,49 @@ def test_tokens_come_one_by_one_and_no_start_comes_before_its_token(broker, cloc
     assert [(moment - begin, task) for moment, task in started] == [
         (2.0 * number, message.id) for number, message in enumerate(sent)
     ]
+
+
+def test_one_whose_code_has_not_begun_gives_its_token_back(broker, clock, enlist):
+    worker = enlist()
+    sent = send(broker, clock, 2, Limit("rare", rate=1 / 3600, burst=1.0))
+    [task] = worker.claim(10)
+
+    answer = worker.trip(returned(task), want=1)
+
+    assert ids(answer.claims) == [sent[0].id]
+    assert ids(worker.claim(10)) == []
+
+
+def test_a_token_that_comes_back_makes_the_bucket_no_larger(broker, clock, enlist):
+    worker = enlist()
+    sent = send(broker, clock, 3, Limit("slow", rate=0.5, burst=2.0))
+    [task] = worker.claim(1)
+    clock.advance(60)
+
+    worker.trip(returned(task))
+
+    assert set(ids(worker.claim(10))) == set(ids(sent[:2]))
+
+
+def test_one_that_is_revoked_before_it_has_begun_gives_its_token_to_the_next_one(broker, clock, enlist):
+    worker = enlist()
+    sent = send(broker, clock, 2, Limit("rare", rate=1 / 3600, burst=1.0))
+    [task] = worker.claim(10)
+    broker.cancel([task.id], clock.now())
+
+    answer = worker.trip(returned(task), want=10)
+
+    assert ids(answer.claims) == [sent[1].id]
+    assert state_of(broker, task) is State.CANCELLED
+
+
+@pytest.mark.parametrize("end", [release, crashed])
+def test_one_that_was_interrupted_has_spent_its_token(broker, clock, enlist, end):
+    worker = enlist()
+    send(broker, clock, 1, Limit("rare", rate=1 / 3600, burst=1.0))
+    [task] = worker.claim(10)
+
+    assert ids(worker.trip(end(task), want=10).claims) == []
 
 
 def test_after_a_pause_a_burst_may_start_at_once(broker, clock, enlist):

@@ -21,7 +21,7 @@
 -- include: logs
 -- include: task
 -- include: following
-local RETRY, RELEASE, CRASHED = '4', '5', '6'
+local RETRY, RELEASE, CRASHED, RETURNED = '4', '5', '6', '8'
 local FINAL = { ['1'] = SUCCEEDED, ['2'] = FAILED, ['3'] = CANCELLED }
 local LOOKS, STALE = 1000, 10000
 local worker, trip, want = ARGV[5], ARGV[6], tonumber(ARGV[7])
@@ -45,6 +45,10 @@ do -- Lua allows 200 local names at a time
 
 -- Settle what is not final; say whether it goes to the head of its line.
 local function put_back(task, verdict, due, body)
+  if verdict == RETURNED and task.lane then
+    local lane = lane_of(task.lane)
+    lane.tokens = math.min(lane.burst, lane.tokens + 1)
+  end
   if task.cancelled then
     finish(task, CANCELLED, REVOKED)
     return false
@@ -52,7 +56,7 @@ local function put_back(task, verdict, due, body)
   if verdict == CRASHED then return crash(task, body, REVOKED) end
   leave(task)
   tell_of(task)
-  if verdict == RELEASE and tonumber(due) == 0 then
+  if verdict == RETURNED or verdict == RELEASE and tonumber(due) == 0 then
     make_ready(task)
     return true
   end
