@@ -165,9 +165,10 @@ def _work(order: dict[str, Any], channel: Channel, messages: Iterator[dict[str, 
         log_format=app.conf.worker_log_format,
     )
     threading.Thread(target=_obey, args=(app, messages, worker), name="celeriac-channel", daemon=True).start()
-    if not _wait_for_store(app, stopped, beat=options.beat):
+    declares = options.beat and order["declares"]
+    if not _wait_for_store(app, stopped, declares=declares):
         return 0
-    if options.beat:
+    if declares:
         channel.send("scheduled")
     worker.run()
     worker.join()
@@ -183,14 +184,18 @@ def _collect_less() -> None:
         gc.set_threshold(*COLLECT_AFTER, old)
 
 
-def _wait_for_store(app: Any, stopped: threading.Event, *, beat: bool) -> bool:
-    """Open the store and bring it the schedules, waiting for one that is away; say whether to go on."""
+def _wait_for_store(app: Any, stopped: threading.Event, *, declares: bool) -> bool:
+    """Open the store and bring it the schedules, waiting for one that is away; say whether to go on.
+
+    Raises:
+        ConfigurationError: a schedule in the code is wrong.
+    """
     told = False
     while not stopped.is_set():
         try:
             app.broker.open()
-            if beat:
-                app.schedules.declare()
+            if declares:
+                _declare(app)
         except BrokerUnavailable as error:
             if not app.conf.broker_connection_retry_on_startup:
                 raise
@@ -202,6 +207,15 @@ def _wait_for_store(app: Any, stopped: threading.Event, *, beat: bool) -> bool:
                 log.warning("store is back")
             return True
     return False
+
+
+def _declare(app: Any) -> None:
+    try:
+        app.schedules.declare()
+    except (ConfigurationError, OperationalError):
+        raise
+    except CeleriacError as error:  # it will be wrong at the next start, too
+        raise ConfigurationError(str(error)) from error
 
 
 def _obey(app: Any, messages: Iterator[dict[str, Any]], worker: Worker) -> None:

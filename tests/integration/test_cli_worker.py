@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -330,6 +332,41 @@ def test_a_worker_whose_module_fails_shows_the_users_traceback(tmp_path):
     assert answer.code == Exit.APPLICATION
     assert f'  File "{path}", line 2, in <module>' in answer.err
     assert "loading.py" not in answer.err
+
+
+def test_a_worker_whose_schedules_are_wrong_ends_and_says_which(tmp_path):
+    (tmp_path / "shop.py").write_text(
+        "from celeriac import Celeriac\n"
+        "app = Celeriac('shop')\n"
+        "@app.task\n"
+        "def add(x, y): ...\n"
+        "app.add_periodic_task(60, add, (1, 2, 3), name='my broken one')\n"
+    )
+
+    answer = run("-A", "shop", "worker", "--processes", "1", cwd=tmp_path)
+
+    assert answer.code == Exit.APPLICATION
+    assert "add(x, y)" in answer.err
+    assert "process died" not in answer.err
+
+
+def test_a_process_that_is_started_again_amid_a_deploy_leaves_the_schedules_of_newer_code_alone(
+    shop, start, tmp_path
+):
+    path = tmp_path / "shop.py"
+    old = path.read_text() + "\napp.add_periodic_task(3600, add.si(1, 2), name='old')\n"
+    path.write_text(old)
+    with start("-A", "shop", "worker", "--processes", "1"):
+        first = shop.send_task("shop.pid").get(30)
+        (tmp_path / "newer.py").write_text(
+            old + "app.add_periodic_task(3600, add.si(1, 2), name='new')\nprint(app.schedules.declare())\n"
+        )
+        subprocess.run([sys.executable, "newer.py"], cwd=tmp_path, check=True, timeout=60)
+
+        os.kill(first, signal.SIGKILL)
+        assert shop.send_task("shop.pid").get(30) != first
+
+        assert {info.name for info in shop.schedules} == {"old", "new"}
 
 
 def test_a_worker_that_shall_not_wait_for_its_store_ends(tmp_path):

@@ -124,6 +124,7 @@ class Supervisor:
         self._handled = 0
         self._stop_by: float | None = None
         self._code = EXIT_OK
+        self._declared = False  # whether the schedules that stand in code were brought to the store
         self._away = False
         self._started = False
         self._worked = False  # once one has, what keeps the next from starting is taken to pass
@@ -335,7 +336,12 @@ class Supervisor:
         del child.ids[:-8]
 
     def _on_scheduled(self, _: Child) -> None:
-        """It has brought the schedules that stand in its code to the store."""
+        """It has brought the schedules that stand in its code to the store.
+
+        Once is enough: a process that is started again later, amid a deploy, would take away what newer code
+        has brought.
+        """
+        self._declared = True
         if self._keeper is not None:
             self._keeper.look()
             self._next_keep = 0.0
@@ -382,6 +388,7 @@ class Supervisor:
             "pulse": self._health is not None,
             "counts": self._meter is not None,
             "draining": index in self._drained,
+            "declares": not self._declared,
         }
         try:
             child = self._starter.start(index, order)
@@ -602,7 +609,7 @@ class Supervisor:
         """Stop every process; each is started again, with the new code, when it has ended."""
         if not self._changed or self._stopping:
             return
-        self._changed = False
+        self._changed = self._declared = False
         log.warning("files changed: starting anew")
         for child in self._children:
             child.channel.send("stop", hurry=False)
