@@ -160,14 +160,16 @@ def _ready(situation: Situation, ageing: bool) -> Reason:
     if ageing and before:
         ahead += ", unless its age passes them"
     workers = _count(situation.knowing, "worker")
+    place = ahead if before else f"It is next in the queue {queue}"
     if situation.free:
-        what = (
-            f"{ahead}, and {workers} will take it"
-            if before
-            else f"It is next: {workers} will take it at once"
+        return Reason(
+            "next", f"{place}, and {_count(situation.free, 'slot')} of {workers} {_is(situation)} free."
         )
-        return Reason("next", f"{what}.")
-    return Reason("busy", f"{ahead if before else 'It is next'}, and no slot of {workers} is free.")
+    return Reason("busy", f"{place}, and no slot of {workers} is free.")
+
+
+def _is(situation: Situation) -> str:
+    return "is" if situation.free == 1 else "are"
 
 
 # --- words ------------------------------------------------------------------------------------------

@@ -46,6 +46,22 @@ def test_what_does_not_finish_in_time_is_given_back_uncounted(shop, start_worker
     assert result.get(20) == "go"
 
 
+def test_a_worker_that_stops_is_no_reason_to_expect_that_a_task_begins(shop, start_worker, tmp_path):
+    worker = start_worker("--processes", "1", "-c", "1", CELERIAC_WORKER_SOFT_SHUTDOWN_TIMEOUT="60")
+    tasks.wait_for.delay("go")
+    until_marked(tmp_path, "start")
+    waits = tasks.wait_for.delay("go")
+    worker.terminate()
+
+    reason = wait_until(
+        lambda: (found := shop.explain(waits.id)).code == "drained" and found, 5, what="the store to know"
+    )
+
+    assert "claim nothing" in str(reason)
+    (tmp_path / "go").touch()
+    assert worker.process.wait(20) == 0
+
+
 def test_a_second_signal_gives_back_at_once(shop, start_worker, tmp_path):
     worker = start_worker("--processes", "1", CELERIAC_WORKER_SOFT_SHUTDOWN_TIMEOUT="60")
     result = tasks.wait_for.delay("go")

@@ -81,6 +81,10 @@ class Keeper:
         if self._ticker is not None:
             self._ticker.look()
 
+    def tell(self) -> None:
+        """Send the next heartbeat now."""
+        self._next_beat = 0.0
+
     def note_recovered(self, tasks: int) -> None:
         """Count tasks that were taken from a dead worker by somebody else."""
         if self._gauge is not None:

@@ -217,6 +217,9 @@ class Supervisor:
             for child in self._children:
                 child.retiring = True
                 child.channel.send("stop", hurry=not first)
+            if self._keeper is not None:  # let everybody know
+                self._keeper.tell()
+                self._next_keep = 0.0
 
     @property
     def _stopping(self) -> bool:
@@ -327,7 +330,8 @@ class Supervisor:
 
     def _told_of(self, child: Child, worker: str) -> Told:
         memory, cpu = vitals_of(child.process.pid)
-        draining, heard = child.index in self._drained, self._orders.heard(worker)
+        draining = child.index in self._drained or child.retiring  # it claims nothing any more
+        heard = self._orders.heard(worker)
         return Told(memory, cpu, done=child.done, lag=child.lag, draining=draining, heard=heard)
 
     def _on_enlisted(self, child: Child, worker: str) -> None:

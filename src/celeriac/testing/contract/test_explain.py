@@ -110,9 +110,12 @@ def test_how_many_go_first_and_whether_a_slot_is_free(broker, clock, enlist):
     last = sent(broker, clock, priority=1)
 
     assert broker.explain(last.id, clock.now()).before == 6
-    assert why(broker, clock, low).text == "2 tasks go first in the queue default, and 1 worker will take it."
+    assert (
+        why(broker, clock, low).text
+        == "2 tasks go first in the queue default, and 2 slots of 1 worker are free."
+    )
     worker.claim(2)
-    assert why(broker, clock, low).text == "It is next, and no slot of 1 worker is free."
+    assert why(broker, clock, low).text == "It is next in the queue default, and no slot of 1 worker is free."
 
 
 def test_places_and_tokens_of_a_lane(broker, clock, enlist):
