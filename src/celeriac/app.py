@@ -70,6 +70,7 @@ from celeriac.submitter import Submitter
 from celeriac.task import AsyncTask, BatchOptions, Task, TaskOptions
 from celeriac.tickets import Ticket, Tickets
 from celeriac.updates import Update, aupdates, updates
+from celeriac.worker.inputs import completed
 
 if TYPE_CHECKING:
     from typing_extensions import ParamSpec, TypeVar
@@ -623,10 +624,15 @@ class Celeriac:
         return await asyncio.to_thread(self.search, query, after=after, count=count, limit=limit)
 
     def view(self, id: str) -> TaskView | None:
-        """Return one task, ready to be shown; None when the store does not know it."""
+        """Return one task, ready to be shown; None when the store does not know it.
+
+        Among its arguments is the result that it was given as a part of a chain or chord, unless that is gone
+        or comes from more than 100 tasks.
+        """
         [record] = self.broker.get([check_id(id)])
         if record is None:
             return None
+        record = completed(self.broker, record)
         return TaskView.of(record, parameters=self.parameters_of(record.message.name))
 
     def totals(self) -> dict[State, Total]:

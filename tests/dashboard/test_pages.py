@@ -184,6 +184,16 @@ def test_a_failed_task_shows_its_error_and_the_line_of_ones_own_code(client, ids
     assert view["can"] == ["retry", "again", "delete"]
 
 
+def test_a_link_of_a_chain_shows_what_it_was_given(app, tasks, stage, client):
+    result = (tasks.add.s(20, 22) | tasks.add.s("x")).delay()
+    stage.run_until_idle()
+
+    view = client.get(f"/api/v1/tasks/{result.id}").json()
+
+    assert view["task"]["args"] == [42, "x"]
+    assert "42" in client.get(f"/tasks/{result.id}").text
+
+
 def test_every_attempt_of_a_task_is_told_with_its_error(client, ids):
     view = client.get(f"/api/v1/tasks/{ids.shaky}").json()
     page = read(client.get(f"/tasks/{ids.shaky}").text)

@@ -170,6 +170,25 @@ def test_a_chain_hands_results_on(tasks, worker):
     assert result.parent.parent.parent is None
 
 
+def test_a_link_that_has_failed_is_shown_with_what_it_was_given(app, tasks, worker):
+    link = chain(tasks.add.s(1, 2), tasks.boom.s("mine")).delay()
+    body = chord([tasks.add.s(1, 2), tasks.add.s(3, 4)])(tasks.boom.s())
+
+    for result in (link, body):
+        result.get(timeout=SOON, propagate=False)
+
+    assert app.view(link.id).args == [3, "mine"]
+    assert app.view(body.id).args == [[3, 7]]
+
+
+def test_what_has_been_given_nothing_yet_is_shown_as_it_was_sent(app, tasks):
+    link = chain(tasks.add.s(1, 2), tasks.boom.s("mine")).delay()
+
+    assert app.view(link.id).args == ["mine"]
+    app.broker.forget([link.parent.id])
+    assert app.view(link.id).args == ["mine"]
+
+
 def test_immutable_links_take_nothing(tasks, worker):
     assert the((tasks.add.s(2, 2) | tasks.add.si(4, 1) | tasks.mul.s(2)).delay()) == 10
 

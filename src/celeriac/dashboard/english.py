@@ -238,7 +238,7 @@ ENGLISH: Final[dict[str, str]] = {
     "attempts.ran": "after {span}",
     "attempts.missing": "A number that is missing was given back by a worker that stopped, or is long ago.",
     "task.arguments": "Arguments",
-    "task.no_arguments": "It takes none.",
+    "task.no_arguments": "None of its own.",
     "task.facts": "Facts",
     "task.queue": "Queue",
     "task.priority": "Priority",

@@ -10,15 +10,24 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from celeriac import codec
 from celeriac.broker import Broker
-from celeriac.errors import DecodeError, OperationalError, SecurityError, TaskFailed, UnknownTask
-from celeriac.message import Delivery, FailureNote, Options, Record, decode_options, decode_payload
+from celeriac.errors import (
+    CeleriacError,
+    DecodeError,
+    OperationalError,
+    SecurityError,
+    TaskFailed,
+    UnknownTask,
+)
+from celeriac.message import Delivery, FailureNote, Message, Options, Record, decode_options, decode_payload
 from celeriac.outcome import Settlement, decode_error, stored
 from celeriac.states import State, Verdict
 
 AT_ONCE: Final = 1_000  # records that are read together
+MOST_SHOWN: Final = 100  # tasks whose results people are shown as one argument
 _MARKS: Final = (b'"input"', b'"failure_of"')
 
 
@@ -54,7 +63,32 @@ def complete(broker: Broker, deliveries: Iterable[Delivery]) -> tuple[list[Deliv
     return ready, settled
 
 
-def _options_of(delivery: Delivery) -> Options:
+def completed(broker: Broker, record: Record, most: int = MOST_SHOWN) -> Record:
+    """Return *record* with what its code is given before its own arguments, for people to see.
+
+    Returns:
+        It as it is where that is not there yet, or no more, or comes from more than *most* tasks.
+
+    Raises:
+        OperationalError: the store is away.
+    """
+    sent = record.message
+    if not any(mark in sent.options for mark in _MARKS):
+        return record
+    options, results = _options_of(sent), _Results(broker)
+    source = options.failure_of or options.input
+    try:
+        if source is None or len(broker.inputs(source, 0, most + 1)) > most:
+            return record
+        value = results.value(source) if options.failure_of is None else results.failure(source)
+    except OperationalError:
+        raise
+    except (Gone, CeleriacError):
+        return record
+    return replace(record, message=replace(sent, payload=_before(value, sent.payload)))
+
+
+def _options_of(delivery: Delivery | Message) -> Options:
     try:
         return decode_options(delivery.options)
     except DecodeError:  # the run will say so
@@ -68,7 +102,7 @@ def _given(delivery: Delivery, options: Options, results: _Results) -> Delivery:
         value = results.value(options.input)
     else:
         return delivery
-    return msgspec.structs.replace(delivery, payload=_before(value, delivery.payload))
+    return replace(delivery, payload=_before(value, delivery.payload))
 
 
 def _before(value: bytes, payload: bytes) -> bytes:

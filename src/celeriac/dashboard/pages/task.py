@@ -16,6 +16,7 @@ from celeriac.errors import NotRunning
 from celeriac.errors import TimeoutError as WaitTimeout
 from celeriac.message import Message, Record, check_id, decode_options, encode_options, new_ids
 from celeriac.steering import Activity
+from celeriac.worker.inputs import completed
 
 MOST_RELATED: Final = 50
 DEEDS: Final = 200  # of the latest, among which those with this task are looked for
@@ -65,7 +66,8 @@ def look(visit: Visit) -> TaskView:
     """Look at the task that the address names."""
     record = _record(visit)
     app = visit.app
-    task = visit.site.watching.noted(app, record, facts_of(record, visit.site.hiding))
+    facts = facts_of(completed(app.broker, record), visit.site.hiding)
+    task = visit.site.watching.noted(app, record, facts)
     reason = app.explain(task.id) if not task.ended else None
     level = visit.query.get("level", "").lower()
     level = level if level in LEVELS else ""
