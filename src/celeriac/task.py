@@ -45,6 +45,7 @@ from celeriac.message import (
     encode_payload,
     new_ids,
 )
+from celeriac.options import Errors
 from celeriac.outcome import ErrorInfo
 from celeriac.result import AsyncResult, EagerResult
 from celeriac.retry import DEFAULT_DELAY, DEFAULT_MAX_RETRIES
@@ -74,19 +75,19 @@ class TaskOptions(TypedDict, total=False):
     queue: str | None
     priority: int | None
     max_retries: int | None
-    default_retry_delay: float
-    autoretry_for: tuple[type[BaseException], ...]
-    dont_autoretry_for: tuple[type[BaseException], ...]
-    retry_backoff: bool | float
-    retry_backoff_max: float
+    default_retry_delay: float | timedelta
+    autoretry_for: Errors
+    dont_autoretry_for: Errors
+    retry_backoff: bool | float | timedelta
+    retry_backoff_max: float | timedelta
     retry_jitter: bool
-    time_limit: float | None
-    soft_time_limit: float | None
+    time_limit: float | timedelta | None
+    soft_time_limit: float | timedelta | None
     expires: float | timedelta | datetime | None
     ignore_result: bool | None
     crash_limit: int | None
     executor: Executor | None
-    throws: tuple[type[BaseException], ...]
+    throws: Errors
     rate_limit: str | float | None
     burst: int | None
     concurrency: int | None
@@ -120,9 +121,10 @@ class Task(Generic[P, R]):
         name: unique in the application; None takes `module.name`.
         queue, priority: where to; None takes the route's or the application's.
         max_retries: how often it may be retried; None for no end.
-        default_retry_delay: seconds before a retry that names none.
+        default_retry_delay: seconds (or a timedelta, as for all that is in seconds) before a retry that
+            names none.
         autoretry_for, dont_autoretry_for: errors that are retried without being asked, and those that are
-            not.
+            not: a class of exceptions, or a tuple of them.
         retry_backoff: seconds before the first automatic retry, doubled with each; True is 1.
         retry_backoff_max: its largest value. retry_jitter: a random part of it, so that a herd spreads.
         time_limit, soft_time_limit: seconds; None takes the application's.
@@ -148,19 +150,19 @@ class Task(Generic[P, R]):
     queue: str | None = None
     priority: int | None = None
     max_retries: int | None = DEFAULT_MAX_RETRIES
-    default_retry_delay: float = DEFAULT_DELAY
-    autoretry_for: tuple[type[BaseException], ...] = ()
-    dont_autoretry_for: tuple[type[BaseException], ...] = ()
-    retry_backoff: bool | float = False
-    retry_backoff_max: float = 600.0
+    default_retry_delay: float | timedelta = DEFAULT_DELAY
+    autoretry_for: Errors = ()
+    dont_autoretry_for: Errors = ()
+    retry_backoff: bool | float | timedelta = False
+    retry_backoff_max: float | timedelta = 600.0
     retry_jitter: bool = True
-    time_limit: float | None = None
-    soft_time_limit: float | None = None
+    time_limit: float | timedelta | None = None
+    soft_time_limit: float | timedelta | None = None
     expires: float | timedelta | datetime | None = None
     ignore_result: bool | None = None
     crash_limit: int | None = None
     executor: Executor | None = None
-    throws: tuple[type[BaseException], ...] = ()
+    throws: Errors = ()
     rate_limit: str | float | None = None
     burst: int | None = None
     concurrency: int | None = None

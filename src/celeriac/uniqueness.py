@@ -12,6 +12,7 @@ from celeriac import codec
 from celeriac.errors import ConfigurationError, InvalidArguments
 from celeriac.lanes import lane_of
 from celeriac.message import Unique
+from celeriac.options import check_key, shown
 
 Conflict = Literal["return", "replace", "raise"]
 CONFLICTS: Final[tuple[Conflict, ...]] = get_args(Conflict)
@@ -80,7 +81,7 @@ def uniqueness_of(task: MaybeUnique) -> Uniqueness | None:
     given = [name for name, value in options.items() if value is not None and value is not False]
     if task.on_conflict not in CONFLICTS:
         raise ConfigurationError(
-            f"{task.name}: on_conflict is one of {', '.join(CONFLICTS)}, not {task.on_conflict!r:.80}"
+            f"{task.name}: on_conflict is one of {', '.join(CONFLICTS)}, not {shown(task.on_conflict)}"
         )
     if len(given) > 1:
         raise ConfigurationError(f"{task.name}: {' and '.join(given)} contradict each other")
@@ -92,6 +93,7 @@ def uniqueness_of(task: MaybeUnique) -> Uniqueness | None:
         raise ConfigurationError(
             f"{task.name}: with debounce the newest call always replaces the one that waits"
         )
+    check_key(task.name, task.key, task.arguments.names)
     [option] = given
     seconds = None if task.unique is True else _seconds(task.name, option, options[option])
     debounced = option == "debounce"
@@ -108,5 +110,5 @@ def uniqueness_of(task: MaybeUnique) -> Uniqueness | None:
 def _seconds(name: str, option: str, value: Any) -> float:
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < 1e9:
-        raise ConfigurationError(f"{name}: {option} is a number of seconds larger than 0, not {value!r:.80}")
+        raise ConfigurationError(f"{name}: {option} is a number of seconds larger than 0, not {shown(value)}")
     return float(seconds)

@@ -109,6 +109,13 @@ def test_the_default_queue_must_be_a_name_that_stores_may_see(conf):
         conf.task_default_queue = "a\nb"
 
 
+@pytest.mark.parametrize("name", ["task_time_limit", "task_soft_time_limit"])
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), 1e300])
+def test_a_limit_of_runs_must_be_over_some_day(conf, name, value):
+    with pytest.raises(ConfigurationError, match=name):
+        conf[name] = value
+
+
 def test_a_timedelta_is_taken_for_seconds(conf):
     conf.result_expires = timedelta(hours=2)
 
