@@ -16,7 +16,15 @@ from celeriac.acting import acting, actor
 from celeriac.broker import LOOKED_AT, Broker, QueueInfo, Situation, Total, WorkerInfo
 from celeriac.brokers import connect, masked
 from celeriac.bulk import Action, Bulk, bulk
-from celeriac.calling import PLAIN_CALL, CallOptions, Envelope, envelope_of, moment_of, unchecked_message
+from celeriac.calling import (
+    PLAIN_CALL,
+    CallOptions,
+    Envelope,
+    arguments_of,
+    envelope_of,
+    moment_of,
+    unchecked_message,
+)
 from celeriac.canvas.signature import Signature, maybe_signature, signature
 from celeriac.clock import Clock, SystemClock, as_timestamp
 from celeriac.config import Config
@@ -438,11 +446,11 @@ class Celeriac:
             return task.apply_async(args, kwargs, **options)
         call = CallOptions(**options) if options else PLAIN_CALL
         now = self.clock.now()
-        envelope = self.foreign_envelope(name).with_call(call, now, self)
+        envelope = self.foreign_envelope(name).with_call(call, now, self, name)
         if (run := current_run()) is not None:
             envelope = envelope.sent_by(run)
         message = unchecked_message(
-            name, tuple(args or ()), dict(kwargs or {}), envelope, call, now, self.conf.task_payload_limit
+            name, *arguments_of(name, args, kwargs), envelope, call, now, self.conf.task_payload_limit
         )
         self.publish([message], retry=call.retry)
         return AsyncResult(message.id, self)

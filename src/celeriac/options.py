@@ -1,8 +1,8 @@
-"""What each option of a task may be: checked once, when the task is made. Pure."""
+"""What each option may be: of a task, checked once when that is made; of a call, where it is given. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -123,6 +123,13 @@ RULES: Final[dict[str, Rule]] = {
         _or_none(lambda value: isinstance(value, str) or callable(value)),
     ),
     "fair": Rule("True or False", _is_flag),
+}
+
+# Those that a call may have too, where None is for not given; others are checked where they are read.
+CALL_RULES: Final[dict[str, Rule]] = {
+    **{name: RULES[name] for name in ("time_limit", "soft_time_limit", "max_retries", "ignore_result")},
+    "headers": Rule("a dict", lambda value: isinstance(value, Mapping)),
+    "retry": Rule("True, False, or None", _is_flag),
 }
 
 

@@ -29,7 +29,7 @@ from msgspec.structs import replace
 from celeriac import codec
 from celeriac.arguments import Arguments
 from celeriac.batching import one_call_of
-from celeriac.calling import PLAIN_CALL, CallOptions, Envelope, Habits, as_call, habits_of
+from celeriac.calling import PLAIN_CALL, CallOptions, Envelope, Habits, arguments_of, as_call, habits_of
 from celeriac.canvas.signature import Signature, chunks, xmap, xstarmap
 from celeriac.clock import as_timestamp
 from celeriac.context import Executor, Hook, Run, current_run
@@ -268,8 +268,8 @@ class Task(Generic[P, R]):
         queue: str | None = None,
         priority: int | None = None,
         headers: Mapping[str, Any] | None = None,
-        time_limit: float | None = None,
-        soft_time_limit: float | None = None,
+        time_limit: float | timedelta | None = None,
+        soft_time_limit: float | timedelta | None = None,
         max_retries: int | None = None,
         ignore_result: bool | None = None,
         retry: bool | None = None,
@@ -295,7 +295,7 @@ class Task(Generic[P, R]):
                 as long as that is kept.
 
         Raises:
-            As `delay`; ValueError for a priority outside 0 to 9.
+            As `delay`; InvalidMessage for an option that cannot be what it is.
         """
         if link or link_error or after:
             more = {"link": link, "link_error": link_error, "after": after, "task_id": task_id}
@@ -308,7 +308,7 @@ class Task(Generic[P, R]):
             task_id, countdown, eta, expires, queue, priority, headers,
             time_limit, soft_time_limit, max_retries, ignore_result, retry, idempotency_key,
         )  # fmt: skip
-        return self._send(tuple(args or ()), dict(kwargs or {}), call)
+        return self._send(*arguments_of(self.name, args, kwargs), call)
 
     async def aapply_async(
         self,
@@ -320,7 +320,7 @@ class Task(Generic[P, R]):
         if options.keys() & {"link", "link_error", "after"}:
             return cast("AsyncResult[R]", await self.signature(args, kwargs, **options).aapply_async())
         call = CallOptions(**options)
-        messages = self._messages([(tuple(args or ()), dict(kwargs or {}))], call)
+        messages = self._messages([arguments_of(self.name, args, kwargs)], call)
         return (await self._adispatch(messages, retry=call.retry))[0]
 
     def delay_many(self, calls: Iterable[Any], **options: Any) -> list[AsyncResult[R]]:
@@ -360,7 +360,7 @@ class Task(Generic[P, R]):
     ) -> EagerResult[R]:
         """Run the task here and now: arguments through JSON, retries at once, no limits."""
         call = CallOptions(**options)
-        message = self._messages([(tuple(args or ()), dict(kwargs or {}))], call)[0]
+        message = self._messages([arguments_of(self.name, args, kwargs)], call)[0]
         return cast("EagerResult[R]", self.app.run_eagerly(self, message, propagate=False))
 
     # --- writing calls down -----------------------------------------------------------------------------
@@ -458,7 +458,7 @@ class Task(Generic[P, R]):
         common: Envelope = habits.envelope
         options: bytes | None = habits.options
         if call is not PLAIN_CALL:
-            common, options = common.with_call(call, now, app), None
+            common, options = common.with_call(call, now, app, self.name), None
         if (run := current_run()) is not None:
             common, options = common.sent_by(run), None
         expires = common.expires_at(now)

@@ -276,7 +276,9 @@ class Plan:
         for gone in ("link", "link_error", "after", "remote"):
             options.pop(gone, None)
         call = CallOptions(**options)
-        envelope = known.envelope.with_call(call, self._now, self._app) if options else known.envelope
+        envelope = (
+            known.envelope.with_call(call, self._now, self._app, sig.task) if options else known.envelope
+        )
         args, kwargs = tuple(sig.args), sig.kwargs
         if known.task is not None:
             try:
