@@ -63,7 +63,7 @@ class Uniqueness(msgspec.Struct, frozen=True):
         if isinstance(self.key, str):
             return self.bound(args, kwargs)[self.key]
         if self.key is None:
-            written = codec.encode(self.bound(args, kwargs), what=f"the arguments of {self.name}")
+            written = codec.canonical(self.bound(args, kwargs), what=f"the arguments of {self.name}")
             return hashlib.sha256(written).hexdigest()[:40]
         try:
             return self.key(*args, **kwargs)
