@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, Unpack, cast, overload
 from zoneinfo import ZoneInfo
 
+from msgspec.structs import replace
+
 from celeriac import builtin as _builtin  # noqa: F401 - its tasks are everybody's
 from celeriac.acting import acting, actor
 from celeriac.broker import LOOKED_AT, Broker, QueueInfo, Situation, Total, WorkerInfo
@@ -77,6 +79,7 @@ from celeriac.steering import (
 from celeriac.submitter import Submitter
 from celeriac.task import AsyncTask, BatchOptions, Task, TaskOptions
 from celeriac.tickets import Ticket, Tickets
+from celeriac.uniqueness import once_of
 from celeriac.updates import Update, aupdates, updates
 
 if TYPE_CHECKING:
@@ -452,8 +455,11 @@ class Celeriac:
         message = unchecked_message(
             name, *arguments_of(name, args, kwargs), envelope, call, now, self.conf.task_payload_limit
         )
-        self.publish([message], retry=call.retry)
-        return AsyncResult(message.id, self)
+        if call.idempotency_key is None:
+            self.publish([message], retry=call.retry)
+            return AsyncResult(message.id, self)
+        message = replace(message, unique=once_of(name, call.idempotency_key))
+        return AsyncResult(self.publish_unique([message], retry=call.retry)[0], self)
 
     def foreign_envelope(self, name: str) -> Envelope:
         """Return what calls of a task have in common that is known elsewhere only.

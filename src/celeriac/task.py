@@ -34,13 +34,11 @@ from celeriac.canvas.signature import Signature, chunks, xmap, xstarmap
 from celeriac.clock import as_timestamp
 from celeriac.context import Executor, Hook, Run, current_run
 from celeriac.current import current_application
-from celeriac.errors import ConfigurationError, DuplicateTask, Replaced, Retry
-from celeriac.lanes import lane_of
+from celeriac.errors import ConfigurationError, DuplicateTask, InvalidMessage, Replaced, Retry
 from celeriac.limiting import limiter_of
 from celeriac.message import (
     Message,
     Request,
-    Unique,
     check_id,
     encode_payload,
     new_ids,
@@ -49,7 +47,7 @@ from celeriac.options import Errors
 from celeriac.outcome import ErrorInfo
 from celeriac.result import AsyncResult, EagerResult
 from celeriac.retry import DEFAULT_DELAY, DEFAULT_MAX_RETRIES
-from celeriac.uniqueness import Uniqueness, uniqueness_of
+from celeriac.uniqueness import Uniqueness, once_of, uniqueness_of
 
 if TYPE_CHECKING:
     from typing_extensions import ParamSpec, TypeVar
@@ -292,7 +290,7 @@ class Task(Generic[P, R]):
             link, link_error: signatures, or lists of them, that are called once it has succeeded, or failed.
             after: results, or ids, of tasks that have to succeed before it; their results are not passed on.
             idempotency_key: any text; calls of this task with the same one return the first one's result, for
-                as long as that is kept.
+                as long as that is kept. Not for a task that is unique, throttled or debounced.
 
         Raises:
             As `delay`; InvalidMessage for an option that cannot be what it is.
@@ -497,10 +495,19 @@ class Task(Generic[P, R]):
         call: CallOptions,
         uniqueness: Uniqueness | None,
     ) -> list[Message]:
-        """Give each of *messages* the name that only one task can have."""
+        """Give each of *messages* the name that only one task can have.
+
+        Raises:
+            InvalidMessage: there would be two such names.
+        """
         if call.idempotency_key is not None:
-            unique = Unique(lane_of(f"{self.name}!", call.idempotency_key), "forgotten")
-            return [replace(message, unique=unique) for message in messages]
+            if uniqueness is not None:
+                raise InvalidMessage(
+                    f"{self.name} is unique, throttled or debounced, so its calls can have no idempotency "
+                    f"key: either of the two says which calls are the same"
+                )
+            once = once_of(self.name, call.idempotency_key)
+            return [replace(message, unique=once) for message in messages]
         if uniqueness is None:
             return messages
         wait = uniqueness.wait

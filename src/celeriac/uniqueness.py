@@ -71,6 +71,11 @@ class Uniqueness(msgspec.Struct, frozen=True):
             raise InvalidArguments(f"the key of {self.name} cannot be computed: {error!r:.200}") from error
 
 
+def once_of(name: str, key: str) -> Unique:
+    """Return what makes one call of all those of the task *name* with the same idempotency key."""
+    return Unique(lane_of(f"{name}!", key), "forgotten")
+
+
 def uniqueness_of(task: MaybeUnique) -> Uniqueness | None:
     """Return how *task* is unique; None for not at all.
 
