@@ -330,6 +330,8 @@ class Task(Generic[P, R]):
 
         Raises:
             As `delay`. Batches before the failing one have been sent; the error's note says how many calls.
+            DuplicateTask: some calls have others that stand for them, and `on_conflict` is "raise". The
+                others of the same batch have been sent; `sent` has the ids of all that were.
         """
         call = CallOptions(**options)
         sent: list[AsyncResult[R]] = []
@@ -337,7 +339,7 @@ class Task(Generic[P, R]):
             for messages in self._batches(calls, call):
                 sent += self._dispatch(messages, retry=call.retry)
         except Exception as error:
-            error.add_note(f"{len(sent)} calls had been sent before")
+            _tell_what_was_sent(error, sent)
             raise
         return sent
 
@@ -349,7 +351,7 @@ class Task(Generic[P, R]):
             for messages in self._batches(calls, call):
                 sent += await self._adispatch(messages, retry=call.retry)
         except Exception as error:
-            error.add_note(f"{len(sent)} calls had been sent before")
+            _tell_what_was_sent(error, sent)
             raise
         return sent
 
@@ -429,9 +431,13 @@ class Task(Generic[P, R]):
         """
         uniqueness = self._habits(self.app).uniqueness
         if uniqueness is not None and uniqueness.conflict == "raise":
-            for message, holder in zip(messages, ids, strict=True):
-                if holder != message.id:
-                    raise DuplicateTask(f"task {holder} ({self.name}) stands for this call already", holder)
+            taken = [holder for message, holder in zip(messages, ids, strict=True) if holder != message.id]
+            if taken:
+                sent = [
+                    message.id for message, holder in zip(messages, ids, strict=True) if holder == message.id
+                ]
+                what = f"task {taken[0]} ({self.name}) stands for this call already"
+                raise DuplicateTask(what, taken[0], sent)
         kind = self.arguments.result_type
         return [AsyncResult(holder, self.app, kind=kind) for holder in ids]
 
@@ -758,6 +764,15 @@ def running_task() -> Any:
 
 
 _CALLED_DIRECTLY: Final = Request(called_directly=True)
+
+
+def _tell_what_was_sent(error: Exception, before: Sequence[AsyncResult[Any]]) -> None:
+    """Note in *error* how much of a `delay_many` has been sent: all *before*, and part of a last batch."""
+    count = len(before)
+    if isinstance(error, DuplicateTask):
+        error.sent = (*(result.id for result in before), *error.sent)
+        count = len(error.sent)
+    error.add_note(f"{count} calls had been sent before")
 
 
 def _length(items: Iterable[Any]) -> int:

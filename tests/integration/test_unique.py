@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import pickle
 from datetime import timedelta
 
 import pytest
@@ -54,6 +55,31 @@ def test_a_conflict_may_raise_the_error_that_names_the_first_one(still):
 
     assert raised.value.id == first.id
     assert first.id in str(raised.value)
+
+
+def test_of_many_calls_a_conflict_tells_which_have_been_sent(still, monkeypatch):
+    monkeypatch.setattr("celeriac.task.BULK", 2)  # calls in a batch
+    work = still.task(unique=True, on_conflict="raise", name="work")(lambda n: None)
+    first = work.delay(4)
+
+    with pytest.raises(DuplicateTask) as raised:
+        work.delay_many([(1,), (2,), (3,), (4,), (5,)])
+
+    assert raised.value.id == first.id
+    assert raised.value.__notes__ == ["3 calls had been sent before"]
+    assert [still.AsyncResult(each).name for each in raised.value.sent] == ["work"] * 3
+    assert [info.queued for info in still.queues()] == [4]
+
+    with pytest.raises(DuplicateTask) as raised:
+        asyncio.run(work.adelay_many([(6,), (6,)]))
+
+    assert raised.value.sent == (raised.value.id,)
+
+
+def test_a_conflict_survives_its_way_between_processes():
+    error = pickle.loads(pickle.dumps(DuplicateTask("taken", "task-1", ["task-2"])))
+
+    assert (str(error), error.id, error.sent) == ("taken", "task-1", ("task-2",))
 
 
 def test_a_conflict_may_replace_the_one_that_waits(app):
