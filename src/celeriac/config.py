@@ -318,6 +318,7 @@ _AT_LEAST: Final[dict[str, float]] = {
     "security_max_age": 1,
     "worker_concurrency": 1,
     "worker_processes": 1,
+    "worker_priority_ageing": 0.1,
     "worker_threads": 1,
     "worker_max_tasks_per_child": 1,
     "worker_max_memory_per_child": 1,
@@ -332,6 +333,7 @@ _AT_MOST: Final[dict[str, float]] = {
     "task_time_limit": LONGEST,
     "task_soft_time_limit": LONGEST,
     "task_crash_limit": MOST,
+    "worker_priority_ageing": LONGEST,
 }
 
 

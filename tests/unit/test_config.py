@@ -116,6 +116,15 @@ def test_a_limit_of_runs_must_be_over_some_day(conf, name, value):
         conf[name] = value
 
 
+@pytest.mark.parametrize("value", [0, -1, 1e-9, float("nan"), float("inf")])
+def test_ageing_takes_time_and_comes_to_something(conf, value):
+    with pytest.raises(ConfigurationError, match="worker_priority_ageing"):
+        conf.worker_priority_ageing = value
+
+    conf.worker_priority_ageing = 0.1
+    conf.worker_priority_ageing = None
+
+
 def test_a_timedelta_is_taken_for_seconds(conf):
     conf.result_expires = timedelta(hours=2)
 
