@@ -11,12 +11,22 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, Unpack, cast, overload
 from zoneinfo import ZoneInfo
 
+from msgspec.structs import replace
+
 from celeriac import builtin as _builtin  # noqa: F401 - its tasks are everybody's
 from celeriac.acting import acting, actor
 from celeriac.broker import LOOKED_AT, Broker, QueueInfo, Situation, Total, WorkerInfo
 from celeriac.brokers import connect, masked
 from celeriac.bulk import Action, Bulk, bulk
-from celeriac.calling import PLAIN_CALL, CallOptions, Envelope, envelope_of, moment_of, unchecked_message
+from celeriac.calling import (
+    PLAIN_CALL,
+    CallOptions,
+    Envelope,
+    arguments_of,
+    envelope_of,
+    moment_of,
+    unchecked_message,
+)
 from celeriac.canvas.signature import Signature, maybe_signature, signature
 from celeriac.clock import Clock, SystemClock, as_timestamp
 from celeriac.config import Config
@@ -69,6 +79,7 @@ from celeriac.steering import (
 from celeriac.submitter import Submitter
 from celeriac.task import AsyncTask, BatchOptions, Task, TaskOptions
 from celeriac.tickets import Ticket, Tickets
+from celeriac.uniqueness import once_of
 from celeriac.updates import Update, aupdates, updates
 from celeriac.worker.inputs import completed
 
@@ -439,14 +450,17 @@ class Celeriac:
             return task.apply_async(args, kwargs, **options)
         call = CallOptions(**options) if options else PLAIN_CALL
         now = self.clock.now()
-        envelope = self.foreign_envelope(name).with_call(call, now, self)
+        envelope = self.foreign_envelope(name).with_call(call, now, self, name)
         if (run := current_run()) is not None:
             envelope = envelope.sent_by(run)
         message = unchecked_message(
-            name, tuple(args or ()), dict(kwargs or {}), envelope, call, now, self.conf.task_payload_limit
+            name, *arguments_of(name, args, kwargs), envelope, call, now, self.conf.task_payload_limit
         )
-        self.publish([message], retry=call.retry)
-        return AsyncResult(message.id, self)
+        if call.idempotency_key is None:
+            self.publish([message], retry=call.retry)
+            return AsyncResult(message.id, self)
+        message = replace(message, unique=once_of(name, call.idempotency_key))
+        return AsyncResult(self.publish_unique([message], retry=call.retry)[0], self)
 
     def foreign_envelope(self, name: str) -> Envelope:
         """Return what calls of a task have in common that is known elsewhere only.

@@ -13,6 +13,7 @@ import msgspec
 
 from celeriac.arguments import hints_of
 from celeriac.errors import ConfigurationError
+from celeriac.options import shown
 
 ITEM: Final = "item"  # what the argument of a call is called, where a key or an error names it
 MOST: Final = 10_000
@@ -58,12 +59,12 @@ def batching_of(task: Batched) -> Batching | None:
         return None
     if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= MOST:
         raise ConfigurationError(
-            f"{task.name}: batch_size is a whole number from 1 to {MOST:,}, not {size!r:.80}"
+            f"{task.name}: batch_size is a whole number from 1 to {MOST:,}, not {shown(size)}"
         )
     wait = DEFAULT_WAIT if wait is None else wait
     if not isinstance(wait, int | float) or isinstance(wait, bool) or not 0 <= wait < math.inf:
         raise ConfigurationError(
-            f"{task.name}: batch_wait is a number of seconds from 0 up, not {wait!r:.80}"
+            f"{task.name}: batch_wait is a number of seconds from 0 up, not {shown(wait)}"
         )
     if task.executor == "process":
         raise ConfigurationError(

@@ -366,10 +366,11 @@ class Broker(Backend):
         """Send each message unless another task has its unique name; return for each the id of the task
         that has it.
 
-        A name is free when there is no record of its task, or that has ended (unless `until` says
-        "forgotten"); with `seconds` it is free so long after its task was sent, whatever became of that. With
-        `replace` a task that has the name and has not started is cancelled with `SUPERSEDED`, and one that
-        runs goes on without it. A message whose id is known changes nothing.
+        A name is free when there is no record of its task, or that has ended, or has expired before it could
+        start, whoever notices that (unless `until` says "forgotten"); with `seconds` it is free so long after
+        its task was sent, whatever became of that. With `replace` a task that has the name and has not
+        started is cancelled with `SUPERSEDED`, and one that runs goes on without it. A message whose id is
+        known changes nothing.
 
         No message waits for others. All or none; may be repeated.
         """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any, Final, Protocol
@@ -11,7 +11,7 @@ import msgspec
 
 from celeriac.clock import as_timestamp
 from celeriac.context import Run
-from celeriac.errors import ConfigurationError, InvalidMessage
+from celeriac.errors import ConfigurationError, InvalidArguments, InvalidMessage
 from celeriac.limiting import Limiter
 from celeriac.message import (
     Message,
@@ -22,6 +22,7 @@ from celeriac.message import (
     encode_payload,
     new_ids,
 )
+from celeriac.options import CALL_RULES, HIGHEST, is_count, is_moment, shown
 from celeriac.uniqueness import Uniqueness
 
 Moment = datetime | float
@@ -38,8 +39,8 @@ class CallOptions(msgspec.Struct, frozen=True):
     queue: str | None = None
     priority: int | None = None
     headers: Mapping[str, Any] | None = None
-    time_limit: float | None = None
-    soft_time_limit: float | None = None
+    time_limit: float | timedelta | None = None
+    soft_time_limit: float | timedelta | None = None
     max_retries: int | None = None
     ignore_result: bool | None = None
     retry: bool | None = None
@@ -77,12 +78,22 @@ class Envelope(msgspec.Struct, frozen=True):
     expires_after: float | None = None
     expires_moment: float | None = None
 
-    def with_call(self, call: CallOptions, now: float, zone: Zoned) -> Envelope:
+    def with_call(self, call: CallOptions, now: float, zone: Zoned, task: str) -> Envelope:
         """Return the envelope for *call*, made at *now*.
 
+        Args:
+            task: the name of the task that is called, for errors.
+
         Raises:
-            InvalidMessage: an option is out of its range, or contradicts another.
+            InvalidMessage: an option is of another kind, out of its range, or contradicts another.
         """
+        try:
+            return self._with(call, now, zone)
+        except InvalidMessage as error:
+            raise type(error)(f"a call of {task}: {error}") from None
+
+    def _with(self, call: CallOptions, now: float, zone: Zoned) -> Envelope:
+        given = _checked(call)
         after, moment = (
             (self.expires_after, self.expires_moment) if call.expires is None else _span(call.expires, zone)
         )
@@ -92,8 +103,8 @@ class Envelope(msgspec.Struct, frozen=True):
             crash_limit=self.crash_limit,
             options=Options(
                 headers=dict(call.headers) if call.headers else None,
-                time_limit=_positive("time_limit", call.time_limit),
-                soft_time_limit=_positive("soft_time_limit", call.soft_time_limit),
+                time_limit=given.get("time_limit"),
+                soft_time_limit=given.get("soft_time_limit"),
                 max_retries=call.max_retries,
                 ignore_result=call.ignore_result,
             ),
@@ -198,15 +209,25 @@ def checked_priority(priority: int) -> int:
     Raises:
         InvalidMessage: it is not a whole number from 0 to 9.
     """
-    if isinstance(priority, int) and not isinstance(priority, bool) and 0 <= priority <= 9:
+    if is_count(priority, 0, HIGHEST):
         return priority
-    raise InvalidMessage(f"a priority is a whole number from 0 to 9, larger first; not {priority!r}")
+    raise InvalidMessage(f"a priority is a whole number from 0 to 9, larger first; not {shown(priority)}")
 
 
-def _positive(name: str, seconds: float | None) -> float | None:
-    if seconds is not None and not seconds >= 0:
-        raise InvalidMessage(f"{name} is a number of seconds from 0 (no limit) up; not {seconds!r}")
-    return seconds
+def _checked(call: CallOptions) -> dict[str, Any]:
+    """Return those options of *call* that are for the worker, in the form in which they are kept.
+
+    Raises:
+        InvalidMessage: one cannot be what it is.
+    """
+    given = {}
+    for name, rule in CALL_RULES.items():
+        value = getattr(call, name)
+        if value is not None:
+            given[name] = plain = rule.plain(value)
+            if not rule.fits(plain):
+                raise InvalidMessage(f"{name} is {rule.expected}, not {shown(value)}")
+    return given
 
 
 def moment_of(countdown: float | None, eta: Moment | None, now: float, zone: Zoned) -> float | None:
@@ -226,9 +247,9 @@ def moment_of(countdown: float | None, eta: Moment | None, now: float, zone: Zon
 
 def _number(name: str, value: Any) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool):
-        raise InvalidMessage(f"the {name} must be a number of seconds, not {value!r:.80}")
-    if not -1e11 < value < 1e11:  # some three thousand years
-        raise InvalidMessage(f"the {name} is out of range: {value!r}")
+        raise InvalidMessage(f"the {name} must be a number of seconds, not {shown(value)}")
+    if not is_moment(value):
+        raise InvalidMessage(f"the {name} is out of range: {shown(value)}")
     return float(value)
 
 
@@ -239,6 +260,25 @@ def _span(expires: Span, zone: Zoned | None) -> tuple[float | None, float | None
     if isinstance(expires, datetime):
         return None, as_timestamp(expires if zone is None else zone.aware(expires))
     return _number("expires", expires), None
+
+
+def arguments_of(
+    task: str, args: Iterable[Any] | None, kwargs: Mapping[str, Any] | None
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return what `apply_async` was given as arguments of *task*, as a tuple and a dict.
+
+    Raises:
+        InvalidArguments: one is none.
+    """
+    if args is None:
+        args = ()
+    elif isinstance(args, str | bytes | Mapping) or not isinstance(args, Iterable):
+        raise InvalidArguments(
+            f"the args of a call of {task} are a tuple or a list, not {shown(args)}; write (x,) for one"
+        )
+    if kwargs is not None and not isinstance(kwargs, Mapping):
+        raise InvalidArguments(f"the kwargs of a call of {task} are a dict, not {shown(kwargs)}")
+    return tuple(args), {} if kwargs is None else dict(kwargs)
 
 
 def as_call(item: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -94,6 +94,35 @@ def encode(value: Any, *, what: str = "value", limit: int | None = None) -> byte
     return data
 
 
+def canonical(value: Any, *, what: str = "value") -> bytes:
+    """Write *value* as `encode` does, but equal values always as the same bytes.
+
+    A set has another order in each process, and a dict the order of its making; here both are sorted.
+
+    Raises:
+        EncodeError: as `encode` does.
+    """
+    try:
+        in_order = _sorted(value)
+    except (EncodeError, RecursionError):  # `encode` says where it is
+        in_order = value
+    return encode(in_order, what=what)
+
+
+def _sorted(value: Any) -> Any:
+    """Return *value* with everything in it in one order, that of its JSON."""
+    if isinstance(value, set | frozenset):
+        return sorted(map(_sorted, value), key=encode)
+    if isinstance(value, list | tuple):
+        return [_sorted(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _sorted(value[key]) for key in sorted(value, key=encode)}
+    if dataclasses.is_dataclass(value) or isinstance(value, msgspec.Struct):
+        return {name: _sorted(getattr(value, name)) for name in _field_names(type(value))}
+    dump = getattr(value, "model_dump", None)
+    return _sorted(dump(mode="json")) if callable(dump) else value
+
+
 def readable(value: Any, *, what: str = "value") -> str:
     """Write *value* as one line of JSON in which everything can be seen: the rest is escaped.
 

@@ -21,6 +21,7 @@ from celeriac.broker import DEFAULT_DEAD_RETENTION, DEFAULT_DEADLINE, DEFAULT_LE
 from celeriac.errors import ConfigurationError, InvalidName
 from celeriac.keyring import MAX_AGE, Secrets, Unsigned, check_keys
 from celeriac.message import DEFAULT_CRASH_LIMIT, check_queue_name
+from celeriac.options import LONGEST, MOST
 
 MOST_WEIGHT: Final = 1_000_000
 ENVIRONMENT_PREFIX: Final = "CELERIAC_"
@@ -317,12 +318,22 @@ _AT_LEAST: Final[dict[str, float]] = {
     "security_max_age": 1,
     "worker_concurrency": 1,
     "worker_processes": 1,
+    "worker_priority_ageing": 0.1,
     "worker_threads": 1,
     "worker_max_tasks_per_child": 1,
     "worker_max_memory_per_child": 1,
     "worker_lease": 0.5,
     "worker_soft_shutdown_timeout": 0,
     "worker_statistics": 0,
+}
+
+
+# Largest ones. An infinite limit would have no moment at which it is over; None and 0 are none.
+_AT_MOST: Final[dict[str, float]] = {
+    "task_time_limit": LONGEST,
+    "task_soft_time_limit": LONGEST,
+    "task_crash_limit": MOST,
+    "worker_priority_ageing": LONGEST,
 }
 
 
@@ -365,6 +376,9 @@ def _checked(name: str, value: Any) -> Any:
     least = _AT_LEAST.get(name)
     if least is not None and checked is not None and not checked >= least:
         raise ConfigurationError(f"the setting {name!r} must be at least {least:g}, not {value!r}")
+    most = _AT_MOST.get(name)
+    if most is not None and checked is not None and not checked <= most:
+        raise ConfigurationError(f"the setting {name!r} must be at most {most:,.0f}, not {value!r}")
     if name in _MORE_RULES:
         _MORE_RULES[name](name, checked)
     return Secrets(checked) if name == "security_keys" else checked

@@ -47,6 +47,7 @@ CeleriacError
 from __future__ import annotations
 
 import builtins
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -92,11 +93,17 @@ class PayloadTooLarge(InvalidMessage, ValueError):
 
 
 class DuplicateTask(InvalidMessage):
-    """There is a task already that stands for this call; `id` is its id."""
+    """There is a task already that stands for this call; `id` is its id.
 
-    def __init__(self, message: str = "", id: str = "") -> None:
+    Attributes:
+        id: after `delay_many` the first such task's.
+        sent: the ids of those calls of a `delay_many` that have been sent.
+    """
+
+    def __init__(self, message: str = "", id: str = "", sent: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.id = id
+        self.sent = tuple(sent)
 
 
 class InvalidFilter(CeleriacError, ValueError):

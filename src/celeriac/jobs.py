@@ -13,6 +13,7 @@ from celeriac.batching import batching_of
 from celeriac.context import Executor, Hook
 from celeriac.errors import ConfigurationError, DecodeError
 from celeriac.message import Request, decode_payload
+from celeriac.options import errors_of, seconds_of
 from celeriac.outcome import ErrorInfo
 from celeriac.retry import RetryPolicy
 from celeriac.task import HOOKS, AsyncTask, Task
@@ -60,11 +61,11 @@ class TaskJob:
         self.body = _body_of(task)
         self.executor: Executor = executor_of(task)
         self.policy = policy_of(task)
-        self.time_limit = conf.task_time_limit if task.time_limit is None else task.time_limit
-        self.soft_time_limit = (
+        self.time_limit = seconds_of(conf.task_time_limit if task.time_limit is None else task.time_limit)
+        self.soft_time_limit = seconds_of(
             conf.task_soft_time_limit if task.soft_time_limit is None else task.soft_time_limit
         )
-        self.throws = tuple(task.throws)
+        self.throws = errors_of(task.throws)
         self.ignore_result: bool = (
             conf.task_ignore_result if task.ignore_result is None else task.ignore_result
         )
@@ -125,10 +126,10 @@ def policy_of(task: Task[Any, Any]) -> RetryPolicy:
     """Return the task's rules for retries."""
     return RetryPolicy(
         max_retries=task.max_retries,
-        delay=task.default_retry_delay,
-        autoretry_for=tuple(task.autoretry_for),
-        dont_autoretry_for=tuple(task.dont_autoretry_for),
-        backoff=float(task.retry_backoff),
-        backoff_max=task.retry_backoff_max,
+        delay=seconds_of(task.default_retry_delay),
+        autoretry_for=errors_of(task.autoretry_for),
+        dont_autoretry_for=errors_of(task.dont_autoretry_for),
+        backoff=float(seconds_of(task.retry_backoff)),
+        backoff_max=seconds_of(task.retry_backoff_max),
         jitter=task.retry_jitter,
     )

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+import sys
 from typing import Final
 from urllib.parse import quote
 
@@ -20,6 +21,7 @@ import msgspec
 
 from celeriac.errors import ConfigurationError
 
+SLOWEST: Final = 1e-9  # starts per second: waiting for the next one must end at a moment that has a date
 ENOUGH: Final = 1 - 1e-6  # of a token: a bucket that was waited for may miss the last bit of one
 
 _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
@@ -83,7 +85,7 @@ def rate_of(given: str | float | None) -> float | None:
     """Read a rate limit: `"100/m"`, `"5/s"`, `"1000/h"`, or a number a second; return starts per second.
 
     Raises:
-        ConfigurationError: it is none, or not larger than 0.
+        ConfigurationError: it is none, or so small that nobody would see the second start.
     """
     if given is None:
         return None
@@ -93,12 +95,13 @@ def rate_of(given: str | float | None) -> float | None:
         if found is not None:
             unit = given.partition("/")[2].strip()[:1] or "s"
             number = float(found[1]) / _UNITS[unit]
-    elif isinstance(given, int | float) and not isinstance(given, bool):
+    elif isinstance(given, int | float) and not isinstance(given, bool) and abs(given) < sys.float_info.max:
         number = float(given)
-    if number is None or not 0 < number < math.inf:
+    if number is None or not SLOWEST <= number < math.inf:
+        shown = repr(given) if isinstance(given, str | float | bool) else f"of type {type(given).__name__}"
         raise ConfigurationError(
-            f"{given!r:.80} is no rate limit: write '100/m', '5/s', '1000/h', or a number a second larger "
-            f"than 0"
+            f"{shown:.80} is no rate limit: write '100/m', '5/s', '1000/h', or a number a second that is "
+            f"larger than 0: at least one start in {1 / SLOWEST:,.0f} seconds"
         )
     return number
 

@@ -9,6 +9,7 @@ import msgspec
 
 from celeriac.errors import ConfigurationError, InvalidArguments
 from celeriac.lanes import Limit, lane_of, rate_of
+from celeriac.options import check_key
 
 Key = str | Callable[..., Any]
 
@@ -77,28 +78,19 @@ def limiter_of(task: Limited) -> Limiter | None:
     Raises:
         ConfigurationError: an option is wrong, or lacks another one.
     """
-    rate, burst, concurrency, key = rate_of(task.rate_limit), task.burst, task.concurrency, task.key
-    if concurrency is not None and not _is_count(concurrency):
-        raise ConfigurationError(
-            f"{task.name}: concurrency is a whole number from 1 up, not {concurrency!r:.80}"
-        )
-    if burst is not None and (rate is None or not _is_count(burst)):
-        raise ConfigurationError(f"{task.name}: burst is a whole number from 1 up, with a rate_limit")
+    rate, burst, concurrency, key = _rate_of(task), task.burst, task.concurrency, task.key
+    if burst is not None and rate is None:
+        raise ConfigurationError(f"{task.name}: burst does nothing without rate_limit")
     if task.fair and key is None:
         raise ConfigurationError(f"{task.name}: fair=True needs a key: between whom is it to be fair?")
     if rate is None and concurrency is None and not task.fair:
         return None
-    names = task.arguments.names
-    if isinstance(key, str) and key not in names:
-        raise ConfigurationError(
-            f"{task.name}: its key {key!r:.80} is no argument; it has {', '.join(names) or 'none'}"
-        )
-    if key is not None and not isinstance(key, str) and not callable(key):
-        raise ConfigurationError(
-            f"{task.name}: its key is the name of an argument or a function, not {key!r:.80}"
-        )
+    check_key(task.name, key, task.arguments.names)
     return Limiter(task.name, rate, float(burst or 1), concurrency, key, task.arguments.bound)
 
 
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+def _rate_of(task: Limited) -> float | None:
+    try:
+        return rate_of(task.rate_limit)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{task.name}: {error}") from None

@@ -12,7 +12,8 @@ from celeriac.batching import batching_of
 from celeriac.errors import ConfigurationError
 from celeriac.jobs import executor_of
 from celeriac.limiting import limiter_of
-from celeriac.message import check_queue_name, check_task_name
+from celeriac.message import check_task_name
+from celeriac.options import check_options
 from celeriac.task import OPTIONS, AsyncTask, BatchTask, Task, TaskOptions
 from celeriac.uniqueness import uniqueness_of
 
@@ -147,8 +148,7 @@ def prepare(task: Task[Any, Any], app: Any, main: str) -> None:
     if not task.name:
         task.name = name_of(getattr(type(task), "__wrapped__", type(task)), main)
     check_task_name(task.name)
-    if task.queue is not None:
-        check_queue_name(task.queue)
+    check_options(task)
     if app is not None:
         task._app = app  # type: ignore[misc]  # noqa: SLF001 - a task is bound here and nowhere else
     executor_of(task)

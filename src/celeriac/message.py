@@ -141,7 +141,7 @@ class Unique(msgspec.Struct, frozen=True):
     Attributes:
         until: "done": it is free again once its task has ended; "forgotten": once there is no record of it.
         seconds: instead of that, for how long after the task was sent it is taken.
-        replace: whether a new task takes it from one that has not started, which is cancelled.
+        replace: whether a new task takes it from one that waits, be it for a retry, which is cancelled.
     """
 
     name: str

@@ -29,26 +29,25 @@ from msgspec.structs import replace
 from celeriac import codec
 from celeriac.arguments import Arguments
 from celeriac.batching import one_call_of
-from celeriac.calling import PLAIN_CALL, CallOptions, Envelope, Habits, as_call, habits_of
+from celeriac.calling import PLAIN_CALL, CallOptions, Envelope, Habits, arguments_of, as_call, habits_of
 from celeriac.canvas.signature import Signature, chunks, xmap, xstarmap
 from celeriac.clock import as_timestamp
 from celeriac.context import Executor, Hook, Run, current_run
 from celeriac.current import current_application
-from celeriac.errors import ConfigurationError, DuplicateTask, Replaced, Retry
-from celeriac.lanes import lane_of
+from celeriac.errors import ConfigurationError, DuplicateTask, InvalidMessage, Replaced, Retry
 from celeriac.limiting import limiter_of
 from celeriac.message import (
     Message,
     Request,
-    Unique,
     check_id,
     encode_payload,
     new_ids,
 )
+from celeriac.options import Errors
 from celeriac.outcome import ErrorInfo
 from celeriac.result import AsyncResult, EagerResult
 from celeriac.retry import DEFAULT_DELAY, DEFAULT_MAX_RETRIES
-from celeriac.uniqueness import Uniqueness, uniqueness_of
+from celeriac.uniqueness import Uniqueness, once_of, uniqueness_of
 
 if TYPE_CHECKING:
     from typing_extensions import ParamSpec, TypeVar
@@ -74,19 +73,19 @@ class TaskOptions(TypedDict, total=False):
     queue: str | None
     priority: int | None
     max_retries: int | None
-    default_retry_delay: float
-    autoretry_for: tuple[type[BaseException], ...]
-    dont_autoretry_for: tuple[type[BaseException], ...]
-    retry_backoff: bool | float
-    retry_backoff_max: float
+    default_retry_delay: float | timedelta
+    autoretry_for: Errors
+    dont_autoretry_for: Errors
+    retry_backoff: bool | float | timedelta
+    retry_backoff_max: float | timedelta
     retry_jitter: bool
-    time_limit: float | None
-    soft_time_limit: float | None
+    time_limit: float | timedelta | None
+    soft_time_limit: float | timedelta | None
     expires: float | timedelta | datetime | None
     ignore_result: bool | None
     crash_limit: int | None
     executor: Executor | None
-    throws: tuple[type[BaseException], ...]
+    throws: Errors
     rate_limit: str | float | None
     burst: int | None
     concurrency: int | None
@@ -120,9 +119,10 @@ class Task(Generic[P, R]):
         name: unique in the application; None takes `module.name`.
         queue, priority: where to; None takes the route's or the application's.
         max_retries: how often it may be retried; None for no end.
-        default_retry_delay: seconds before a retry that names none.
+        default_retry_delay: seconds (or a timedelta, as for all that is in seconds) before a retry that
+            names none.
         autoretry_for, dont_autoretry_for: errors that are retried without being asked, and those that are
-            not.
+            not: a class of exceptions, or a tuple of them.
         retry_backoff: seconds before the first automatic retry, doubled with each; True is 1.
         retry_backoff_max: its largest value. retry_jitter: a random part of it, so that a herd spreads.
         time_limit, soft_time_limit: seconds; None takes the application's.
@@ -148,19 +148,19 @@ class Task(Generic[P, R]):
     queue: str | None = None
     priority: int | None = None
     max_retries: int | None = DEFAULT_MAX_RETRIES
-    default_retry_delay: float = DEFAULT_DELAY
-    autoretry_for: tuple[type[BaseException], ...] = ()
-    dont_autoretry_for: tuple[type[BaseException], ...] = ()
-    retry_backoff: bool | float = False
-    retry_backoff_max: float = 600.0
+    default_retry_delay: float | timedelta = DEFAULT_DELAY
+    autoretry_for: Errors = ()
+    dont_autoretry_for: Errors = ()
+    retry_backoff: bool | float | timedelta = False
+    retry_backoff_max: float | timedelta = 600.0
     retry_jitter: bool = True
-    time_limit: float | None = None
-    soft_time_limit: float | None = None
+    time_limit: float | timedelta | None = None
+    soft_time_limit: float | timedelta | None = None
     expires: float | timedelta | datetime | None = None
     ignore_result: bool | None = None
     crash_limit: int | None = None
     executor: Executor | None = None
-    throws: tuple[type[BaseException], ...] = ()
+    throws: Errors = ()
     rate_limit: str | float | None = None
     burst: int | None = None
     concurrency: int | None = None
@@ -266,8 +266,8 @@ class Task(Generic[P, R]):
         queue: str | None = None,
         priority: int | None = None,
         headers: Mapping[str, Any] | None = None,
-        time_limit: float | None = None,
-        soft_time_limit: float | None = None,
+        time_limit: float | timedelta | None = None,
+        soft_time_limit: float | timedelta | None = None,
         max_retries: int | None = None,
         ignore_result: bool | None = None,
         retry: bool | None = None,
@@ -290,10 +290,10 @@ class Task(Generic[P, R]):
             link, link_error: signatures, or lists of them, that are called once it has succeeded, or failed.
             after: results, or ids, of tasks that have to succeed before it; their results are not passed on.
             idempotency_key: any text; calls of this task with the same one return the first one's result, for
-                as long as that is kept.
+                as long as that is kept. Not for a task that is unique, throttled or debounced.
 
         Raises:
-            As `delay`; ValueError for a priority outside 0 to 9.
+            As `delay`; InvalidMessage for an option that cannot be what it is.
         """
         if link or link_error or after:
             more = {"link": link, "link_error": link_error, "after": after, "task_id": task_id}
@@ -306,7 +306,7 @@ class Task(Generic[P, R]):
             task_id, countdown, eta, expires, queue, priority, headers,
             time_limit, soft_time_limit, max_retries, ignore_result, retry, idempotency_key,
         )  # fmt: skip
-        return self._send(tuple(args or ()), dict(kwargs or {}), call)
+        return self._send(*arguments_of(self.name, args, kwargs), call)
 
     async def aapply_async(
         self,
@@ -318,7 +318,7 @@ class Task(Generic[P, R]):
         if options.keys() & {"link", "link_error", "after"}:
             return cast("AsyncResult[R]", await self.signature(args, kwargs, **options).aapply_async())
         call = CallOptions(**options)
-        messages = self._messages([(tuple(args or ()), dict(kwargs or {}))], call)
+        messages = self._messages([arguments_of(self.name, args, kwargs)], call)
         return (await self._adispatch(messages, retry=call.retry))[0]
 
     def delay_many(self, calls: Iterable[Any], **options: Any) -> list[AsyncResult[R]]:
@@ -330,6 +330,8 @@ class Task(Generic[P, R]):
 
         Raises:
             As `delay`. Batches before the failing one have been sent; the error's note says how many calls.
+            DuplicateTask: some calls have others that stand for them, and `on_conflict` is "raise". The
+                others of the same batch have been sent; `sent` has the ids of all that were.
         """
         call = CallOptions(**options)
         sent: list[AsyncResult[R]] = []
@@ -337,7 +339,7 @@ class Task(Generic[P, R]):
             for messages in self._batches(calls, call):
                 sent += self._dispatch(messages, retry=call.retry)
         except Exception as error:
-            error.add_note(f"{len(sent)} calls had been sent before")
+            _tell_what_was_sent(error, sent)
             raise
         return sent
 
@@ -349,7 +351,7 @@ class Task(Generic[P, R]):
             for messages in self._batches(calls, call):
                 sent += await self._adispatch(messages, retry=call.retry)
         except Exception as error:
-            error.add_note(f"{len(sent)} calls had been sent before")
+            _tell_what_was_sent(error, sent)
             raise
         return sent
 
@@ -358,7 +360,7 @@ class Task(Generic[P, R]):
     ) -> EagerResult[R]:
         """Run the task here and now: arguments through JSON, retries at once, no limits."""
         call = CallOptions(**options)
-        message = self._messages([(tuple(args or ()), dict(kwargs or {}))], call)[0]
+        message = self._messages([arguments_of(self.name, args, kwargs)], call)[0]
         return cast("EagerResult[R]", self.app.run_eagerly(self, message, propagate=False))
 
     # --- writing calls down -----------------------------------------------------------------------------
@@ -429,9 +431,13 @@ class Task(Generic[P, R]):
         """
         uniqueness = self._habits(self.app).uniqueness
         if uniqueness is not None and uniqueness.conflict == "raise":
-            for message, holder in zip(messages, ids, strict=True):
-                if holder != message.id:
-                    raise DuplicateTask(f"task {holder} ({self.name}) stands for this call already", holder)
+            taken = [holder for message, holder in zip(messages, ids, strict=True) if holder != message.id]
+            if taken:
+                sent = [
+                    message.id for message, holder in zip(messages, ids, strict=True) if holder == message.id
+                ]
+                what = f"task {taken[0]} ({self.name}) stands for this call already"
+                raise DuplicateTask(what, taken[0], sent)
         kind = self.arguments.result_type
         return [AsyncResult(holder, self.app, kind=kind) for holder in ids]
 
@@ -456,7 +462,7 @@ class Task(Generic[P, R]):
         common: Envelope = habits.envelope
         options: bytes | None = habits.options
         if call is not PLAIN_CALL:
-            common, options = common.with_call(call, now, app), None
+            common, options = common.with_call(call, now, app, self.name), None
         if (run := current_run()) is not None:
             common, options = common.sent_by(run), None
         expires = common.expires_at(now)
@@ -495,10 +501,19 @@ class Task(Generic[P, R]):
         call: CallOptions,
         uniqueness: Uniqueness | None,
     ) -> list[Message]:
-        """Give each of *messages* the name that only one task can have."""
+        """Give each of *messages* the name that only one task can have.
+
+        Raises:
+            InvalidMessage: there would be two such names.
+        """
         if call.idempotency_key is not None:
-            unique = Unique(lane_of(f"{self.name}!", call.idempotency_key), "forgotten")
-            return [replace(message, unique=unique) for message in messages]
+            if uniqueness is not None:
+                raise InvalidMessage(
+                    f"{self.name} is unique, throttled or debounced, so its calls can have no idempotency "
+                    f"key: either of the two says which calls are the same"
+                )
+            once = once_of(self.name, call.idempotency_key)
+            return [replace(message, unique=once) for message in messages]
         if uniqueness is None:
             return messages
         wait = uniqueness.wait
@@ -749,6 +764,15 @@ def running_task() -> Any:
 
 
 _CALLED_DIRECTLY: Final = Request(called_directly=True)
+
+
+def _tell_what_was_sent(error: Exception, before: Sequence[AsyncResult[Any]]) -> None:
+    """Note in *error* how much of a `delay_many` has been sent: all *before*, and part of a last batch."""
+    count = len(before)
+    if isinstance(error, DuplicateTask):
+        error.sent = (*(result.id for result in before), *error.sent)
+        count = len(error.sent)
+    error.add_note(f"{count} calls had been sent before")
 
 
 def _length(items: Iterable[Any]) -> int:

@@ -12,6 +12,7 @@ from celeriac import codec
 from celeriac.errors import ConfigurationError, InvalidArguments
 from celeriac.lanes import lane_of
 from celeriac.message import Unique
+from celeriac.options import check_key, shown
 
 Conflict = Literal["return", "replace", "raise"]
 CONFLICTS: Final[tuple[Conflict, ...]] = get_args(Conflict)
@@ -62,12 +63,17 @@ class Uniqueness(msgspec.Struct, frozen=True):
         if isinstance(self.key, str):
             return self.bound(args, kwargs)[self.key]
         if self.key is None:
-            written = codec.encode(self.bound(args, kwargs), what=f"the arguments of {self.name}")
+            written = codec.canonical(self.bound(args, kwargs), what=f"the arguments of {self.name}")
             return hashlib.sha256(written).hexdigest()[:40]
         try:
             return self.key(*args, **kwargs)
         except Exception as error:
             raise InvalidArguments(f"the key of {self.name} cannot be computed: {error!r:.200}") from error
+
+
+def once_of(name: str, key: str) -> Unique:
+    """Return what makes one call of all those of the task *name* with the same idempotency key."""
+    return Unique(lane_of(f"{name}!", key), "forgotten")
 
 
 def uniqueness_of(task: MaybeUnique) -> Uniqueness | None:
@@ -80,7 +86,7 @@ def uniqueness_of(task: MaybeUnique) -> Uniqueness | None:
     given = [name for name, value in options.items() if value is not None and value is not False]
     if task.on_conflict not in CONFLICTS:
         raise ConfigurationError(
-            f"{task.name}: on_conflict is one of {', '.join(CONFLICTS)}, not {task.on_conflict!r:.80}"
+            f"{task.name}: on_conflict is one of {', '.join(CONFLICTS)}, not {shown(task.on_conflict)}"
         )
     if len(given) > 1:
         raise ConfigurationError(f"{task.name}: {' and '.join(given)} contradict each other")
@@ -92,6 +98,7 @@ def uniqueness_of(task: MaybeUnique) -> Uniqueness | None:
         raise ConfigurationError(
             f"{task.name}: with debounce the newest call always replaces the one that waits"
         )
+    check_key(task.name, task.key, task.arguments.names)
     [option] = given
     seconds = None if task.unique is True else _seconds(task.name, option, options[option])
     debounced = option == "debounce"
@@ -108,5 +115,5 @@ def uniqueness_of(task: MaybeUnique) -> Uniqueness | None:
 def _seconds(name: str, option: str, value: Any) -> float:
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < 1e9:
-        raise ConfigurationError(f"{name}: {option} is a number of seconds larger than 0, not {value!r:.80}")
+        raise ConfigurationError(f"{name}: {option} is a number of seconds larger than 0, not {shown(value)}")
     return float(seconds)

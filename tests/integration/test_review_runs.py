@@ -52,7 +52,8 @@ def test_a_task_whose_rules_hold_no_type_fails_and_gives_its_slot_free(memory_ap
     async def afail():
         raise ValueError("no")
 
-    broken = memory_app.task(throws=("ValueError",))(afail if is_async else fail)
+    broken = memory_app.task(afail if is_async else fail)
+    broken.throws = ("ValueError",)  # after it was made, where nobody looks
 
     with memory_app.embedded(concurrency=1):
         for _ in range(2):
@@ -61,9 +62,11 @@ def test_a_task_whose_rules_hold_no_type_fails_and_gives_its_slot_free(memory_ap
 
 
 def test_an_infinite_limit_leaves_the_limits_of_others_in_force(memory_app):
-    @memory_app.task(time_limit=math.inf)
+    @memory_app.task
     def free():
         return "ended"
+
+    free.time_limit = math.inf  # after it was made, where nobody looks
 
     @memory_app.task(time_limit=0.2)
     def limited():

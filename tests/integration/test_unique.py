@@ -2,11 +2,12 @@
 
 import asyncio
 import itertools
+import pickle
 from datetime import timedelta
 
 import pytest
 
-from celeriac import Celeriac, Middleware, chain, group
+from celeriac import Celeriac, Middleware, chain, chord, group
 from celeriac.clock import ManualClock
 from celeriac.errors import ConfigurationError, DuplicateTask, InvalidMessage, TaskRevokedError
 
@@ -54,6 +55,31 @@ def test_a_conflict_may_raise_the_error_that_names_the_first_one(still):
 
     assert raised.value.id == first.id
     assert first.id in str(raised.value)
+
+
+def test_of_many_calls_a_conflict_tells_which_have_been_sent(still, monkeypatch):
+    monkeypatch.setattr("celeriac.task.BULK", 2)  # calls in a batch
+    work = still.task(unique=True, on_conflict="raise", name="work")(lambda n: None)
+    first = work.delay(4)
+
+    with pytest.raises(DuplicateTask) as raised:
+        work.delay_many([(1,), (2,), (3,), (4,), (5,)])
+
+    assert raised.value.id == first.id
+    assert raised.value.__notes__ == ["3 calls had been sent before"]
+    assert [still.AsyncResult(each).name for each in raised.value.sent] == ["work"] * 3
+    assert [info.queued for info in still.queues()] == [4]
+
+    with pytest.raises(DuplicateTask) as raised:
+        asyncio.run(work.adelay_many([(6,), (6,)]))
+
+    assert raised.value.sent == (raised.value.id,)
+
+
+def test_a_conflict_survives_its_way_between_processes():
+    error = pickle.loads(pickle.dumps(DuplicateTask("taken", "task-1", ["task-2"])))
+
+    assert (str(error), error.id, error.sent) == ("taken", "task-1", ("task-2",))
 
 
 def test_a_conflict_may_replace_the_one_that_waits(app):
@@ -110,6 +136,53 @@ def test_an_idempotency_key_gives_the_first_runs_result_also_after_its_end(app):
         assert refund.apply_async((7,), idempotency_key="order 7").get(timeout=SOON) == -7
 
     assert ran == [5]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"unique": True}, {"unique": True, "on_conflict": "raise"}, {"throttle": 60}, {"debounce": 60}],
+)
+@pytest.mark.parametrize("way", ["apply_async", "delay_many", "signature", "by name", "apply"])
+def test_a_unique_task_takes_no_idempotency_key_that_would_make_it_another(memory_app, options, way):
+    work = memory_app.task(name="work", **options)(lambda n: None)
+    ways = {
+        "apply_async": lambda **key: work.apply_async((1,), **key),
+        "delay_many": lambda **key: work.delay_many([(1,)], **key),
+        "signature": lambda **key: work.s(1).apply_async(**key),
+        "by name": lambda **key: memory_app.send_task("work", (1,), **key),
+        "apply": lambda **key: work.apply((1,), **key),
+    }
+
+    with pytest.raises(InvalidMessage, match=r"^work is unique.* no idempotency key"):
+        ways[way](idempotency_key="order 7")
+    assert not memory_app.queues()
+
+
+def test_an_idempotency_key_holds_for_a_task_that_is_known_elsewhere_only(still):
+    first = still.send_task("elsewhere", (1,), idempotency_key="order 7")
+
+    assert still.send_task("elsewhere", (2,), idempotency_key="order 7").id == first.id
+    by_signature = still.signature("elsewhere", (3,), remote=True)
+    assert by_signature.apply_async(idempotency_key="order 7").id == first.id
+    assert still.send_task("elsewhere", (2,), idempotency_key="order 8").id != first.id
+
+
+@pytest.mark.parametrize("shape", ["chain", "chain of one", "group", "chord", "link", "schedule"])
+def test_nothing_larger_has_an_idempotency_key(memory_app, shape):
+    work = memory_app.task(name="work")(lambda n=0: None)
+    key = {"idempotency_key": "order 7"}
+    ways = {
+        "chain": lambda: chain(work.si(1), work.si(2)).apply_async(**key),
+        "chain of one": lambda: chain(work.si(1)).apply_async(**key),
+        "group": lambda: group(work.si(1), work.si(2)).apply_async(**key),
+        "chord": lambda: chord([work.si(1), work.si(2)], work.si(3)).apply_async(**key),
+        "link": lambda: work.apply_async((1,), link=work.si(2), **key),
+        "schedule": lambda: memory_app.schedules.add("s", 60, chain(work.si(1), work.si(2)).set(**key)),
+    }
+
+    with pytest.raises(InvalidMessage, match="an idempotency key, so another task may stand for it"):
+        ways[shape]()
+    assert not memory_app.queues()
 
 
 def test_coroutines_and_bulk_calls_know_it_too(memory_app):

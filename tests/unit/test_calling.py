@@ -3,9 +3,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from celeriac.calling import CallOptions, as_call, envelope_of
+from celeriac.calling import CallOptions, arguments_of, as_call, envelope_of
 from celeriac.config import Config
-from celeriac.errors import ConfigurationError, InvalidMessage, InvalidName
+from celeriac.errors import ConfigurationError, InvalidArguments, InvalidMessage, InvalidName
 
 NOW = 1_700_000_000.0
 
@@ -32,7 +32,7 @@ def a_task(**options):
 
 
 def called(conf, **options):
-    return envelope_of(a_task(), conf).with_call(CallOptions(**options), NOW, Berlin())
+    return envelope_of(a_task(), conf).with_call(CallOptions(**options), NOW, Berlin(), "mail.send")
 
 
 # --- where to ---------------------------------------------------------------------------------------------
@@ -72,7 +72,7 @@ def test_the_task_wins_over_the_route_and_the_call_over_the_task(conf):
     envelope = envelope_of(a_task(queue="task", priority=2), conf)
     assert (envelope.queue, envelope.priority) == ("task", 2)
 
-    envelope = envelope.with_call(CallOptions(queue="call", priority=3), NOW, Berlin())
+    envelope = envelope.with_call(CallOptions(queue="call", priority=3), NOW, Berlin(), "mail.send")
 
     assert (envelope.queue, envelope.priority) == ("call", 3)
 
@@ -151,16 +151,49 @@ def test_a_time_without_sense_is_refused(conf, options):
         called(conf, **options)
 
 
-@pytest.mark.parametrize("options", [{"time_limit": -1}, {"soft_time_limit": float("nan")}])
-def test_a_limit_without_sense_is_refused(conf, options):
-    with pytest.raises(InvalidMessage, match="time_limit"):
-        called(conf, **options)
+@pytest.mark.parametrize(
+    ("option", "values"),
+    [
+        ("time_limit", [-1, float("nan"), float("inf"), "5", True, 10**5_000]),
+        ("soft_time_limit", [-1, float("nan"), float("inf"), "5", dt.timedelta(-1)]),
+        ("max_retries", [-1, 2.5, "x", True]),
+        ("ignore_result", ["x", 1]),
+        ("headers", [5, "x", ["x"]]),
+        ("retry", ["x"]),
+    ],
+)
+def test_an_option_that_cannot_be_meant_is_refused_with_the_name_of_the_task(conf, option, values):
+    for value in values:
+        with pytest.raises(InvalidMessage, match=rf"^a call of mail\.send: {option} is .*, not "):
+            called(conf, **{option: value})
+
+
+def test_limits_may_be_timedeltas(conf):
+    options = called(conf, time_limit=dt.timedelta(minutes=1), soft_time_limit=50).options
+
+    assert (options.time_limit, options.soft_time_limit) == (60, 50)
 
 
 @pytest.mark.parametrize("options", [{"countdown": "soon"}, {"eta": "tomorrow"}, {"expires": "never"}])
 def test_a_word_where_a_time_is_wanted_is_refused(conf, options):
     with pytest.raises(InvalidMessage, match=next(iter(options))):
         called(conf, **options)
+
+
+# --- arguments ----------------------------------------------------------------------------------------------
+
+
+def test_arguments_are_anything_in_order_and_anything_by_name():
+    assert arguments_of("add", None, None) == ((), {})
+    assert arguments_of("add", iter([1, 2]), {"x": 3}) == ((1, 2), {"x": 3})
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs"), [(5, None), ("text", None), ({"x": 1}, None), (None, 5), (None, [1])]
+)
+def test_arguments_that_are_none_are_refused_with_the_name_of_the_task(args, kwargs):
+    with pytest.raises(InvalidArguments, match="args of a call of add are"):
+        arguments_of("add", args, kwargs)
 
 
 # --- items of delay_many ----------------------------------------------------------------------------------

@@ -109,6 +109,22 @@ def test_the_default_queue_must_be_a_name_that_stores_may_see(conf):
         conf.task_default_queue = "a\nb"
 
 
+@pytest.mark.parametrize("name", ["task_time_limit", "task_soft_time_limit"])
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), 1e300])
+def test_a_limit_of_runs_must_be_over_some_day(conf, name, value):
+    with pytest.raises(ConfigurationError, match=name):
+        conf[name] = value
+
+
+@pytest.mark.parametrize("value", [0, -1, 1e-9, float("nan"), float("inf")])
+def test_ageing_takes_time_and_comes_to_something(conf, value):
+    with pytest.raises(ConfigurationError, match="worker_priority_ageing"):
+        conf.worker_priority_ageing = value
+
+    conf.worker_priority_ageing = 0.1
+    conf.worker_priority_ageing = None
+
+
 def test_a_timedelta_is_taken_for_seconds(conf):
     conf.result_expires = timedelta(hours=2)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 
@@ -34,3 +35,13 @@ def test_a_worker_whose_first_process_cannot_be_started_says_so(monkeypatch):
 
     with pytest.raises(BlockingIOError):
         a_supervisor()._start(0)
+
+
+def test_a_hard_limit_that_is_never_over_is_not_watched():
+    supervisor, child = a_supervisor(), SimpleNamespace(limits={})
+    supervisor._children = [child]
+
+    supervisor._on_limited(child, id="task-1", fence=1, deadline=None)  # infinity, as JSON has it
+    supervisor._kill_hanging()
+
+    assert child.limits == {}

@@ -1,5 +1,6 @@
 import asyncio
 import pickle
+from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 
@@ -154,6 +155,92 @@ def test_a_hostile_name_is_refused_when_the_task_is_made(app, name, error):
 def test_a_hostile_queue_is_refused_when_the_task_is_made(app):
     with pytest.raises(InvalidName):
         app.task(queue="a\nb")(lambda: None)
+
+
+INFINITE, HUGE = float("inf"), 10**5_000
+
+
+@pytest.mark.parametrize(
+    ("option", "values"),
+    [
+        ("priority", [-1, 10, 1.5, "high", True]),
+        ("max_retries", [-1, 2.5, "x", True, HUGE]),
+        ("default_retry_delay", [-1, INFINITE, float("nan"), "soon", None]),
+        ("autoretry_for", ["OSError", (OSError, "x"), (3,), int, None]),
+        ("dont_autoretry_for", [5, (object,)]),
+        ("retry_backoff", [-1, INFINITE, "yes", None]),
+        ("retry_backoff_max", [-1, INFINITE, HUGE, None]),
+        ("retry_jitter", ["no", 2]),
+        ("time_limit", [-1, INFINITE, float("nan"), "5", True, timedelta(-1), HUGE]),
+        ("soft_time_limit", [-1, INFINITE, float("nan"), "5"]),
+        ("expires", ["never", INFINITE, float("nan"), HUGE]),
+        ("ignore_result", ["no", 1]),
+        ("crash_limit", [-1, 1.5, "x", 2**63]),
+        ("executor", ["greenlet", 3, ["loop"]]),
+        ("throws", ["KeyError", (KeyError, 3)]),
+        ("concurrency", [0, 1.5, "x", 2**63, True]),
+        ("key", [5, ("n",)]),
+        ("fair", ["no"]),
+    ],
+)
+def test_an_option_that_cannot_be_meant_is_refused_with_the_name_of_the_task(app, option, values):
+    for value in values:
+        with pytest.raises(ConfigurationError, match=rf"^shop\.wrong: {option} is .*, not "):
+            app.task(name="shop.wrong", **{option: value})(lambda n: n)
+
+
+@pytest.mark.parametrize("rate", [1e-13, "1e-13", 10**400, INFINITE, "fast", 0, None])
+def test_a_rate_that_cannot_be_meant_is_refused_with_the_name_of_the_task(app, rate):
+    with pytest.raises(ConfigurationError, match=r"^shop\.wrong: .*rate"):
+        app.task(name="shop.wrong", rate_limit=rate, burst=5)(lambda n: n)
+
+
+@pytest.mark.parametrize("burst", [0, 1.5, "x", 10**400])
+def test_a_burst_that_cannot_be_meant_is_refused_with_the_name_of_the_task(app, burst):
+    with pytest.raises(ConfigurationError, match=r"^shop\.wrong: burst is"):
+        app.task(name="shop.wrong", rate_limit=1, burst=burst)(lambda n: n)
+
+
+@pytest.mark.parametrize(
+    "options", [{"unique": True}, {"throttle": 5}, {"debounce": 5}, {"fair": True}, {"concurrency": 1}]
+)
+def test_a_key_must_name_an_argument_whatever_it_is_for(app, options):
+    with pytest.raises(ConfigurationError, match=r"shop\.wrong: its key 'm' is no argument; it has n"):
+        app.task(name="shop.wrong", key="m", **options)(lambda n: n)
+
+
+def test_the_options_of_a_class_are_checked_too(app):
+    class Wrong(Task):
+        name = "shop.wrong"
+        time_limit = float("inf")
+
+        def run(self):
+            pass
+
+    with pytest.raises(ConfigurationError, match=r"shop\.wrong: time_limit"):
+        app.register_task(Wrong)
+
+
+def test_spans_may_be_timedeltas_and_a_single_exception_stands_for_a_tuple(app):
+    @app.task(
+        time_limit=timedelta(minutes=1),
+        soft_time_limit=timedelta(seconds=50),
+        default_retry_delay=timedelta(seconds=5),
+        retry_backoff=timedelta(seconds=2),
+        retry_backoff_max=timedelta(hours=1),
+        autoretry_for=OSError,
+        dont_autoretry_for=[FileNotFoundError],
+        throws=KeyError,
+    )
+    def busy():
+        pass
+
+    job = TaskJob(busy, app.conf)
+
+    assert (job.time_limit, job.soft_time_limit, job.throws) == (60, 50, (KeyError,))
+    assert (job.policy.delay, job.policy.backoff, job.policy.backoff_max) == (5, 2, 3600)
+    assert job.policy.wants(OSError())
+    assert not job.policy.wants(FileNotFoundError())
 
 
 def test_bind_gives_the_function_its_task(app):

@@ -124,6 +124,8 @@ class Plan:
         if unknown := sig.options.keys() - _KNOWN:
             raise InvalidMessage(f"{sig!r:.80} has the options {sorted(unknown)}, which no call has")
         options = {**above, **{key: value for key, value in sig.options.items() if value is not None}}
+        if isinstance(sig, chain | chord) and options.get("idempotency_key") is not None:
+            self.unique.append(sig)
         links = options.pop("link", None) or (), options.pop("link_error", None) or ()
         if isinstance(sig, chunks):
             sig = sig.group()
@@ -276,7 +278,9 @@ class Plan:
         for gone in ("link", "link_error", "after", "remote"):
             options.pop(gone, None)
         call = CallOptions(**options)
-        envelope = known.envelope.with_call(call, self._now, self._app) if options else known.envelope
+        envelope = (
+            known.envelope.with_call(call, self._now, self._app, sig.task) if options else known.envelope
+        )
         args, kwargs = tuple(sig.args), sig.kwargs
         if known.task is not None:
             try:
@@ -386,19 +390,17 @@ def _called_alone(plan: Plan, sig: Signature) -> Any:
         InvalidMessage: it is one.
     """
     _refuse_unique(plan, alone=sig.shape is None and len(plan.messages) == 1)
-    task = sig.app.find_task(sig.task)
-    options = {
-        name: value for name, value in sig.options.items() if name not in ("link", "link_error", "after")
-    }
-    return task.apply_async(tuple(sig.args), sig.kwargs, **options)
+    not_here = ("link", "link_error", "after", "remote")
+    options = {name: value for name, value in sig.options.items() if name not in not_here}
+    return sig.app.send_task(sig.task, tuple(sig.args), sig.kwargs, **options)
 
 
 def _refuse_unique(plan: Plan, *, alone: bool = False) -> None:
     if plan.unique and not alone:
         raise InvalidMessage(
-            f"{plan.unique[0]!r:.80} is unique, so another task may stand for it: it can be no part of a "
-            f"chain, "
-            "group or chord, have no callbacks, and be sent by no schedule"
+            f"{plan.unique[0]!r:.80} is unique, or has an idempotency key, so another task may stand for it: "
+            "it can be no chain, group or chord, and no part of one, have no callbacks, and be sent by no "
+            "schedule"
         )
 
 

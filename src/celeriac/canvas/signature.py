@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Final, Self
 
+from celeriac.calling import arguments_of
 from celeriac.current import current_application
 from celeriac.errors import InvalidMessage
 
@@ -45,10 +46,12 @@ class Signature(dict[str, Any]):
             super().__init__(task)
             self._app = app if app is not None else getattr(task, "_app", None)
             return
+        name = getattr(task, "name", task)
+        given, named = arguments_of(name or type(self).__name__, args, kwargs)
         super().__init__(
-            task=getattr(task, "name", task),
-            args=list(args or ()),
-            kwargs=dict(kwargs or {}),
+            task=name,
+            args=list(given),
+            kwargs=named,
             options={**(options or {}), **more},
             subtask_type=self.shape,
             immutable=immutable,

@@ -350,8 +350,9 @@ class Supervisor:
             self._keeper.look()
             self._next_keep = 0.0
 
-    def _on_limited(self, child: Child, id: str, fence: int, deadline: float) -> None:
-        child.limits[id] = (fence, deadline)
+    def _on_limited(self, child: Child, id: str, fence: int, deadline: float | None) -> None:
+        if isinstance(deadline, int | float):  # JSON has no infinity: null stands for it
+            child.limits[id] = (fence, deadline)
 
     def _on_ended(self, child: Child, ids: Sequence[str]) -> None:
         for task_id in ids:

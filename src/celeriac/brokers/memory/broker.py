@@ -330,12 +330,8 @@ class MemoryBroker(Exchange, Questions, Broker):
             return Tended(promoted, recovered, expired, dropped, dead, more, coming)
 
     def _expire(self, now: float, limit: int) -> int:
-        def over(task: Task) -> bool:
-            expires = task.message.expires
-            too_late = expires is not None and expires <= now and task.state < State.RUNNING
-            return too_late and not task.stands_for  # that one has started
-
-        doomed = list(itertools.islice(filter(over, self._tasks.values()), limit))
+        late = (task for task in self._tasks.values() if self._is_late(task, now))
+        doomed = list(itertools.islice(late, limit))
         for task in doomed:
             self._finish(task, State.CANCELLED, EXPIRED, now)
         return len(doomed)

@@ -101,8 +101,17 @@ class Core:
         if unique.seconds is not None:
             return holder if now < since + unique.seconds else None
         task = self._tasks.get(holder)
-        taken = task is not None and (unique.until == "forgotten" or not task.state.final)
+        if task is None:
+            return None
+        taken = unique.until == "forgotten" or not (task.state.final or self._is_late(task, now))
         return holder if taken else None
+
+    @staticmethod
+    def _is_late(task: Task, now: float) -> bool:
+        """Say whether it is too late for *task* to start; one that others stand for has started."""
+        expires = task.message.expires
+        late = expires is not None and expires <= now and task.state < State.RUNNING
+        return late and not task.stands_for
 
     def _wait(self, task: Task, parents: Sequence[str]) -> None:
         task.state, task.open, task.parents = State.WAITING, set(parents), [*parents]

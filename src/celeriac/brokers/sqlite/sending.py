@@ -175,7 +175,7 @@ def _send_unique(transaction: Transaction, message: Message, now: float) -> str:
     if unique is not None and not transaction.column("send_known", as_json([message.id])):
         row = transaction.one("unique", unique.name)
         if row is not None and is_taken(row, now):
-            holder, _, _, _, seq, state = row
+            holder, _, _, _, seq, state, _ = row
             if not unique.replace:
                 return str(holder)
             if seq is not None and state < State.RUNNING:
@@ -191,7 +191,8 @@ def _send_unique(transaction: Transaction, message: Message, now: float) -> str:
 
 def is_taken(row: Row, now: float) -> bool:
     """Say whether a name is taken; the row is as `sql/unique.sql` gives it."""
-    _, since, seconds, until, seq, state = row
+    _, since, seconds, until, seq, state, expires = row
     if seconds is not None:
         return bool(now < since + seconds)
-    return seq is not None and bool(until or state < State.SUCCEEDED)
+    is_late = state < State.RUNNING and expires is not None and expires <= now
+    return seq is not None and bool(until or (state < State.SUCCEEDED and not is_late))

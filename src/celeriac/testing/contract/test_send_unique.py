@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 
 from celeriac.message import Unique
-from celeriac.outcome import SUPERSEDED
+from celeriac.outcome import EXPIRED, SUPERSEDED
 from celeriac.states import State
 from celeriac.testing.contract.given import (
     a_message,
@@ -68,6 +68,50 @@ def test_a_retry_keeps_the_name_and_a_revoked_task_gives_it_back(broker, clock, 
     broker.cancel([first.id], clock.now())
 
     assert send(broker, clock, second := wanting()) == [second.id]
+
+
+@pytest.mark.parametrize("replace", [False, True])
+@pytest.mark.parametrize("start", ["at once", "later", "after a retry"])
+def test_a_task_that_expired_before_it_could_start_has_the_name_no_more(
+    broker, clock, enlist, start, replace
+):
+    worker, first = enlist(), wanting(expires=clock.now() + 5, eta=clock.now() + 60 * (start == "later"))
+    send(broker, clock, first)
+    if start == "after a retry":
+        worker.settles(retry(*worker.claim(), clock.now() + 60))
+    clock.advance(4)
+    assert send(broker, clock, wanting()) == [first.id]
+    clock.advance(1)
+
+    assert send(broker, clock, second := wanting(Unique(NAME.name, replace=replace))) == [second.id]
+
+    assert send(broker, clock, wanting()) == [second.id]
+    assert ids(worker.claim_all()) == [second.id]
+    broker.tend(clock.now())
+    assert (record_of(broker, first).state, record_of(broker, first).error) == (State.CANCELLED, EXPIRED)
+    assert send(broker, clock, wanting()) == [second.id]
+
+
+def test_a_task_that_has_started_in_time_keeps_the_name(broker, clock, enlist):
+    worker, first = enlist(), wanting(expires=clock.now() + 5)
+    send(broker, clock, first)
+    [task] = worker.claim()
+    clock.advance(6)
+    assert send(broker, clock, wanting()) == [first.id]
+
+    other = a_message()
+    broker.replace(worker.id, task.id, task.fence, [other], other.id, clock.now())
+
+    assert send(broker, clock, wanting()) == [first.id]
+
+
+@pytest.mark.parametrize("unique", [Unique("window", seconds=60.0), Unique("once", "forgotten")])
+def test_a_name_that_outlives_its_task_is_held_by_an_expired_one_too(broker, clock, unique):
+    first = wanting(unique, expires=clock.now() + 5)
+    send(broker, clock, first)
+    clock.advance(6)
+
+    assert send(broker, clock, wanting(unique)) == [first.id]
 
 
 def test_for_a_span_of_time_the_name_is_taken_whatever_becomes_of_its_task(broker, clock, enlist):
