@@ -8,6 +8,7 @@ import pytest
 
 from celeriac.message import Message
 from tests.integration.command_line import assert_attempts_parse, terminal
+from tests.waiting import wait_until
 
 pytest_plugins = ["tests.integration.shop"]
 
@@ -119,6 +120,34 @@ def test_secrets_are_hidden_and_broken_bytes_told_of(shop):
     assert "password=•••" in answer.out
     assert "the arguments" in answer.out
     assert "hunter2" not in shop.cli("export", "--format", "ndjson").out
+
+
+def test_secrets_are_hidden_by_every_command_that_shows_arguments(shop, monkeypatch):
+    monkeypatch.setenv("CELERIAC_REDACT_KEYS", "card")
+    secret = {"card": "hunter2", "nested": [{"apiToken": "hunter2"}]}
+
+    @shop.app.task(name="shop.charge", bind=True)
+    def charge(self, **given):
+        self.update_state(state="PROGRESS", meta={"password": "hunter2"})
+        if given.pop("fails"):
+            raise ValueError("no")
+        return {"card": "hunter2"}
+
+    sent = [charge.delay(fails=fails, **secret).id for fails in (True, False)]
+    with shop.app.embedded():
+        wait_until(lambda: all(shop.app.AsyncResult(each).ready() for each in sent), 20)
+    failed, done = sent
+
+    for words in (
+        *(("dead", "show", failed), ("dead", "show", failed, "--json"), ("result", failed, "--json")),
+        *(("tasks", "show", failed), ("tasks",), ("export",), ("watch", done), ("watch", done, "--json")),
+        *(("events", "--json"), ("explain", failed), ("flows", failed, "--json")),
+    ):
+        answer = shop.cli(*words)
+        assert "hunter2" not in answer.out + answer.err, words
+    assert shop.cli("dead", "show", failed, "--json").objects[0]["kwargs"]["card"] == "•••"
+    asked = shop.cli("result", done, "--json").objects[0]
+    assert (asked["kwargs"]["card"], asked["result"]) == ("•••", {"card": "hunter2"})
 
 
 def test_one_task_is_shown_with_its_traceback(shop, ended):

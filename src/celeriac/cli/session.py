@@ -15,6 +15,7 @@ from celeriac.cli.codes import Exit
 from celeriac.cli.output import json_line, visible
 from celeriac.cli.problems import Problem
 from celeriac.message import check_id
+from celeriac.redaction import redacted
 
 if TYPE_CHECKING:
     from celeriac.app import Celeriac
@@ -145,6 +146,10 @@ class Session:
         if app.broker_url.startswith("sqlite:"):
             return app.broker.url
         return f"{app.broker.url} (namespace {app.store_options['namespace']})"
+
+    def hidden(self, value: Any) -> Any:
+        """Return *value*, arguments for instance, with `•••` under telling keys, those of the setting too."""
+        return redacted(value, self.app.conf.redact_keys)
 
     # --- answering ----------------------------------------------------------------------------------
 

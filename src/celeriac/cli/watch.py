@@ -43,7 +43,7 @@ def command(session: Session, /, *, words: tuple[str, ...], timeout: float | Non
     if not wanted:
         session.note("no such task")
         return Exit.OK
-    last = follow(session, list(dict.fromkeys(wanted)), timeout=timeout)
+    last = follow(session, list(dict.fromkeys(wanted)), timeout=timeout, hide=("meta", "result"))
     missing = [task_id for task_id, update in last.items() if update.state == UNKNOWN]
     if missing and not session.json:
         raise unknown(session, *missing)
