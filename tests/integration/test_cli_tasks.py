@@ -3,11 +3,13 @@
 import csv
 import io
 import json
+import subprocess
+import sys
 
 import pytest
 
 from celeriac.message import Message
-from tests.integration.command_line import assert_attempts_parse, terminal
+from tests.integration.command_line import assert_attempts_parse, environment, terminal
 from tests.waiting import wait_until
 
 pytest_plugins = ["tests.integration.shop"]
@@ -326,3 +328,32 @@ def test_tasks_are_exported_as_json_lines_whatever_their_number(shop):
     found = [json.loads(line) for line in answer.out.splitlines()]
     assert len({each["id"] for each in found}) == len(found) == 1_234
     assert found[0].keys() == {"id", "name"}
+
+
+def test_an_export_into_a_file_has_control_characters_as_they_are_stored(shop, ended):
+    with (shop.folder / "tasks.csv").open("wb") as file:
+        subprocess.run(
+            [sys.executable, "-m", "celeriac", *shop.where, "export", "state:failed", "--columns", "error"],
+            stdout=file,
+            env=environment(),
+            check=True,
+            timeout=30,
+        )
+
+    assert (shop.folder / "tasks.csv").read_bytes() == b'error\n"evil \x1b[31m\nred"\n'
+
+
+def test_an_export_onto_a_terminal_shows_control_characters_as_escapes(shop, ended):
+    with terminal(*shop.where, "export", "state:failed", "--columns", "error", cwd=shop.folder) as screen:
+        screen.wait_for('"evil \\x1b[31m\\nred"')
+
+        assert screen.end() == 0
+    assert "\x1b" not in screen.shown
+
+
+def test_an_export_with_json_is_one_of_json_lines_unless_a_format_is_named(shop, ended):
+    after = shop.cli("export", "--json", "--columns", "id")
+    named = shop.cli("--json", "export", "--format", "csv", "--columns", "id")
+
+    assert all(each.keys() == {"id"} for each in after.objects)
+    assert named.out.splitlines()[0] == "id"

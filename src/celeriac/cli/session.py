@@ -157,6 +157,13 @@ class Session:
         """Write one line of the answer."""
         click.echo(text)
 
+    def raw(self, line: str) -> None:
+        """Write one line of data: to a terminal with escapes, to a file or a pipe exactly as it is."""
+        if sys.stdout.isatty():
+            click.echo(visible(line))
+        else:
+            sys.stdout.write(f"{line}\n")  # click would take out what looks like colours
+
     def emit(self, value: Any) -> None:
         """Write one object of the answer."""
         click.echo(json_line(value))
