@@ -14,14 +14,13 @@ import click
 
 from celeriac.cli.celery_words import explained, translated
 from celeriac.cli.codes import Exit
-from celeriac.cli.options import HELP, global_options
+from celeriac.cli.options import ENVIRONMENT, HELP, global_options
 from celeriac.cli.problems import Problem, problem_of, told, usage_problem
 from celeriac.cli.session import Session, wants_color
 from celeriac.errors import CeleriacError
 from celeriac.version import __version__
 
 PROGRAM: Final = "celeriac"
-ENVIRONMENT: Final = "CELERIAC"
 
 # Command -> its module, imported when it is used or listed; the function is called `command`.
 COMMANDS: Final = {

@@ -43,7 +43,7 @@ _OWN: Final = {
 # Celery's options that have no effect here, and why.
 _IDLE: Final = {
     "pool": ("-P", "--pool", "async def and def tasks run side by side; executor='process' isolates one"),
-    "optimization": ("-O", None, "a worker never holds what it cannot start"),
+    "optimization": ("-O", "--optimization", "a worker never holds what it cannot start"),
     "task_events": ("-E", "--task-events", "progress is always kept"),
     "without_gossip": (None, "--without-gossip", "workers do not talk to each other"),
     "without_mingle": (None, "--without-mingle", "workers do not talk to each other"),
@@ -60,7 +60,9 @@ def _idle_options() -> list[click.Option]:
         names = [part for part in (short, long, name) if part]
         flag = {"is_flag": True} if name in _FLAGS else {"type": str}
         text = f"Celery's; no effect: {why}."
-        made.append(click.Option(names, hidden=True, default=None, help=text, **flag))
+        made.append(
+            click.Option(names, hidden=True, default=None, help=text, allow_from_autoenv=False, **flag)
+        )
     return made
 
 
