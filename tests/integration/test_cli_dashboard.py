@@ -74,6 +74,21 @@ def test_users_and_tokens_are_added_listed_and_removed(tmp_path):
     assert removed == [0, 4]
 
 
+@pytest.mark.parametrize("what", ["user", "token"])
+def test_a_name_that_is_taken_is_replaced_only_if_that_is_asked_for(tmp_path, what):
+    file = tmp_path / "users.json"
+    add = ("dashboard", what, "add", "ci", "--users", str(file))
+    invoke(*add, "--role", "admin", stdin="correct horse\n")
+    before = file.read_text()
+
+    refused = invoke(*add, stdin="wrong horse\n")
+
+    assert (refused.code, file.read_text()) == (7, before)
+    assert "--replace" in refused.attempts[0]
+    assert invoke(*add, "--replace", stdin="wrong horse\n").code == 0
+    assert invoke("--json", "dashboard", what, "list", "--users", str(file)).objects[0]["role"] == "viewer"
+
+
 @pytest.mark.parametrize(
     "words",
     [("user",), ("user", "add"), ("user", "list", "x"), ("root", "add", "x"), ("user", "explode", "x")],

@@ -47,6 +47,7 @@ VERBS: Final = ("add", "remove", "list")
 @click.option(
     "--role", type=click.Choice(ROLES), default="viewer", help="With add: what that one may do (viewer)."
 )
+@click.option("--replace", is_flag=True, help="With add: in place of the user or token of that name.")
 def command(
     session: Session,
     /,
@@ -57,6 +58,7 @@ def command(
     opens: bool,
     users: Path | None,
     role: str,
+    replace: bool,
     prefix: str,
     **options: object,
 ) -> int:
@@ -67,7 +69,7 @@ def command(
     """
     _check_extra()
     if words:
-        return _keep_users(session, words, users, role)
+        return _keep_users(session, words, users, role, replace=replace)
     return _serve(session, host, port, users, prefix, opens=opens, options=options)
 
 
@@ -193,7 +195,9 @@ def _tell(session: Session, address: str, opens: bool) -> None:
 # --- users ------------------------------------------------------------------------------------------------
 
 
-def _keep_users(session: Session, words: tuple[str, ...], path: Path | None, role: str) -> int:
+def _keep_users(
+    session: Session, words: tuple[str, ...], path: Path | None, role: str, *, replace: bool
+) -> int:
     what, verb, name = (*words, "", "")[:3]
     names = 1 if verb in ("add", "remove") else 0
     if what not in WHAT or verb not in VERBS or len(words) != 2 + names:
@@ -210,6 +214,13 @@ def _keep_users(session: Session, words: tuple[str, ...], path: Path | None, rol
         return _list(session, users, what)
     if verb == "remove":
         return _remove(session, users, name)
+    if users.knows(name) and not replace:
+        raise Problem(
+            f"{name} is in {path} already: another {what} of that name needs --replace, "
+            "and ends what came in as the old one",
+            code=Exit.STATE,
+            attempt=("dashboard", what, verb, name, "--role", role, "--users", str(path), "--replace"),
+        )
     return (
         _add_token(session, users, name, role) if what == "token" else _add_user(session, users, name, role)
     )
