@@ -116,7 +116,11 @@ def _serve(
             attempt=("dashboard", "user", "add", "admin", "--role", "admin", "--users", "users.json"),
         )
     known = None if users is None else _known(users)
-    app, prefix = session.look(), checked_prefix(prefix)
+    try:
+        prefix = checked_prefix(prefix)
+    except ConfigurationError as error:
+        raise click.BadParameter(str(error), param_hint="'--prefix'") from error
+    app = session.look()
     app.broker.ping()
     try:
         sock = listening(host, port)
@@ -139,7 +143,7 @@ def _serve(
         hidden_keys=options["hide"],  # type: ignore[arg-type]
     )
     with sock:
-        serve(site, sock, prefix=prefix, started=lambda: _tell(session, first, opens))
+        serve(site, sock, prefix=prefix, started=lambda: _tell(session, first, prefix, opens=opens))
     return Exit.OK
 
 
@@ -177,7 +181,7 @@ def _access(session: Session, users: Users | None, port: int, address: str) -> t
     return Local(clock, once, port), f"{address}?token={once.token}"
 
 
-def _tell(session: Session, address: str, opens: bool) -> None:
+def _tell(session: Session, address: str, prefix: str, *, opens: bool) -> None:
     if session.json:
         session.emit({"kind": "dashboard", "url": address, "store": session.app.broker.url})
     else:
@@ -185,6 +189,8 @@ def _tell(session: Session, address: str, opens: bool) -> None:
         session.out(f"  {address}")
         if "?token=" in address:
             session.note("the address lets in once; Ctrl-C ends it")
+        if prefix:
+            session.note(f"this is its address here; behind the proxy it is {prefix}/ of the proxy's own")
     sys.stdout.flush()
     if opens:
         import webbrowser
