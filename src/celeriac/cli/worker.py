@@ -18,7 +18,7 @@ from celeriac.cli.output import count, visible
 from celeriac.cli.problems import Problem
 from celeriac.cli.session import Session
 from celeriac.config import MOST_WEIGHT
-from celeriac.errors import InvalidName
+from celeriac.errors import ConfigurationError, InvalidName
 from celeriac.message import check_id
 
 if TYPE_CHECKING:
@@ -220,7 +220,10 @@ def _meter(address: tuple[str, int] | None) -> Meter | None:
         return None
     from celeriac.contrib.prometheus import WorkerMetrics
 
-    return WorkerMetrics(*address)
+    try:
+        return WorkerMetrics(*address)
+    except ConfigurationError as error:
+        raise click.BadParameter(str(error), param_hint="'--metrics'") from error
 
 
 def _health(ready_file: Path | None, address: tuple[str, int] | None) -> Health | None:
