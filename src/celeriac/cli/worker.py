@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections.abc import Mapping, Sequence
@@ -188,7 +189,7 @@ def command(
     reference = reference_of(session, "worker")
     for name in _IDLE:
         if options.pop(name, None):
-            session.note(f"{_shown(name)} has no effect: {_IDLE[name][2]}")
+            _note(session, f"{_shown(name)} has no effect: {_IDLE[name][2]}", log_format)
     given = _given(context, options)
     if queues:
         given["queues"] = flattened(queues)
@@ -309,6 +310,23 @@ def _given(context: click.Context, options: Mapping[str, Any]) -> dict[str, Any]
     }
 
 
+def _note(session: Session, text: str, log_format: LogFormat | None) -> None:
+    if log_format != "json":
+        session.note(text)
+    elif not session.quiet:
+        tell_event(text)
+
+
+def tell_event(message: str, **fields: Any) -> None:
+    """Write a line of JSON as the log of a worker has them, on standard error, whatever the level is."""
+    from celeriac.logs import OWN, JsonFormatter
+
+    record = logging.makeLogRecord(
+        {"name": OWN, "levelno": logging.INFO, "levelname": "INFO", "msg": message, **fields}
+    )
+    click.echo(JsonFormatter().format(record), err=True)
+
+
 def _shown(name: str) -> str:
     short, long, _ = _IDLE[name]
     return str(long or short)
@@ -317,6 +335,10 @@ def _shown(name: str) -> str:
 def _banner(session: Session, hello: Mapping[str, Any]) -> None:
     """Tell what the first process said of itself."""
     if session.quiet:
+        return
+    if hello.get("log_format") == "json":
+        told = ("app", "queues", "processes", "slots", "tasks")
+        tell_event("worker started", store=hello["shown_url"], **{name: hello[name] for name in told})
         return
     slots = f"{count(hello['processes'], 'process', 'processes')} with {count(hello['slots'], 'slot')} each"
     queues = ", ".join(hello["queues"])
