@@ -276,6 +276,18 @@ def test_schedules_are_listed_paused_resumed_run_and_removed(command):
     assert (gone.code, gone.out) == (Exit.UNKNOWN, "mine  unknown\n")
 
 
+def test_removing_a_schedule_that_stands_in_code_is_refused(command):
+    work = command.app.task(name="clocks.work")(lambda: 1)
+    command.app.add_periodic_task(60, work.s(), name="coded")
+    command.app.schedules.declare()
+
+    refused = command("schedules", "remove", "coded")
+    both = command("schedules", "remove", "coded", "nothing")
+
+    assert refused.out.startswith("coded  refused: ")
+    assert (refused.code, both.code) == (Exit.STATE, Exit.UNKNOWN)
+
+
 def test_saying_what_but_not_which_is_refused(command):
     assert command("schedules", "pause").code == Exit.USAGE
 
