@@ -117,6 +117,13 @@ def test_users_and_tokens_are_added_listed_and_removed(tmp_path):
     assert removed == [0, 4]
 
 
+def test_a_password_that_is_too_short_is_told_with_the_way_to_another_one(tmp_path):
+    answer = invoke("dashboard", "user", "add", "ana", "--users", str(tmp_path / "users.json"), stdin="x\n")
+
+    assert answer.code == 2
+    assert "dashboard user add ana" in answer.attempts[0]
+
+
 @pytest.mark.parametrize("what", ["user", "token"])
 def test_a_name_that_is_taken_is_replaced_only_if_that_is_asked_for(tmp_path, what):
     file = tmp_path / "users.json"

@@ -225,11 +225,15 @@ def _keep_users(
             f"{name} is in {path} already: another {what} of that name needs --replace, "
             "and ends what came in as the old one",
             code=Exit.STATE,
-            attempt=("dashboard", what, verb, name, "--role", role, "--users", str(path), "--replace"),
+            attempt=("dashboard", what, verb, name, *_options(users, role), "--replace"),
         )
     return (
         _add_token(session, users, name, role) if what == "token" else _add_user(session, users, name, role)
     )
+
+
+def _options(users: Users, role: str) -> tuple[str, ...]:
+    return ("--role", role, "--users", str(users.path))
 
 
 def _add_user(session: Session, users: Users, name: str, role: str) -> int:
@@ -239,7 +243,11 @@ def _add_user(session: Session, users: Users, name: str, role: str) -> int:
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     else:
         password = sys.stdin.readline().rstrip("\n")
-    users.add(name, password, role_of(role))
+    try:
+        users.add(name, password, role_of(role))
+    except ConfigurationError as error:
+        again = ("dashboard", "user", "add", name)
+        raise Problem(str(error), code=Exit.USAGE, attempt=(*again, *_options(users, role))) from error
     _answer(session, {"user": name, "role": role}, f"{name} may log in as {role}")
     return Exit.OK
 

@@ -43,12 +43,23 @@ def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> Non
             session.reference = _checked_reference(value)
             session.words = ["-A", value] if typed else []
         case "broker" | "namespace":
+            if typed and name == "broker":
+                _check_scheme(value)
             if typed:  # from the environment it is a setting, which the application's code may override
                 setattr(session, name, value)
         case "no_color":
             context.color = wants_color(value)
         case _:
             setattr(session, name, value)
+
+
+def _check_scheme(url: str) -> None:
+    from celeriac.brokers import check_scheme
+
+    try:
+        check_scheme(url)
+    except ConfigurationError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def _checked_reference(value: str) -> str:
