@@ -97,7 +97,7 @@ def _preview(session: Session, days: float, names: tuple[str, ...], limit: int) 
             for run in one.runs
         ]
         if one.is_cut and not session.json:
-            session.note(f"{one.name}: only the next {limit} are shown")
+            session.note(f"{one.name}: only the next {'one is' if limit == 1 else f'{limit} are'} shown")
     rows.sort()
     if session.json:
         for due, local, name, note in rows:

@@ -140,6 +140,13 @@ class Session:
             self.loaded.close()
 
     @property
+    def is_bare_namespace(self) -> bool:
+        """Whether nobody has said which share of a store that has several is meant."""
+        conf = self.app.conf
+        named = self.reference is not None or self.namespace is not None or conf.namespace is not None
+        return not named and not self.app.broker_url.startswith("sqlite:")
+
+    @property
     def where(self) -> str:
         """The store, for people: its URL without the password, and its namespace where it has one."""
         app = self.app
