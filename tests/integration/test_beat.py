@@ -257,6 +257,11 @@ def test_beat_preview_lists_the_next_runs(command):
     assert all("03:00:00" in line and line.split()[2] == "nightly" for line in lines[1:])
 
 
+def test_beat_preview_says_that_it_is_cut_in_good_grammar(command):
+    assert "nightly: only the next one is shown" in command("beat", "preview", "--limit", "1").err
+    assert "nightly: only the next 2 are shown" in command("beat", "preview", "--limit", "2").err
+
+
 def test_beat_preview_of_an_unknown_schedule_is_refused(command):
     assert command("beat", "preview", "--schedule", "weekly").code == Exit.USAGE
 

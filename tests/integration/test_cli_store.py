@@ -345,3 +345,17 @@ def test_who_names_no_namespace_and_finds_nothing_is_told_where_that_was(integra
     assert "nothing is in the namespace celeriac" in answer.err
     assert answer.attempts == [f"celeriac -b {url} --namespace NAME status"]
     assert named.err == ""
+
+
+@pytest.mark.parametrize("words", [("workers",), ("drain",), ("stop",)])
+def test_who_names_no_worker_is_led_to_those_that_there_are(working, words):
+    wait_until(lambda: working.app.broker.workers(working.app.clock.now()), 20, what="a worker to enlist")
+
+    answer = working.cli(*words, "nobody")
+
+    assert answer.code == 4
+    assert answer.attempts[0].endswith(" workers")
+
+
+def test_where_no_worker_is_alive_another_one_is_suggested(shop):
+    assert shop.cli("stop", "*").attempts[0].endswith(" worker --help")
