@@ -137,7 +137,7 @@ class Celeriac:
             self.conf.broker_url = broker
         if backend is not None:
             self.conf.result_backend = backend
-        self.conf.update(include=tuple(include), **conf)
+        self.conf.update(conf if include == () else {"include": tuple(include), **conf})
         self._check_backend()
         self._registry = Registry()
         self._moments = Moments()

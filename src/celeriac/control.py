@@ -52,7 +52,7 @@ class Control:
         names = sorted({worker.name for worker in alive})
         more = f" and {len(names) - SOME} more" if len(names) > SOME else ""
         others = f"{', '.join(names[:SOME])}{more}"
-        raise UnknownWorker(f"no live worker is called {which!r}; alive are {others}")
+        raise UnknownWorker(f"no live worker is called {which!r}; alive are {others}", names)
 
     def drain(self, worker: str) -> list[str]:
         """Have workers claim nothing more: they finish what runs and idle, until they are resumed or stopped.

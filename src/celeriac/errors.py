@@ -47,7 +47,7 @@ CeleriacError
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -142,7 +142,15 @@ class UnknownSchedule(CeleriacError, LookupError):
 
 
 class UnknownWorker(CeleriacError, LookupError):
-    """No live worker is called so."""
+    """No live worker is called so.
+
+    Args:
+        others: the names of those that are alive.
+    """
+
+    def __init__(self, message: str = "", others: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.others = tuple(others)
 
 
 class NotRunning(CeleriacError):

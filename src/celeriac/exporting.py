@@ -95,5 +95,5 @@ def _cell(value: Any) -> str:
 
 def _csv(values: Sequence[str]) -> str:
     line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(values)
-    return line.getvalue()
+    csv.writer(line).writerow(values)  # it quotes line breaks only if they are among those that end its lines
+    return line.getvalue().removesuffix("\r\n")

@@ -257,6 +257,11 @@ def test_beat_preview_lists_the_next_runs(command):
     assert all("03:00:00" in line and line.split()[2] == "nightly" for line in lines[1:])
 
 
+def test_beat_preview_says_that_it_is_cut_in_good_grammar(command):
+    assert "nightly: only the next one is shown" in command("beat", "preview", "--limit", "1").err
+    assert "nightly: only the next 2 are shown" in command("beat", "preview", "--limit", "2").err
+
+
 def test_beat_preview_of_an_unknown_schedule_is_refused(command):
     assert command("beat", "preview", "--schedule", "weekly").code == Exit.USAGE
 
@@ -274,6 +279,18 @@ def test_schedules_are_listed_paused_resumed_run_and_removed(command):
     assert command("schedules", "remove", "mine").out == "mine  removed\n"
     gone = command("schedules", "remove", "mine")
     assert (gone.code, gone.out) == (Exit.UNKNOWN, "mine  unknown\n")
+
+
+def test_removing_a_schedule_that_stands_in_code_is_refused(command):
+    work = command.app.task(name="clocks.work")(lambda: 1)
+    command.app.add_periodic_task(60, work.s(), name="coded")
+    command.app.schedules.declare()
+
+    refused = command("schedules", "remove", "coded")
+    both = command("schedules", "remove", "coded", "nothing")
+
+    assert refused.out.startswith("coded  refused: ")
+    assert (refused.code, both.code) == (Exit.STATE, Exit.UNKNOWN)
 
 
 def test_saying_what_but_not_which_is_refused(command):

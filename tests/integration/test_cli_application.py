@@ -5,7 +5,7 @@ import pytest
 from celeriac import Celeriac
 from celeriac.cli.codes import Exit
 from celeriac.config import DEFAULTS
-from tests.integration.command_line import invoke, write_app
+from tests.integration.command_line import invoke, run, write_app
 
 pytest_plugins = ["tests.integration.shop"]
 pytestmark = pytest.mark.usefixtures("empty_project")
@@ -183,6 +183,17 @@ def test_config_shows_every_setting_with_its_origin(tmp_path):
     assert by_name["worker_lease"]["value"] == 30
     assert by_name["worker_lease"]["origin"] == "environment CELERIAC_WORKER_LEASE"
     assert by_name["task_time_limit"]["origin"] == "default"
+
+
+def test_config_calls_default_what_the_application_never_set(tmp_path):
+    write_app(tmp_path)
+
+    words = ("-A", "tasks", "--json", "config", "include")
+    [here] = run(*words, cwd=tmp_path).objects
+    [outside] = run(*words, cwd=tmp_path, CELERIAC_INCLUDE="more").objects
+
+    assert (here["origin"], here["where"]) == ("default", None)
+    assert (outside["origin"], outside["value"]) == ("environment CELERIAC_INCLUDE", ["more"])
 
 
 def test_config_shows_what_was_asked_for_as_text(tmp_path):

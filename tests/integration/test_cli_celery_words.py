@@ -17,7 +17,8 @@ pytest_plugins = ["tests.integration.shop"]
         ("inspect reserved --timeout 5", "workers --tasks"),
         ("inspect active -A proj --broker=redis://x", "workers --tasks -A proj --broker=redis://x"),
         ("inspect stats --destination=web@1", "workers web@1"),
-        ("inspect ping", "status --check"),
+        ("inspect ping", "workers"),
+        ("inspect ping -d web@1", "workers web@1"),
         ("inspect scheduled --json", "status --json"),
         ("inspect active_queues", "status"),
         ("inspect revoked", "activity"),
@@ -97,6 +98,22 @@ def test_what_is_not_needed_says_why(shop):
     assert answer.code == 2
     assert "there is no 'inspect clock': tasks are ordered by the store" in answer.err
     assert answer.attempts[0].endswith("doctor")
+
+
+def test_ping_asks_whether_workers_live_and_not_whether_all_is_well(working):
+    working.add.apply_async((1,), queue="unserved")
+
+    assert working.cli("inspect", "ping").code == 0
+    assert working.cli("inspect", "ping", "-d", "nobody@x").code == 4
+
+
+@pytest.mark.parametrize(("word", "known"), [("inspect", "active"), ("control", "shutdown")])
+def test_a_word_that_is_none_of_celerys_is_told_with_those_that_are(shop, word, known):
+    answer = shop.cli(word, "nope")
+
+    assert answer.code == 2
+    assert f"there is no command {word!r}: " in answer.err
+    assert known in answer.err
 
 
 @pytest.mark.parametrize(

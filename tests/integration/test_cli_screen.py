@@ -226,7 +226,7 @@ def test_a_store_that_goes_away_is_told_once_and_its_return_too():
     away = BrokerUnavailable("gone")
     session = _Ticks(None, away, away, None, None, None)
 
-    following._show_all(session, [None] * 20, following.Nowhere(), {})
+    following._show_all(session, [None] * 20, following.Nowhere(), {}, hide=())
 
     assert session.notes == ["waiting for the store: gone", "the store is back"]
 

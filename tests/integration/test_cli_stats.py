@@ -75,6 +75,15 @@ def test_a_span_that_is_none_is_refused(shop):
 
     assert answer.code == 2
     assert "need a span" in answer.err
+    assert answer.attempts[0].endswith("stats --since 7200s --until 3600s")
+
+
+def test_steps_that_are_finer_than_what_is_kept_are_told_of(shop):
+    answer = shop.cli("stats", "--step", "7", "--json")
+
+    assert answer.objects[0]["step"] == 60
+    assert "the steps have 60 s" in answer.err
+    assert shop.cli("stats", "--step", "60").err == ""
 
 
 def test_there_are_no_statistics_without_a_store(tmp_path, monkeypatch):

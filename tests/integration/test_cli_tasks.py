@@ -3,11 +3,14 @@
 import csv
 import io
 import json
+import subprocess
+import sys
 
 import pytest
 
 from celeriac.message import Message
-from tests.integration.command_line import assert_attempts_parse, terminal
+from tests.integration.command_line import assert_attempts_parse, environment, terminal
+from tests.waiting import wait_until
 
 pytest_plugins = ["tests.integration.shop"]
 
@@ -119,6 +122,34 @@ def test_secrets_are_hidden_and_broken_bytes_told_of(shop):
     assert "password=•••" in answer.out
     assert "the arguments" in answer.out
     assert "hunter2" not in shop.cli("export", "--format", "ndjson").out
+
+
+def test_secrets_are_hidden_by_every_command_that_shows_arguments(shop, monkeypatch):
+    monkeypatch.setenv("CELERIAC_REDACT_KEYS", "card")
+    secret = {"card": "hunter2", "nested": [{"apiToken": "hunter2"}]}
+
+    @shop.app.task(name="shop.charge", bind=True)
+    def charge(self, **given):
+        self.update_state(state="PROGRESS", meta={"password": "hunter2"})
+        if given.pop("fails"):
+            raise ValueError("no")
+        return {"card": "hunter2"}
+
+    sent = [charge.delay(fails=fails, **secret).id for fails in (True, False)]
+    with shop.app.embedded():
+        wait_until(lambda: all(shop.app.AsyncResult(each).ready() for each in sent), 20)
+    failed, done = sent
+
+    for words in (
+        *(("dead", "show", failed), ("dead", "show", failed, "--json"), ("result", failed, "--json")),
+        *(("tasks", "show", failed), ("tasks",), ("export",), ("watch", done), ("watch", done, "--json")),
+        *(("events", "--json"), ("explain", failed), ("flows", failed, "--json")),
+    ):
+        answer = shop.cli(*words)
+        assert "hunter2" not in answer.out + answer.err, words
+    assert shop.cli("dead", "show", failed, "--json").objects[0]["kwargs"]["card"] == "•••"
+    asked = shop.cli("result", done, "--json").objects[0]
+    assert (asked["kwargs"]["card"], asked["result"]) == ("•••", {"card": "hunter2"})
 
 
 def test_one_task_is_shown_with_its_traceback(shop, ended):
@@ -297,3 +328,32 @@ def test_tasks_are_exported_as_json_lines_whatever_their_number(shop):
     found = [json.loads(line) for line in answer.out.splitlines()]
     assert len({each["id"] for each in found}) == len(found) == 1_234
     assert found[0].keys() == {"id", "name"}
+
+
+def test_an_export_into_a_file_has_control_characters_as_they_are_stored(shop, ended):
+    with (shop.folder / "tasks.csv").open("wb") as file:
+        subprocess.run(
+            [sys.executable, "-m", "celeriac", *shop.where, "export", "state:failed", "--columns", "error"],
+            stdout=file,
+            env=environment(),
+            check=True,
+            timeout=30,
+        )
+
+    assert (shop.folder / "tasks.csv").read_bytes() == b'error\n"evil \x1b[31m\nred"\n'
+
+
+def test_an_export_onto_a_terminal_shows_control_characters_as_escapes(shop, ended):
+    with terminal(*shop.where, "export", "state:failed", "--columns", "error", cwd=shop.folder) as screen:
+        screen.wait_for('"evil \\x1b[31m\\nred"')
+
+        assert screen.end() == 0
+    assert "\x1b" not in screen.shown
+
+
+def test_an_export_with_json_is_one_of_json_lines_unless_a_format_is_named(shop, ended):
+    after = shop.cli("export", "--json", "--columns", "id")
+    named = shop.cli("--json", "export", "--format", "csv", "--columns", "id")
+
+    assert all(each.keys() == {"id"} for each in after.objects)
+    assert named.out.splitlines()[0] == "id"

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import click
 import pytest
+from click.core import ParameterSource
 
 from celeriac import __version__, cli
 from celeriac.cli.codes import Exit
 from celeriac.cli.problems import Problem, problem_of, told
 from celeriac.cli.program import COMMANDS, ELSEWHERE, program
 from celeriac.cli.session import Session
+from celeriac.config import DEFAULTS
 from celeriac.errors import MissingExtra, SchemaError, UnknownTask
 from celeriac.errors import TimeoutError as WaitTimeout
 from celeriac.loading import LoadError
@@ -24,6 +26,7 @@ from tests.integration.command_line import (
     invoke,
     run,
     terminal,
+    write_app,
 )
 
 pytest_plugins = ["tests.integration.shop"]
@@ -123,6 +126,9 @@ def test_a_problem_of_the_programs_own_is_a_bug_and_looks_like_one(monkeypatch):
         (["status", "extra"], "extra", "celeriac status --help"),
         (["result"], "Missing argument 'ID'", "celeriac result --help"),
         (["watch"], "Missing argument 'ID|FILTER...'", "celeriac watch --help"),
+        (["status", "-b", "foo://x"], "is not the URL of a store", "celeriac status --help"),
+        (["-b", "foo://x", "status"], "is not the URL of a store", "celeriac --help"),
+        (["flower"], "is called dashboard", "celeriac dashboard --help"),
         (["-A"], "requires an argument", "celeriac --help"),
         (["-A", "no such", "status"], "does not say where the application is", "celeriac --help"),
         (["-A", "proj:", "status"], "does not say where the application is", "celeriac --help"),
@@ -254,6 +260,45 @@ def test_every_option_has_a_variable_and_a_line_of_help():
             continue
         assert parameter.help, f"{name} {parameter.name} has no help"
         assert parameter.allow_from_autoenv or parameter.envvar == GLOBAL_VARIABLES.get(parameter.name)
+
+
+def test_the_variable_of_every_commands_option_is_made_of_its_long_name(monkeypatch):
+    above = click.Context(program, info_name="celeriac", auto_envvar_prefix="CELERIAC")
+    tried = 0
+    for name, option in own_parameters():
+        if not name or not isinstance(option, click.Option):
+            continue
+        long = next(word for word in option.opts if word.startswith("--"))
+        twin = f"CELERIAC_{name}_{long[2:]}".upper().replace("-", "_")
+        if (name, long) == ("beat", "--schedule"):
+            twin = "CELERIAC_BEAT_PREVIEW_SCHEDULE"
+        context = click.Context(program.get_command(above, name), info_name=name, parent=above)
+        with monkeypatch.context() as patch:
+            patch.setenv(twin, "1")
+            _, source = option.consume_value(context, {})
+        assert source is ParameterSource.ENVIRONMENT, f"{twin} is not read"
+        tried += 1
+    assert tried > 100
+
+
+def test_no_options_variable_is_a_setting_that_means_something_else():
+    ours = {option.envvar for name, option in own_parameters() if name and isinstance(option, click.Option)}
+    settings = {f"CELERIAC_{name.upper()}" for name in DEFAULTS}
+
+    page = REFERENCE.read_text().partition("variables that are also")[2].partition("\n\n")[0]
+
+    assert ours & settings <= set(re.findall(r"CELERIAC_\w+", page))
+
+
+def test_variables_do_what_options_do(tmp_path):
+    write_app(tmp_path)
+    values = {"CELERIAC_CALL_ARGS": "[1, 2]", "CELERIAC_CALL_ID": "mine", "CELERIAC_APP": "tasks"}
+
+    assert run("call", "tasks.add", cwd=tmp_path, **values).out == "mine\n"
+    shown = run("export", cwd=tmp_path, CELERIAC_APP="tasks", CELERIAC_EXPORT_FORMAT="ndjson").objects
+    assert [each["args"] for each in shown] == [[1, 2]]
+    purged = run("dead", "drop", "--yes", cwd=tmp_path, CELERIAC_APP="tasks", CELERIAC_DEAD_ALL="1")
+    assert purged.code == 0
 
 
 # --- the reference ------------------------------------------------------------------------------------

@@ -184,3 +184,11 @@ def test_an_interrupted_watch_leaves_the_tasks_alone(working):
     assert f"watch {sent.id}" in screen.shown
     working.go_on.set()
     assert sent.get(20) == "done"
+
+
+def test_a_mistyped_field_of_a_filter_is_no_id(shop):
+    mistyped, an_id = shop.cli("watch", "stat:running"), shop.cli("watch", "order:17")
+
+    assert mistyped.code == 2
+    assert "is it state:?" in mistyped.err
+    assert (an_id.code, "order:17" in an_id.err) == (4, True)

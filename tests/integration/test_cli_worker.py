@@ -179,6 +179,7 @@ def test_with_reload_a_changed_file_is_run(shop, start, tmp_path):
         worker.wait_for("files changed")
 
         wait_until(lambda: shop.send_task("shop.add", (2, 3)).get(30) == 6, 30, what="the new code")
+    assert "process died" not in worker.log
 
 
 @pytest.mark.parametrize("flag", ["-P=prefork", "-Ofair", "-E", "-B"])

@@ -215,6 +215,12 @@ def _with_queue(queue):
 # --- real ones ----------------------------------------------------------------------------------------
 
 
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
 def test_the_store_is_told_once_by_the_command(working):
     working.greet.delay("x").get(20)
 
@@ -225,9 +231,7 @@ def test_the_store_is_told_once_by_the_command(working):
 
 
 def test_the_command_serves_until_it_is_told_to_stop(shop):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     words = [sys.executable, "-m", "celeriac", *shop.where, "metrics", "--port", str(port)]
     server = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
     try:
@@ -242,6 +246,30 @@ def test_the_command_serves_until_it_is_told_to_stop(shop):
         server.stderr.close()
 
     assert value(text, "celeriac_store_up") == 1
+
+
+def test_the_command_starts_while_the_store_is_away_and_says_so(tmp_path):
+    store = f"redis://127.0.0.1:{free_port()}/0"
+    port = free_port()
+    words = [sys.executable, "-m", "celeriac", "-b", store, "metrics"]
+    once = subprocess.run([*words, "--once"], capture_output=True, text=True, timeout=30, cwd=tmp_path)
+    with subprocess.Popen([*words, "--port", str(port)], stderr=subprocess.PIPE, text=True) as server:
+        told = [server.stderr.readline() for _ in range(3)]
+        text = scrape(port)
+        server.terminate()
+
+    assert (once.returncode, value(once.stdout, "celeriac_store_up")) == (3, 0)
+    assert "the store is away for now" in told[0]
+    assert value(text, "celeriac_store_up") == 0
+    assert server.returncode == 0
+
+
+def test_a_port_of_the_command_that_is_taken_says_how_to_have_another(working):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        answer = working.cli("metrics", "--port", str(taken.getsockname()[1]))
+
+    assert answer.code == 2
+    assert answer.attempts[0].endswith("metrics --port 0")
 
 
 def test_a_port_that_is_none_is_wrong_usage(tmp_path, monkeypatch):

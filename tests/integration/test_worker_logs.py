@@ -99,6 +99,32 @@ def test_with_json_every_line_is_an_object(shop, tmp_path, how):
     assert (failed["worker"], stopping["worker"]) == ("w1", "w1")
 
 
+@pytest.mark.parametrize("how", ["option", "code"])
+def test_with_json_a_worker_says_that_it_has_started_as_an_object(shop, tmp_path, how):
+    app = shop(**({"worker_log_format": "json"} if how == "code" else {}))
+    words = ["--log-format", "json", "-B"] if how == "option" else []
+
+    with started("-A", "shop", "worker", "--processes", "1", *words, cwd=tmp_path) as worker:
+        worker.wait_for("worker started")
+        assert worker.stop() == 0
+    lines = lines_of(worker)
+    [start] = [line for line in lines if line["message"] == "worker started"]
+
+    assert len(lines) == len(worker.log.splitlines())
+    assert (start["app"], start["processes"], start["queues"]) == (app.main, 1, ["default"])
+    assert "shop.add" in start["tasks"]
+
+
+def test_with_json_beat_says_that_it_has_started_as_an_object(shop, tmp_path):
+    shop()
+
+    with started("-A", "shop", "beat", "--log-format", "json", cwd=tmp_path) as beat:
+        beat.wait_for("beat started")
+        beat.stop()
+
+    assert len(lines_of(beat)) == len(beat.log.splitlines())
+
+
 def test_the_command_line_overrides_the_code(shop, tmp_path):
     app = shop(worker_log_format="json")
 

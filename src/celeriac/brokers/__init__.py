@@ -68,22 +68,39 @@ def load(url: str) -> None:
     _class_for(url)
 
 
+def check_scheme(url: str) -> None:
+    """Return if there is a store for *url*; it is not imported.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    if _scheme_of(url) not in _CLASSES:
+        _offer_for(url)
+
+
+def _scheme_of(url: str) -> str:
+    return url.partition(":")[0].lower()
+
+
 def _class_for(url: str) -> type[Broker]:
     """Return the class of the store behind *url*: one of ours, else one that another package offers."""
-    scheme = url.partition(":")[0].lower()
-    if scheme in _CLASSES:
+    if (scheme := _scheme_of(url)) in _CLASSES:
         module, name = _CLASSES[scheme]
         kind: type[Broker] = getattr(importlib.import_module(module), name)
         return kind
+    return _offered(_offer_for(url))
+
+
+def _offer_for(url: str) -> EntryPoint:
     from importlib.metadata import entry_points  # takes a fifth of the import of Celeriac, and few need it
 
     others = {entry.name: entry for entry in entry_points(group=STORES)}
-    if scheme not in others:
+    if (scheme := _scheme_of(url)) not in others:
         known = ", ".join(f"{name}://" for name in (*_CLASSES, *others))
         raise ConfigurationError(
             f"{masked(url)!r} is not the URL of a store; it must begin with one of {known}"
         )
-    return _offered(others[scheme])
+    return others[scheme]
 
 
 def _offered(entry: EntryPoint) -> type[Broker]:

@@ -10,7 +10,7 @@ How a command ends (`codes.Exit`):
     5    the application cannot be loaded
     6    a task was revoked (and none failed)
     7    the task's state does not allow it: not ended yet (result, forget), ended already (revoke), not
-         failed (dead)
+         failed (dead), in code (schedules remove); a name that is taken (dashboard user add)
     8    tasks wait that no worker takes (status)
     70   a bug in Celeriac
     124  the time-out is over

@@ -10,7 +10,7 @@ from celeriac.cli.codes import Exit
 from celeriac.cli.options import command as make_command
 from celeriac.cli.output import moment, table, visible
 from celeriac.cli.session import Session
-from celeriac.cli.worker import LEVELS, LOG_FORMATS, reference_of
+from celeriac.cli.worker import LEVELS, LOG_FORMATS, reference_of, tell_event
 from celeriac.logs import LogFormat
 
 DAY = 86_400.0
@@ -68,11 +68,14 @@ def _run(session: Session, loglevel: str, log_format: LogFormat | None) -> int:
     from celeriac.worker.log import set_up_logging
 
     app = session.send()
-    set_up_logging(loglevel, log_format or app.conf.worker_log_format)
+    form = log_format or app.conf.worker_log_format
+    set_up_logging(loglevel, form)
     counts = app.conf.worker_statistics > 0
     service = BeatService(app.broker, app.clock, declare=app.schedules.declare, counts=counts)
-    if not session.quiet:
-        count = len(app.schedules.defined())
+    count = len(app.schedules.defined())
+    if form == "json" and not session.quiet:
+        tell_event("beat started", app=app.main, store=app.broker.url, in_code=count)
+    elif not session.quiet:
         click.echo(
             f"beat of {app.main}\n  store      {visible(app.broker.url)}\n  in code    {count}", err=True
         )
@@ -94,7 +97,7 @@ def _preview(session: Session, days: float, names: tuple[str, ...], limit: int) 
             for run in one.runs
         ]
         if one.is_cut and not session.json:
-            session.note(f"{one.name}: only the next {limit} are shown")
+            session.note(f"{one.name}: only the next {'one is' if limit == 1 else f'{limit} are'} shown")
     rows.sort()
     if session.json:
         for due, local, name, note in rows:

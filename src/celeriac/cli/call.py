@@ -97,7 +97,7 @@ def tell_outcome(session: Session, update: Update) -> int:
     if session.json:
         from celeriac.cli.views import of_update
 
-        session.emit(of_update(update))
+        session.emit({**of_update(update), "meta": session.hidden(update.meta)})
         return code
     if code is Exit.OK:
         session.out(visible(short(update.result), lines=True))

@@ -20,7 +20,7 @@ _INSPECT: Final[dict[str, Translation]] = {
     "active": lambda workers, _: ["workers", *workers[:1], "--tasks"],
     "reserved": lambda workers, _: ["workers", *workers[:1], "--tasks"],  # nothing is held that has not begun
     "stats": lambda workers, _: ["workers", *workers[:1]],
-    "ping": _asks("status", "--check"),
+    "ping": lambda workers, _: ["workers", *workers[:1]],  # 4 when nobody answers: it asks for no more
     "scheduled": _asks("status"),
     "registered": _asks("names"),
     "memdump": _asks("workers"),
@@ -100,6 +100,13 @@ def explained(words: Sequence[str]) -> tuple[str, tuple[str, ...]] | None:
     command, *rest = words
     _, others, _, _ = _sorted(rest)
     return _NO_NEED.get((command, others[0])) if others else None
+
+
+def known_words(words: Sequence[str]) -> list[str]:
+    """Return what can stand behind `inspect` or `control` where *words* have something else; else nothing."""
+    table = {"inspect": _INSPECT, "control": _CONTROL}.get(words[0], {})
+    _, others, _, _ = _sorted(words[1:])
+    return sorted(table) if others and others[0] not in table else []
 
 
 def _sorted(words: Sequence[str]) -> tuple[list[str], list[str], list[str], bool]:

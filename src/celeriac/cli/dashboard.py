@@ -47,6 +47,7 @@ VERBS: Final = ("add", "remove", "list")
 @click.option(
     "--role", type=click.Choice(ROLES), default="viewer", help="With add: what that one may do (viewer)."
 )
+@click.option("--replace", is_flag=True, help="With add: in place of the user or token of that name.")
 def command(
     session: Session,
     /,
@@ -57,6 +58,7 @@ def command(
     opens: bool,
     users: Path | None,
     role: str,
+    replace: bool,
     prefix: str,
     **options: object,
 ) -> int:
@@ -67,7 +69,7 @@ def command(
     """
     _check_extra()
     if words:
-        return _keep_users(session, words, users, role)
+        return _keep_users(session, words, users, role, replace=replace)
     return _serve(session, host, port, users, prefix, opens=opens, options=options)
 
 
@@ -114,7 +116,11 @@ def _serve(
             attempt=("dashboard", "user", "add", "admin", "--role", "admin", "--users", "users.json"),
         )
     known = None if users is None else _known(users)
-    app, prefix = session.look(), checked_prefix(prefix)
+    try:
+        prefix = checked_prefix(prefix)
+    except ConfigurationError as error:
+        raise click.BadParameter(str(error), param_hint="'--prefix'") from error
+    app = session.look()
     app.broker.ping()
     try:
         sock = listening(host, port)
@@ -137,7 +143,7 @@ def _serve(
         hidden_keys=options["hide"],  # type: ignore[arg-type]
     )
     with sock:
-        serve(site, sock, prefix=prefix, started=lambda: _tell(session, first, opens))
+        serve(site, sock, prefix=prefix, started=lambda: _tell(session, first, prefix, opens=opens))
     return Exit.OK
 
 
@@ -175,7 +181,7 @@ def _access(session: Session, users: Users | None, port: int, address: str) -> t
     return Local(clock, once, port), f"{address}?token={once.token}"
 
 
-def _tell(session: Session, address: str, opens: bool) -> None:
+def _tell(session: Session, address: str, prefix: str, *, opens: bool) -> None:
     if session.json:
         session.emit({"kind": "dashboard", "url": address, "store": session.app.broker.url})
     else:
@@ -183,6 +189,8 @@ def _tell(session: Session, address: str, opens: bool) -> None:
         session.out(f"  {address}")
         if "?token=" in address:
             session.note("the address lets in once; Ctrl-C ends it")
+        if prefix:
+            session.note(f"this is its address here; behind the proxy it is {prefix}/ of the proxy's own")
     sys.stdout.flush()
     if opens:
         import webbrowser
@@ -193,7 +201,9 @@ def _tell(session: Session, address: str, opens: bool) -> None:
 # --- users ------------------------------------------------------------------------------------------------
 
 
-def _keep_users(session: Session, words: tuple[str, ...], path: Path | None, role: str) -> int:
+def _keep_users(
+    session: Session, words: tuple[str, ...], path: Path | None, role: str, *, replace: bool
+) -> int:
     what, verb, name = (*words, "", "")[:3]
     names = 1 if verb in ("add", "remove") else 0
     if what not in WHAT or verb not in VERBS or len(words) != 2 + names:
@@ -210,9 +220,20 @@ def _keep_users(session: Session, words: tuple[str, ...], path: Path | None, rol
         return _list(session, users, what)
     if verb == "remove":
         return _remove(session, users, name)
+    if users.knows(name) and not replace:
+        raise Problem(
+            f"{name} is in {path} already: another {what} of that name needs --replace, "
+            "and ends what came in as the old one",
+            code=Exit.STATE,
+            attempt=("dashboard", what, verb, name, *_options(users, role), "--replace"),
+        )
     return (
         _add_token(session, users, name, role) if what == "token" else _add_user(session, users, name, role)
     )
+
+
+def _options(users: Users, role: str) -> tuple[str, ...]:
+    return ("--role", role, "--users", str(users.path))
 
 
 def _add_user(session: Session, users: Users, name: str, role: str) -> int:
@@ -222,7 +243,11 @@ def _add_user(session: Session, users: Users, name: str, role: str) -> int:
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     else:
         password = sys.stdin.readline().rstrip("\n")
-    users.add(name, password, role_of(role))
+    try:
+        users.add(name, password, role_of(role))
+    except ConfigurationError as error:
+        again = ("dashboard", "user", "add", name)
+        raise Problem(str(error), code=Exit.USAGE, attempt=(*again, *_options(users, role))) from error
     _answer(session, {"user": name, "role": role}, f"{name} may log in as {role}")
     return Exit.OK
 

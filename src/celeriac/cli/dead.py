@@ -242,7 +242,7 @@ def _show_one(session: Session, task_id: str, *, is_first: bool) -> Exit:
         session.note(f"{task_id}: it has not failed: {record.outside}")
         return Exit.STATE
     if session.json:
-        session.emit({**of_dead(dead), **_details(dead)})
+        session.emit({**of_dead(dead), **_details(session, dead)})
         return Exit.OK
     if not is_first:
         session.out("")
@@ -251,7 +251,7 @@ def _show_one(session: Session, task_id: str, *, is_first: bool) -> Exit:
 
 
 def _tell_one(session: Session, dead: DeadTask) -> None:
-    details, now = _details(dead), session.app.clock.now()
+    details, now = _details(session, dead), session.app.clock.now()
     shown = {
         "id": dead.id,
         "task": dead.task,
@@ -274,11 +274,14 @@ def _tell_one(session: Session, dead: DeadTask) -> None:
         session.out(visible(details["traceback"].rstrip(), lines=True))
 
 
-def _details(dead: DeadTask) -> dict[str, Any]:
-    """Return what is not in a list: it may be large, and the arguments may be what could not be read."""
+def _details(session: Session, dead: DeadTask) -> dict[str, Any]:
+    """Return what is not in a list: it may be large, and the arguments may be what could not be read.
+
+    Values under telling keys are hidden.
+    """
     args = kwargs = unreadable = None
     try:
-        args, kwargs = dead.args, dead.kwargs
+        args, kwargs = session.hidden(dead.args), session.hidden(dead.kwargs)
     except DecodeError as error:
         unreadable = str(error)
     return {"args": args, "kwargs": kwargs, "unreadable": unreadable, "traceback": dead.traceback}

@@ -29,17 +29,17 @@ class _Columns(ParamType):
 
 @make_command("export", cls=FilterCommand)
 @click.argument("words", nargs=-1, metavar="[FILTER]...")
-@click.option("--format", "kind", type=click.Choice(KINDS), default="csv", help="(csv)")
+@click.option("--format", "kind", type=click.Choice(KINDS), help="csv; with --json ndjson.")
 @click.option("--columns", type=_Columns(), help=f"Which, and in which order ({','.join(COLUMNS)}).")
 def command(
-    session: Session, /, *, words: tuple[str, ...], kind: Kind, columns: tuple[str, ...] | None
+    session: Session, /, *, words: tuple[str, ...], kind: Kind | None, columns: tuple[str, ...] | None
 ) -> int:
     """Write all tasks that fit a filter to standard output, one a line; values that are secret are hidden.
 
     Goes on in pages, so that any number takes little memory.
     """
     app = session.look()
-    hidden = app.conf.redact_keys
-    for line in lines(app, joined(words), kind, columns=columns or COLUMNS, hidden=hidden):
-        session.out(line)
+    form: Kind = kind or ("ndjson" if session.json else "csv")
+    for line in lines(app, joined(words), form, columns=columns or COLUMNS, hidden=app.conf.redact_keys):
+        session.raw(line)
     return Exit.OK

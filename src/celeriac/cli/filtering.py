@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Sequence
 from typing import Final
@@ -10,6 +11,7 @@ import click
 
 from celeriac.filters import FIELDS
 
+ALIKE: Final = 0.75  # ids may have a colon, too: `order:17` is one, `stat:failed` none
 _TERM: Final = re.compile(rf"-?(?:{'|'.join(FIELDS)})[.:]", re.IGNORECASE)
 
 
@@ -31,3 +33,10 @@ def joined(words: Sequence[str]) -> str:
 def is_term(word: str) -> bool:
     """Say whether *word* is a term of a filter that names what it looks at, such as `state:failed`."""
     return _TERM.match(word.strip()) is not None
+
+
+def meant_field(word: str) -> str | None:
+    """Return the field that *word* may have mistyped, as `stat:failed` has; None where it may be an id."""
+    name, colon, _ = word.removeprefix("-").partition(":")
+    near = difflib.get_close_matches(name.lower(), FIELDS, 1, ALIKE) if colon else []
+    return near[0] if near else None

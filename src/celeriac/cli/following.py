@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 import click
+from msgspec.structs import replace
 
 from celeriac import states
 from celeriac.cli.codes import Exit
@@ -168,12 +169,14 @@ def follow(
     timeout: float | None,
     stream: TextIO | None = None,
     silent: bool = False,
+    hide: Sequence[str] = ("meta",),
 ) -> dict[str, Update]:
     """Show the updates of *ids* until all have ended, and return the last of each.
 
     Args:
         stream: where to show them; None for where answers go.
         silent: show nothing.
+        hide: the parts of an update in which values under telling keys are hidden where they are shown.
 
     Raises:
         Problem: *timeout* seconds have passed, or somebody pressed Ctrl-C.
@@ -185,7 +188,7 @@ def follow(
     with ExitStack() as stack:
         screen: Screen = Nowhere() if silent else screen_for(session, stack, stream=stream)
         try:
-            _show_all(session, app.updates(ids, timeout=timeout, tick=TICK), screen, last)
+            _show_all(session, app.updates(ids, timeout=timeout, tick=TICK), screen, last, hide)
         except WaitTimeout as error:
             raise _left(ids, last, str(error), Exit.TIMEOUT) from error
         except KeyboardInterrupt:
@@ -194,7 +197,11 @@ def follow(
 
 
 def _show_all(
-    session: Session, updates: Iterable[Update | None], screen: Screen, last: dict[str, Update]
+    session: Session,
+    updates: Iterable[Update | None],
+    screen: Screen,
+    last: dict[str, Update],
+    hide: Sequence[str],
 ) -> None:
     app = session.app
     quiet_since, away = app.clock.monotonic(), False
@@ -202,7 +209,9 @@ def _show_all(
         now = app.clock.monotonic()
         if update is not None:
             last[update.id] = update
-            screen.show(update, now)
+            screen.show(
+                replace(update, **{part: session.hidden(getattr(update, part)) for part in hide}), now
+            )
             quiet_since, away = now, False
             continue
         screen.tick(now)

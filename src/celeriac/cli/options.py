@@ -20,6 +20,9 @@ from celeriac.errors import CeleriacError, ConfigurationError
 from celeriac.message import check_queue_name
 
 HELP: Final = {"help_option_names": ["-h", "--help"]}
+ENVIRONMENT: Final = "CELERIAC"
+# Options whose variable would be that of a setting which means something else.
+OTHER_TWINS: Final = {("beat", "--schedule"): "CELERIAC_BEAT_PREVIEW_SCHEDULE"}
 EPILOG: Final = (
     "The options of `celeriac` itself (-A, -b, --namespace, --json, --no-color, -q) may stand here too."
 )
@@ -40,12 +43,23 @@ def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> Non
             session.reference = _checked_reference(value)
             session.words = ["-A", value] if typed else []
         case "broker" | "namespace":
+            if typed and name == "broker":
+                _check_scheme(value)
             if typed:  # from the environment it is a setting, which the application's code may override
                 setattr(session, name, value)
         case "no_color":
             context.color = wants_color(value)
         case _:
             setattr(session, name, value)
+
+
+def _check_scheme(url: str) -> None:
+    from celeriac.brokers import check_scheme
+
+    try:
+        check_scheme(url)
+    except ConfigurationError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def _checked_reference(value: str) -> str:
@@ -110,10 +124,20 @@ def command(name: str, **attributes: Any) -> Callable[[Callable[..., int]], clic
     def make(function: Callable[..., int]) -> click.Command:
         decorate: Any = click.command(name, context_settings=HELP, epilog=EPILOG, **attributes)
         made: click.Command = decorate(_with_session(function))
+        for parameter in made.params:
+            if isinstance(parameter, click.Option) and not parameter.hidden:
+                parameter.envvar = twin_of(name, parameter)
         made.params.extend(global_options(top=False))
         return made
 
     return make
+
+
+def twin_of(command: str, option: click.Option) -> str:
+    """Return the variable that stands in for *option* of *command*: of its long name, as it is typed."""
+    long = next(word for word in option.opts if word.startswith("--"))
+    made = f"{ENVIRONMENT}_{command}_{long.removeprefix('--')}".upper().replace("-", "_")
+    return OTHER_TWINS.get((command, long), made)
 
 
 # --- types ------------------------------------------------------------------------------------------

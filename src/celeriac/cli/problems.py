@@ -74,6 +74,8 @@ def problem_of(error: CeleriacError, *, command: str = "", words: Sequence[str] 
         return _load_problem(error, command, words)
     if isinstance(error, MissingExtra):
         return _extra_problem(error)
+    if isinstance(error, UnknownWorker) and error.others:
+        return Problem(str(error), code=Exit.UNKNOWN, attempt=("workers",))
     for kind, code, attempt in _KINDS:
         if isinstance(error, kind):
             if attempt == ("--help",):

@@ -12,16 +12,15 @@ from typing import Any, Final, NoReturn
 
 import click
 
-from celeriac.cli.celery_words import explained, translated
+from celeriac.cli.celery_words import explained, known_words, translated
 from celeriac.cli.codes import Exit
-from celeriac.cli.options import HELP, global_options
+from celeriac.cli.options import ENVIRONMENT, HELP, global_options
 from celeriac.cli.problems import Problem, problem_of, told, usage_problem
 from celeriac.cli.session import Session, wants_color
 from celeriac.errors import CeleriacError
 from celeriac.version import __version__
 
 PROGRAM: Final = "celeriac"
-ENVIRONMENT: Final = "CELERIAC"
 
 # Command -> its module, imported when it is used or listed; the function is called `command`.
 COMMANDS: Final = {
@@ -68,7 +67,7 @@ ELSEWHERE: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "inspect": ("the store answers without asking the workers", ("workers", "--tasks")),
     "health": ("the store, the workers and the queues are examined together", ("doctor",)),
     "list": ("queues and workers are shown together", ("status",)),
-    "flower": ("it is called", ("dashboard", "--help")),
+    "flower": ("the page on tasks and workers is called dashboard", ("dashboard", "--help")),
     "control": (
         "tasks are revoked by their id, workers drained or stopped by their name",
         ("stop", "--help"),
@@ -80,8 +79,8 @@ ELSEWHERE: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "migrate": ("what is on the way elsewhere is worked off there; here it is sent anew", ("call", "--help")),
     "multi": ("one worker runs many processes", ("worker", "--help")),
     "amqp": ("there is no such store", ("status",)),
-    "send": ("it is called", ("call", "--help")),
-    "cancel": ("it is called", ("revoke", "--help")),
+    "send": ("a task is sent by call", ("call", "--help")),
+    "cancel": ("a task is cancelled by revoke", ("revoke", "--help")),
     "failed": ("what has failed is called the dead letter", ("dead",)),
     "retry": ("what has failed is run again from the dead letter", ("dead", "requeue", "--help")),
 }
@@ -115,6 +114,13 @@ class Program(click.Group):
         elif args and args[0] in _CELERYS and (answer := explained(args)) is not None:
             why, attempt = answer
             raise Problem(f"there is no {' '.join(args[:2])!r}: {why}", code=Exit.USAGE, attempt=attempt)
+        elif args and args[0] in _CELERYS and (known := known_words(args)):
+            raise Problem(
+                f"there is no command {args[0]!r}: of Celery's words behind it, these are understood: "
+                f"{', '.join(known)}",
+                code=Exit.USAGE,
+                attempt=ELSEWHERE[args[0]][1],
+            )
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             raise _unknown_command(args[0])
         return super().resolve_command(ctx, args)

@@ -52,7 +52,8 @@ def _tell_all(session: Session, task_id: str, record: Record | None) -> int:
     if record is None:
         session.emit(of_unknown(task_id))
         return Exit.UNKNOWN
-    session.emit(of_record(record))
+    shown = of_record(record)  # the result is what was asked for; what was sent and reported is not
+    session.emit(shown | {name: session.hidden(shown[name]) for name in ("args", "kwargs", "meta")})
     return code_of([update_of(session.app, task_id, record)]) if record.state.final else Exit.STATE
 
 

@@ -31,25 +31,25 @@ def command(session: Session, /, *, what: str, names: tuple[str, ...]) -> int:
     if not names:
         raise click.UsageError(f"say which: celeriac schedules {what} NAME")
     schedules = session.look().schedules
-    code = Exit.OK
+    codes = set[Exit]()
     for name in dict.fromkeys(names):
-        answer, known = _do(schedules, what, name)
-        code = code if known else Exit.UNKNOWN
+        answer, code = _do(schedules, what, name)
+        codes.add(code)
         if session.json:
             session.emit({"schedule": name, **answer})
         else:
             session.out(f"{name}  {answer['answer']}" + (f"  {answer['id']}" if "id" in answer else ""))
-    return code
+    return next((code for code in (Exit.UNKNOWN, Exit.STATE) if code in codes), Exit.OK)
 
 
-def _do(schedules: Schedules, what: str, name: str) -> tuple[dict[str, Any], bool]:
+def _do(schedules: Schedules, what: str, name: str) -> tuple[dict[str, Any], Exit]:
     """Do *what* with the schedule, and return what to tell."""
     try:
-        return _ACTIONS[what](schedules, name), True
+        return _ACTIONS[what](schedules, name), Exit.OK
     except UnknownSchedule:
-        return {"answer": "unknown"}, False
+        return {"answer": "unknown"}, Exit.UNKNOWN
     except ConfigurationError as error:
-        return {"answer": f"refused: {error}"}, False
+        return {"answer": f"refused: {error}"}, Exit.STATE
 
 
 def _run(schedules: Schedules, name: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from celeriac.cli.codes import Exit
 from celeriac.cli.output import json_line, visible
 from celeriac.cli.problems import Problem
 from celeriac.message import check_id
+from celeriac.redaction import redacted
 
 if TYPE_CHECKING:
     from celeriac.app import Celeriac
@@ -139,6 +140,13 @@ class Session:
             self.loaded.close()
 
     @property
+    def is_bare_namespace(self) -> bool:
+        """Whether nobody has said which share of a store that has several is meant."""
+        conf = self.app.conf
+        named = self.reference is not None or self.namespace is not None or conf.namespace is not None
+        return not named and not self.app.broker_url.startswith("sqlite:")
+
+    @property
     def where(self) -> str:
         """The store, for people: its URL without the password, and its namespace where it has one."""
         app = self.app
@@ -146,11 +154,22 @@ class Session:
             return app.broker.url
         return f"{app.broker.url} (namespace {app.store_options['namespace']})"
 
+    def hidden(self, value: Any) -> Any:
+        """Return *value*, arguments for instance, with `•••` under telling keys, those of the setting too."""
+        return redacted(value, self.app.conf.redact_keys)
+
     # --- answering ----------------------------------------------------------------------------------
 
     def out(self, text: str) -> None:
         """Write one line of the answer."""
         click.echo(text)
+
+    def raw(self, line: str) -> None:
+        """Write one line of data: to a terminal with escapes, to a file or a pipe exactly as it is."""
+        if sys.stdout.isatty():
+            click.echo(visible(line))
+        else:
+            sys.stdout.write(f"{line}\n")  # click would take out what looks like colours
 
     def emit(self, value: Any) -> None:
         """Write one object of the answer."""

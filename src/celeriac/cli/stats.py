@@ -13,7 +13,9 @@ from celeriac.cli.codes import Exit
 from celeriac.cli.options import AGO, SECONDS
 from celeriac.cli.options import command as make_command
 from celeriac.cli.output import moment, span, table
+from celeriac.cli.problems import Problem
 from celeriac.cli.session import Session
+from celeriac.errors import ConfigurationError
 from celeriac.message import check_queue_name
 from celeriac.statistics import Point, Series, Spread, Statistics
 
@@ -47,14 +49,32 @@ def command(
     """Show what was done: tasks that ended and failed, how long they waited and ran, how full queues were."""
     app = session.look()
     if isinstance(until, timedelta):
+        if isinstance(since, timedelta) and until >= since:
+            raise _turned(since, until)
         until = datetime.fromtimestamp(app.clock.now(), tz=None).astimezone() - until
     name = None if queue is None else check_queue_name(queue)
-    found = app.stats(since=since, until=until, step=step, by=by, queue=name, name=task)
+    try:
+        found = app.stats(since=since, until=until, step=step, by=by, queue=name, name=task)
+    except ConfigurationError as error:
+        raise Problem(str(error), code=Exit.USAGE, attempt=("stats", "--help")) from error
+    if step is not None and found.step != step:
+        session.note(f"the steps have {found.step} s: of that time, finer ones than that are not kept")
     if session.json:
         _tell_json(session, found, points=points)
     else:
         _tell(session, found, points=points, charts=sys.stdout.isatty())
     return Exit.OK
+
+
+def _turned(since: timedelta, until: timedelta) -> Problem:
+    """Say that a span ends before it begins, both being so long ago."""
+    first, last = (f"{span.total_seconds():g}s" for span in (since, until))
+    turned = ("--since", last, "--until", first) if until > since else ("--since", last)
+    return Problem(
+        f"statistics need a span: both say how long ago, and {last} ago is not after {first} ago",
+        code=Exit.USAGE,
+        attempt=("stats", *turned),
+    )
 
 
 # --- for people ---------------------------------------------------------------------------------------

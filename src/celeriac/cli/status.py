@@ -45,6 +45,13 @@ def command(session: Session, /, *, check: bool, hostname: str | None) -> int:
         _tell(session, workers, queues, now)
         for reason, attempt in unserved:
             session.note(reason, *attempt)
+        if not workers and not queues and session.is_bare_namespace:
+            name = app.store_options["namespace"]
+            session.note(
+                f"nothing is in the namespace {name}, which is looked into where none is named; that of an "
+                "application is its name",
+                *("--namespace", "NAME", "status"),
+            )
     return Exit.UNSERVED if unserved else Exit.OK
 
 

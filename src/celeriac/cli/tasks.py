@@ -91,7 +91,7 @@ def _list(session: Session, query: str, count: int, after: str) -> int:
             f"{counted(page.searched, 'task')} searched, there may be more", *words, "--after", page.after
         )
     elif not tasks:
-        session.note(f"no such task; {counted(page.searched, 'task')} searched")
+        session.note(f"no such task in {session.where}; {counted(page.searched, 'task')} searched")
     return Exit.OK
 
 

@@ -10,7 +10,7 @@ import click
 
 from celeriac.cli.call import unknown
 from celeriac.cli.codes import Exit
-from celeriac.cli.filtering import FilterCommand, is_term, joined
+from celeriac.cli.filtering import FilterCommand, is_term, joined, meant_field
 from celeriac.cli.following import code_of, follow
 from celeriac.cli.options import SECONDS
 from celeriac.cli.options import command as make_command
@@ -37,13 +37,18 @@ def command(session: Session, /, *, words: tuple[str, ...], timeout: float | Non
     """
     terms = [word for word in words if is_term(word)]
     ids = tuple(word for word in words if not is_term(word))
+    for word in ids:
+        if (field := meant_field(word)) is not None:
+            raise click.UsageError(
+                f"{word!r} looks like a filter, but there is no such field: is it {field}:?"
+            )
     given = check_ids(ids) if ids else []
     session.look()
     wanted = [*_with_members(session, given), *(_that_fit(session, joined(terms)) if terms else ())]
     if not wanted:
         session.note("no such task")
         return Exit.OK
-    last = follow(session, list(dict.fromkeys(wanted)), timeout=timeout)
+    last = follow(session, list(dict.fromkeys(wanted)), timeout=timeout, hide=("meta", "result"))
     missing = [task_id for task_id, update in last.items() if update.state == UNKNOWN]
     if missing and not session.json:
         raise unknown(session, *missing)
@@ -74,5 +79,5 @@ def _members(session: Session, join: str) -> list[str]:
 def _that_fit(session: Session, query: str | Filter) -> list[str]:
     page = session.app.search(query, count=MOST)
     if page.more and page.tasks:
-        session.note(f"only {counted(len(page.tasks), 'task')} are watched, more may fit")
+        session.note(f"only {counted(len(page.tasks), 'task is', 'tasks are')} watched, more may fit")
     return [task.id for task in page.tasks]

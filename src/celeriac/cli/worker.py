@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ from celeriac.cli.output import count, visible
 from celeriac.cli.problems import Problem
 from celeriac.cli.session import Session
 from celeriac.config import MOST_WEIGHT
-from celeriac.errors import InvalidName
+from celeriac.errors import ConfigurationError, InvalidName
 from celeriac.message import check_id
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ _OWN: Final = {
 # Celery's options that have no effect here, and why.
 _IDLE: Final = {
     "pool": ("-P", "--pool", "async def and def tasks run side by side; executor='process' isolates one"),
-    "optimization": ("-O", None, "a worker never holds what it cannot start"),
+    "optimization": ("-O", "--optimization", "a worker never holds what it cannot start"),
     "task_events": ("-E", "--task-events", "progress is always kept"),
     "without_gossip": (None, "--without-gossip", "workers do not talk to each other"),
     "without_mingle": (None, "--without-mingle", "workers do not talk to each other"),
@@ -60,7 +61,9 @@ def _idle_options() -> list[click.Option]:
         names = [part for part in (short, long, name) if part]
         flag = {"is_flag": True} if name in _FLAGS else {"type": str}
         text = f"Celery's; no effect: {why}."
-        made.append(click.Option(names, hidden=True, default=None, help=text, **flag))
+        made.append(
+            click.Option(names, hidden=True, default=None, help=text, allow_from_autoenv=False, **flag)
+        )
     return made
 
 
@@ -186,7 +189,7 @@ def command(
     reference = reference_of(session, "worker")
     for name in _IDLE:
         if options.pop(name, None):
-            session.note(f"{_shown(name)} has no effect: {_IDLE[name][2]}")
+            _note(session, f"{_shown(name)} has no effect: {_IDLE[name][2]}", log_format)
     given = _given(context, options)
     if queues:
         given["queues"] = flattened(queues)
@@ -218,7 +221,10 @@ def _meter(address: tuple[str, int] | None) -> Meter | None:
         return None
     from celeriac.contrib.prometheus import WorkerMetrics
 
-    return WorkerMetrics(*address)
+    try:
+        return WorkerMetrics(*address)
+    except ConfigurationError as error:
+        raise click.BadParameter(str(error), param_hint="'--metrics'") from error
 
 
 def _health(ready_file: Path | None, address: tuple[str, int] | None) -> Health | None:
@@ -304,6 +310,23 @@ def _given(context: click.Context, options: Mapping[str, Any]) -> dict[str, Any]
     }
 
 
+def _note(session: Session, text: str, log_format: LogFormat | None) -> None:
+    if log_format != "json":
+        session.note(text)
+    elif not session.quiet:
+        tell_event(text)
+
+
+def tell_event(message: str, **fields: Any) -> None:
+    """Write a line of JSON as the log of a worker has them, on standard error, whatever the level is."""
+    from celeriac.logs import OWN, JsonFormatter
+
+    record = logging.makeLogRecord(
+        {"name": OWN, "levelno": logging.INFO, "levelname": "INFO", "msg": message, **fields}
+    )
+    click.echo(JsonFormatter().format(record), err=True)
+
+
 def _shown(name: str) -> str:
     short, long, _ = _IDLE[name]
     return str(long or short)
@@ -312,6 +335,10 @@ def _shown(name: str) -> str:
 def _banner(session: Session, hello: Mapping[str, Any]) -> None:
     """Tell what the first process said of itself."""
     if session.quiet:
+        return
+    if hello.get("log_format") == "json":
+        told = ("app", "queues", "processes", "slots", "tasks")
+        tell_event("worker started", store=hello["shown_url"], **{name: hello[name] for name in told})
         return
     slots = f"{count(hello['processes'], 'process', 'processes')} with {count(hello['slots'], 'slot')} each"
     queues = ", ".join(hello["queues"])

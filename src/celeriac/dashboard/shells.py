@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import threading
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -63,6 +64,7 @@ async def _end() -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
+_PREFIX: Final = re.compile(r"(/[A-Za-z0-9_.~-]+)*/?")
 LOOP: Final = Loop()  # one for all dashboards of a process
 
 
@@ -70,11 +72,16 @@ def checked_prefix(prefix: str) -> str:
     """Return *prefix* as `/a/b`, or "" for the root.
 
     Raises:
-        ConfigurationError: it does not begin with a slash.
+        ConfigurationError: it does not begin with a slash, or holds what addresses do not.
     """
     if prefix and not prefix.startswith("/"):
         raise ConfigurationError(
             f"the prefix {prefix!r} of the dashboard begins with a slash: {'/' + prefix!r}"
+        )
+    if not _PREFIX.fullmatch(prefix):
+        raise ConfigurationError(
+            f"the prefix {prefix!r} of the dashboard cannot be one: between its slashes are letters, digits "
+            "or any of _.~-"
         )
     return prefix.rstrip("/")
 

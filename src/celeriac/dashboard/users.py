@@ -114,6 +114,10 @@ class Users:
         self._put(name, Entry(role.word, token=_digest(token)))
         return token
 
+    def knows(self, name: str) -> bool:
+        """Say whether there is a user or a token of this name; nobody is known where there is no file."""
+        return name in self._present().users
+
     def remove(self, name: str) -> bool:
         """Remove a user or a token, and with it all sessions; say whether there was one."""
         kept = dict(self._present().users)

@@ -31,6 +31,7 @@ class Child:
         self.limits: dict[str, tuple[int, float]] = {}
         self.hello: dict[str, Any] | None = None
         self.retiring = False
+        self.reloading = False  # it was told to end, for the sake of new code
         self.exchanged: float | None = None
         self.done = 0
         self.lag: float | None = None

@@ -438,7 +438,11 @@ class Supervisor:
         elif child.exit_code is not None and not self._worked:
             self._code = child.exit_code
             self.stop()
-        elif not child.retiring and not self._stopping:
+        elif child.retiring or self._stopping:
+            return
+        elif child.reloading and code == EXIT_OK:  # as it was told to
+            self._start(child.index)
+        else:
             log.warning("process died", extra={"index": child.index, "how": _how(code)})
             self._starts.append((time.monotonic() + self._pause_after(child), child.index))
 
@@ -617,6 +621,7 @@ class Supervisor:
         self._changed = self._declared = False
         log.warning("files changed: starting anew")
         for child in self._children:
+            child.reloading = True
             child.channel.send("stop", hurry=False)
         broken, self._broken = self._broken, []
         for index in broken:
