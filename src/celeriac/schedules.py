@@ -35,7 +35,7 @@ from celeriac.canvas.plan import as_one
 from celeriac.canvas.signature import Signature, maybe_signature
 from celeriac.clock import as_datetime
 from celeriac.errors import ConfigurationError, OperationalError, UnknownSchedule
-from celeriac.message import check_task_name, new_ids
+from celeriac.message import Message, check_task_name, new_ids
 from celeriac.result import AsyncResult
 
 __all__ = ["ScheduleInfo", "Schedules", "cron", "crontab", "every", "schedule"]
@@ -43,6 +43,7 @@ __all__ = ["ScheduleInfo", "Schedules", "cron", "crontab", "every", "schedule"]
 _log: Final = logging.getLogger("celeriac.beat")
 
 _IN_SETTINGS: Final = frozenset({"task", "schedule", "args", "kwargs", "options", "relative"})
+_LATER: Final = 86_400.0  # seconds between two tries of one call, which show what in it stays
 POLICIES: Final = frozenset({"timezone", "missed", "grace", "max_jitter", "overlap"})
 
 
@@ -336,7 +337,7 @@ class Schedules:
         if name in self._in_code:
             raise ConfigurationError(f"two schedules in the code of {self._app.main} are called {name!r}")
         checked = self._checked(name, rule, policy)
-        self._in_code[name] = lambda: self._entry_of(sig, *checked, app=self._app.main)
+        self._in_code[name] = lambda: self._entry_of(name, sig, *checked, app=self._app.main)
 
     def is_defined(self, name: str) -> bool:
         """Say whether a schedule of this name stands in code."""
@@ -397,7 +398,7 @@ class Schedules:
 
     def _entry(self, name: str, rule: Any, sig: Signature, policy: Mapping[str, Any], app: str = "") -> Entry:
         check_schedule_name(name)
-        return self._entry_of(sig, *self._checked(name, rule, policy), app=app)
+        return self._entry_of(name, sig, *self._checked(name, rule, policy), app=app)
 
     def _checked(self, name: str, rule: Any, policy: Mapping[str, Any]) -> tuple[Rule, Policy]:
         try:
@@ -411,15 +412,11 @@ class Schedules:
             )
         return made, checked
 
-    def _entry_of(self, sig: Signature, rule: Rule, policy: Policy, *, app: str) -> Entry:
-        if any(isinstance(sig.options.get(key), datetime) for key in ("eta", "expires")):
-            raise ConfigurationError(
-                f"{sig!r:.80}: what is sent again and again has a countdown or seconds for expires, not a "
-                f"fixed moment"
-            )
+    def _entry_of(self, name: str, sig: Signature, rule: Rule, policy: Policy, *, app: str) -> Entry:
         sig = sig.of(self._app)
         now = self._app.clock.now()
-        messages, end = as_one(self._app, sig)
+        messages, end = as_one(self._app, sig, now)
+        _refuse_fixed(name, messages, as_one(self._app, sig, now + _LATER)[0])
         names = names_in(messages)
         return Entry(
             rule=rule,
@@ -498,6 +495,28 @@ class Schedules:
 
 def _moment(seconds: float | None) -> datetime | None:
     return None if seconds is None else as_datetime(seconds)
+
+
+def _refuse_fixed(name: str, messages: Iterable[Message], later: Iterable[Message]) -> None:
+    """Return if each time of *messages* moves with the moment at which they are made.
+
+    One that stays has another distance at each start, so that the schedule would look like a new one and
+    begin anew.
+
+    Args:
+        later: the same call, made a while later.
+
+    Raises:
+        ConfigurationError: one stays.
+    """
+    for one, again in zip(messages, later, strict=True):
+        for option, relative in (("eta", "countdown=SECONDS"), ("expires", "expires=SECONDS")):
+            moment = getattr(one, option)
+            if moment is not None and moment == getattr(again, option):
+                raise ConfigurationError(
+                    f"the schedule {name!r}: {one.name} has an {option} that is a fixed moment, and is sent "
+                    f"again and again; give it {relative} instead, which count from each sending"
+                )
 
 
 def name_of(given: str | None, sig: Signature, rule: Any) -> str:

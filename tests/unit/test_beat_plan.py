@@ -1,5 +1,7 @@
 """What becomes of a schedule that is due: missed runs, overlap, and the messages that are sent."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from celeriac import Celeriac, chain, chord, group
@@ -196,11 +198,29 @@ def test_times_of_a_call_count_from_when_it_is_sent(app):
     )
 
 
-def test_a_fixed_moment_in_a_call_that_is_made_again_and_again_is_refused(app):
-    from datetime import UTC, datetime
+MOMENT = datetime(2030, 1, 1, tzinfo=UTC)
+FIXED = {
+    "eta": lambda app: app.tasks["add"].s().set(eta=MOMENT),
+    "eta as a number": lambda app: app.tasks["add"].s().set(eta=NOW + 60),
+    "expires": lambda app: app.tasks["add"].s().set(expires=MOMENT),
+    "expires of the task": lambda app: app.tasks["fading"].s(),
+    "eta of a link": lambda app: chain(app.tasks["add"].s(1), app.tasks["add"].s(2).set(eta=MOMENT)),
+    "expires of a link": lambda app: chain(app.tasks["add"].s(1), app.tasks["add"].s(2).set(expires=MOMENT)),
+    "eta of a member": lambda app: group(app.tasks["add"].s(1).set(eta=NOW + 60), app.tasks["add"].s(2)),
+    "eta of a callback": lambda app: app.tasks["add"].s(1).set(link=[app.tasks["add"].s(2).set(eta=MOMENT)]),
+}
 
-    with pytest.raises(ConfigurationError, match="not a fixed moment"):
-        app.schedules.add("s", 60, app.tasks["add"].s().set(eta=datetime(2030, 1, 1, tzinfo=UTC)))
+
+@pytest.mark.parametrize("fixed", FIXED)
+def test_a_fixed_moment_in_a_call_that_is_made_again_and_again_is_refused(app, fixed):
+    app.task(lambda: None, name="fading", expires=MOMENT)
+
+    with pytest.raises(ConfigurationError, match=r"'nightly': .* fixed moment.*=SECONDS instead"):
+        app.schedules.add("nightly", 60, FIXED[fixed](app))
+
+    app.add_periodic_task(60, FIXED[fixed](app), name="coded")
+    with pytest.raises(ConfigurationError, match="'coded'"):
+        app.schedules.defined()
 
 
 @pytest.mark.parametrize("name", ["", " x", "x\n", "x" * 201, "a\x1b[2J", None])

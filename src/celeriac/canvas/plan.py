@@ -85,12 +85,12 @@ class Plan:
     """The messages of one graph.
 
     Args:
-        app: the application. sig: the whole.
+        app: the application. sig: the whole. now: when it is made; None asks the application's clock.
     """
 
-    def __init__(self, app: Any, sig: Signature) -> None:
+    def __init__(self, app: Any, sig: Signature, now: float | None = None) -> None:
         self._app = app
-        self._now = app.clock.now()
+        self._now = app.clock.now() if now is None else now
         self._limit = app.conf.task_payload_limit
         self._ids = _endless_ids(self._now)
         self._written: tuple[Any, bytes] = (None, b"")  # options, and for what they were written
@@ -453,9 +453,9 @@ def in_place(app: Any, sig: Signature) -> Replaced:
     return Replaced(f"replaced by {end}", app.prepared(plan.messages), end)
 
 
-def as_one(app: Any, sig: Signature) -> tuple[list[Message], str]:
-    """Return the messages of *sig*, and the id of the one with whose end all of it has ended."""
-    plan = Plan(app, sig)
+def as_one(app: Any, sig: Signature, now: float) -> tuple[list[Message], str]:
+    """Return the messages of *sig*, made at *now*, and the id of the one with whose end all has ended."""
+    plan = Plan(app, sig, now)
     _refuse_unique(plan)
     end = plan.as_one()
     check_circles(plan.messages)
