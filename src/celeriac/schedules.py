@@ -23,6 +23,7 @@ from celeriac.beat.entry import (
     check_schedule_name,
     decode_entry,
     decode_memory,
+    due_of,
     encode,
     messages_of,
     names_in,
@@ -465,9 +466,8 @@ class Schedules:
             entry, memory = decode_entry(old.entry, name), decode_memory(old.memory, name)
             if not paused:
                 memory = replace(memory, next=entry.rule.after(now, memory.next))
-            new = replace(
-                old, paused=paused, due=memory.next, memory=encode(memory), token=new_ids(1, now)[0]
-            )
+            due = due_of(memory, now)
+            new = replace(old, paused=paused, due=due, memory=encode(memory), token=new_ids(1, now)[0])
             return ScheduleChange(name, old.token, old if old.paused is paused else new)
 
         self._change(name, changed)

@@ -174,6 +174,35 @@ def test_the_next_run_waits_for_the_one_before_where_they_must_not_overlap(app, 
     assert info.last.timestamp() == 1_700_000_160.0
 
 
+@pytest.fixture
+def held(app, clock):
+    """A ticker, and the schedule `queued` with one run that works and one that waits for it."""
+    app.schedules.add("queued", 3600, "tick", overlap="queue")
+    ticker = Ticker(app.broker, clock)
+    clock.advance(3600)
+    ticker.tick()
+    clock.advance(3600)
+    ticker.tick()
+    assert app.schedules.get("queued").runs == 1
+    return ticker
+
+
+def end_the_run_before(app):
+    app.broker.cancel(app.schedules.get("queued").ids, app.clock.now())
+
+
+def test_a_run_that_waits_for_the_one_before_does_so_through_a_pause(app, clock, held):
+    app.schedules.pause("queued")
+    app.schedules.resume("queued")
+    end_the_run_before(app)
+
+    clock.advance(1)
+    held.look()
+    held.tick()
+
+    assert app.schedules.get("queued").runs == 2
+
+
 # --- what stands in code ------------------------------------------------------------------------------
 
 

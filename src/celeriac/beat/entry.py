@@ -75,6 +75,11 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     held: float | None = None
 
 
+def due_of(memory: Memory, now: float) -> float | None:
+    """Return when a schedule is to be looked at next: at once while a due time waits for the run before."""
+    return now if memory.held is not None else memory.next
+
+
 def check_schedule_name(name: str) -> str:
     """Return *name* if it may be a schedule's: 1 to 200 printable characters.
 
