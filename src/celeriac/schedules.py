@@ -186,6 +186,8 @@ class Schedules:
         """Give a schedule of the store another rule or policy; what it calls stays, and a paused one stays
         paused.
 
+        A rule that stays keeps its rhythm, another one begins anew. A run that waits goes on waiting.
+
         Args:
             rule: as `add` has it; None leaves it as it is.
             policy: as `add` has it; what is not named stays, but `timezone`, which belongs to the rule.
@@ -208,7 +210,7 @@ class Schedules:
                 max_jitter=checked.max_jitter,
                 overlap=checked.overlap,
             )
-            return ticker.put(name, old, encode(new), self._now())
+            return ticker.changed(old, new, self._now())
 
         self._change(name, changed)
         return self.get(name)

@@ -203,6 +203,28 @@ def test_a_run_that_waits_for_the_one_before_does_so_through_a_pause(app, clock,
     assert app.schedules.get("queued").runs == 2
 
 
+@pytest.mark.parametrize("overlap", ["allow", "skip", "queue"])
+def test_a_run_that_waits_for_the_one_before_is_run_after_a_change_of_policy(app, clock, held, overlap):
+    app.schedules.change("queued", overlap=overlap, grace=5)
+    end_the_run_before(app)
+
+    clock.advance(1)
+    held.look()
+    held.tick()
+
+    info = app.schedules.get("queued")
+    assert (info.runs, info.overlapped) == (2, 0)
+
+
+def test_a_change_of_policy_leaves_the_rhythm_and_one_of_the_rule_begins_anew(app, clock):
+    before = app.schedules.add("hourly", 3600, "tick")
+    clock.advance(1800)
+
+    assert app.schedules.change("hourly", overlap="skip").next == before.next
+    assert app.schedules.change("hourly", 3600, missed="all").next == before.next
+    assert app.schedules.change("hourly", 7200).next.timestamp() == clock.now() + 7200
+
+
 # --- what stands in code ------------------------------------------------------------------------------
 
 

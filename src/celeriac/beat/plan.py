@@ -74,14 +74,14 @@ def _without_overlap(
     entry: Entry, memory: Memory, wanted: list[float], is_busy: Callable[[], bool]
 ) -> tuple[list[float], float | None]:
     """Return what is run now, and the due time that waits for the run before."""
-    if entry.overlap == "allow":
-        return wanted, None
+    held = [] if memory.held is None else [memory.held]  # stays, though the policy may be another one now
+    waiting = held + wanted
+    if entry.overlap == "allow" or not waiting:
+        return waiting, None
     if entry.overlap == "skip":
-        return ([] if not wanted or is_busy() else wanted[-1:]), None
-    waiting = [] if memory.held is None else [memory.held]
-    waiting += wanted
-    if not waiting:
-        return [], None
+        if is_busy():
+            return [], memory.held
+        return held or wanted[-1:], None
     if is_busy():
         return [], waiting[0]
     return waiting[:1], waiting[1] if len(waiting) > 1 else None

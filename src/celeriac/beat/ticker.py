@@ -13,7 +13,16 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from celeriac.beat.entry import Entry, Memory, decode_entry, decode_memory, encode, messages_of, names_in
+from celeriac.beat.entry import (
+    Entry,
+    Memory,
+    decode_entry,
+    decode_memory,
+    due_of,
+    encode,
+    messages_of,
+    names_in,
+)
 from celeriac.beat.plan import delay_of, step
 from celeriac.broker import Broker, Schedule, ScheduleChange
 from celeriac.clock import Clock
@@ -194,10 +203,25 @@ def put(name: str, old: Schedule | None, entry: bytes, now: float) -> ScheduleCh
     """Make the step that adds a schedule, or gives *old* another entry: it begins anew, but stays paused."""
     memory = Memory() if old is None else _memory_of(old)
     memory = replace(memory, next=decode_entry(entry, name).rule.after(now), held=None)
+    return _written(name, old, entry, memory, now)
+
+
+def changed(old: Schedule, entry: Entry, now: float) -> ScheduleChange:
+    """Make the step that gives *old* another rule or policy, but calls what it called.
+
+    A rule that stays keeps its rhythm, and a run that waits for the one before goes on waiting.
+    """
+    memory = _memory_of(old)
+    if decode_entry(old.entry, old.name).rule != entry.rule:
+        memory = replace(memory, next=entry.rule.after(now))
+    return _written(old.name, old, encode(entry), memory, now)
+
+
+def _written(name: str, old: Schedule | None, entry: bytes, memory: Memory, now: float) -> ScheduleChange:
     new = Schedule(
         name,
         entry,
-        memory.next,
+        due_of(memory, now),
         encode(memory),
         paused=old is not None and old.paused,
         token=new_ids(1, now)[0],
