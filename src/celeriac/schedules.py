@@ -30,7 +30,7 @@ from celeriac.beat.entry import (
     pattern_of,
 )
 from celeriac.beat.preview import Run, preview
-from celeriac.beat.rules import Rule, cron, crontab, every, rule_of, schedule
+from celeriac.beat.rules import Cron, Rule, cron, crontab, every, rule_in, schedule
 from celeriac.broker import Schedule, ScheduleChange
 from celeriac.canvas.plan import as_one
 from celeriac.canvas.signature import Signature, maybe_signature
@@ -134,7 +134,8 @@ class Schedules:
             rule: cron text, `crontab(…)`, `every(…)`, a timedelta, or a number of seconds.
             task: a task, its name, or a signature: a chain, group or chord too.
             options: of the call, as `Task.apply_async` has them.
-            timezone: IANA name of the zone in which a cron rule is meant; None takes the setting `timezone`.
+            timezone: IANA name of the zone in which a cron rule is meant, if it names none itself; None takes
+                the setting `timezone`.
             missed: what becomes of due times that passed while nobody was there: "once" runs the newest,
                 "skip" none of them, "all" each of them, the newest 100.
             grace: seconds (30) for which a due time is merely late and not missed.
@@ -190,7 +191,7 @@ class Schedules:
 
         Args:
             rule: as `add` has it; None leaves it as it is.
-            policy: as `add` has it; what is not named stays, but `timezone`, which belongs to the rule.
+            policy: as `add` has it; what is not named stays, the time zone too.
 
         Raises:
             UnknownSchedule: there is none.
@@ -201,7 +202,9 @@ class Schedules:
             self._refuse_code(old, "changed")
             entry = decode_entry(old.entry, name)
             kept = {key: getattr(entry, key) for key in ("missed", "grace", "max_jitter", "overlap")}
-            made, checked = self._checked(name, entry.rule if rule is None else rule, {**kept, **policy})
+            zone = entry.rule.timezone if isinstance(entry.rule, Cron) else None
+            given = _without_zone(entry.rule) if rule is None else rule
+            made, checked = self._checked(name, given, {**kept, **policy}, usual=zone)
             new = replace(
                 entry,
                 rule=made,
@@ -403,10 +406,12 @@ class Schedules:
         check_schedule_name(name)
         return self._entry_of(name, sig, *self._checked(name, rule, policy), app=app)
 
-    def _checked(self, name: str, rule: Any, policy: Mapping[str, Any]) -> tuple[Rule, Policy]:
+    def _checked(
+        self, name: str, rule: Any, policy: Mapping[str, Any], *, usual: str | None = None
+    ) -> tuple[Rule, Policy]:
         try:
             checked = msgspec.convert(dict(policy), Policy)
-            made = rule_of(rule, checked.timezone or self._app.conf.timezone)
+            made = rule_in(rule, checked.timezone, usual or self._app.conf.timezone)
         except (msgspec.ValidationError, ConfigurationError) as error:
             raise ConfigurationError(f"the schedule {name!r}: {error}") from error
         if not (checked.grace >= 0 and 0 <= checked.max_jitter <= 86_400):
@@ -497,6 +502,10 @@ class Schedules:
 
 def _moment(seconds: float | None) -> datetime | None:
     return None if seconds is None else as_datetime(seconds)
+
+
+def _without_zone(rule: Rule) -> Rule:
+    return replace(rule, timezone="") if isinstance(rule, Cron) else rule
 
 
 def _refuse_fixed(name: str, messages: Iterable[Message], later: Iterable[Message]) -> None:

@@ -50,7 +50,7 @@ class Cron(msgspec.Struct, frozen=True, tag="cron", omit_defaults=True):
 
     Attributes:
         text: minute, hour, day of month, month, day of week.
-        timezone: the IANA name of the zone in which they are meant.
+        timezone: the IANA name of the zone in which they are meant; "" until a schedule has it.
         both: whether a day has to fit day of month and day of week, as in Celery; in plain cron one is
             enough where neither begins with `*`.
     """
@@ -87,7 +87,7 @@ class Cron(msgspec.Struct, frozen=True, tag="cron", omit_defaults=True):
 
     def __str__(self) -> str:
         """Show the fields, and the zone where it is not UTC."""
-        return self.text if self.timezone == "UTC" else f"{self.text} ({self.timezone})"
+        return self.text if self.timezone in ("UTC", "") else f"{self.text} ({self.timezone})"
 
     def explain(self) -> str:
         """Return the rule in English, as cronsim says it."""
@@ -127,21 +127,24 @@ Rule = Cron | Interval
 # --- making them ------------------------------------------------------------------------------------
 
 
-def cron(text: str, *, timezone: str = "UTC") -> Cron:
+def cron(text: str, *, timezone: str | None = None) -> Cron:
     """Make a rule of five cron fields, `*/5 8-18 * * mon-fri`, or of an alias such as `@daily`.
 
     Args:
-        timezone: the IANA name of the zone in which they are meant, `Europe/Zurich`.
+        timezone: the IANA name of the zone in which they are meant, `Europe/Zurich`; None takes that of the
+            schedule, else that of the application.
 
     Raises:
         ConfigurationError: it is no such rule, can never be due, or there is no such zone.
     """
+    if not isinstance(text, str):
+        raise ConfigurationError(f"cron() takes a text of five fields, not {text!r:.80}")
     fields = ALIASES.get(text.strip().lower(), text).upper().split()
     if len(fields) == 6:
         raise ConfigurationError(
             f"{text!r} has six fields; cron has five, for seconds there is every(seconds=…)"
         )
-    return _checked(Cron(" ".join(fields), timezone), text)
+    return _checked(Cron(" ".join(fields), timezone or ""), text)
 
 
 def crontab(
@@ -158,7 +161,8 @@ def crontab(
     Each is a number, a text as in cron (`*/15`, `8-18`, `mon,fri`), or several of both.
 
     Args:
-        timezone: the IANA name of the zone in which they are meant; None takes that of the application.
+        timezone: the IANA name of the zone in which they are meant; None takes that of the schedule, else
+            that of the application.
 
     Raises:
         ConfigurationError: a field is wrong, the rule can never be due, or there is no such zone.
@@ -246,6 +250,31 @@ def rule_of(given: Any, timezone: str) -> Rule:
     )
 
 
+def rule_in(given: Any, timezone: str | None, usual: str) -> Rule:
+    """Read what people write for a rule, and for the zone in which they mean it.
+
+    Args:
+        timezone: that zone; None for *usual*, unless the rule itself names one.
+
+    Raises:
+        ConfigurationError: it is no rule, there is no such zone, the rule has no use for one, or another one.
+    """
+    rule = rule_of(given, timezone or usual)
+    if timezone:
+        zone_of(timezone)
+        if isinstance(rule, Interval):
+            raise ConfigurationError(
+                f"an interval counts seconds, and is meant in no time zone: leave timezone={timezone!r} out, "
+                f"or write a cron rule"
+            )
+        if rule.timezone != timezone:
+            raise ConfigurationError(
+                f"the rule {rule.text!r} names the time zone {rule.timezone!r} itself, and "
+                f"timezone={timezone!r} contradicts it: name one of them"
+            )
+    return rule
+
+
 def zone_of(name: str) -> tzinfo:
     """Return the time zone called *name*.
 
@@ -256,7 +285,7 @@ def zone_of(name: str) -> tzinfo:
         return UTC  # needs no table of zones, which small containers lack
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+    except (ZoneInfoNotFoundError, ValueError, OSError, TypeError) as error:
         raise ConfigurationError(
             f"there is no time zone called {name!r:.80} here; where the system has no table of zones, pip "
             f"install tzdata"
