@@ -136,9 +136,9 @@ class Schedules:
             options: of the call, as `Task.apply_async` has them.
             timezone: IANA name of the zone in which a cron rule is meant, if it names none itself; None takes
                 the setting `timezone`.
-            missed: what becomes of due times that passed while nobody was there: "once" runs the newest,
-                "skip" none of them, "all" each of them, the newest 100.
-            grace: seconds (30) for which a due time is merely late and not missed.
+            missed: what becomes of due times that passed while nobody was there: "once" runs the newest if
+                no newer one is merely late, "skip" none of them, "all" each of them, the newest 100.
+            grace: seconds (30) for which a due time is merely late: it is run in any case.
             max_jitter: seconds (0); the task starts up to so many later, by chance.
             overlap: while the run before is not over: "allow" another one, "skip" it, or "queue" one until
                 then.

@@ -72,6 +72,21 @@ def test_after_an_hour_without_anybody_the_policy_says_what_is_run(missed, late,
     assert planned.memory.next == NOW - late + MINUTE
 
 
+@pytest.mark.parametrize("missed", ["once", "skip"])
+def test_what_is_late_by_no_more_than_the_grace_is_run_though_others_were_missed(missed):
+    planned = step(an_entry(10, missed=missed), Memory(next=NOW - 65), NOW, must_not_be_asked)
+
+    assert planned.runs == [NOW - 25, NOW - 15, NOW - 5]
+    assert planned.memory.missed == 4
+
+
+@pytest.mark.parametrize("missed", ["once", "skip", "all"])
+def test_no_more_than_a_hundred_late_runs_are_made_up_for_at_once(missed):
+    planned = step(an_entry(1, missed=missed, grace=3600), Memory(next=NOW - 300), NOW, must_not_be_asked)
+
+    assert planned.runs == [NOW - ago for ago in range(MOST_MISSED - 1, -1, -1)]
+
+
 def test_never_more_than_a_hundred_missed_runs_are_made_up_for():
     planned = step(an_entry(1, missed="all"), Memory(next=NOW - 1e6), NOW, must_not_be_asked)
 
