@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
 from typing import Any, Final, NamedTuple
@@ -33,9 +34,15 @@ from celeriac.beat.preview import Run, preview
 from celeriac.beat.rules import Cron, Rule, cron, crontab, every, rule_in, schedule
 from celeriac.broker import Schedule, ScheduleChange
 from celeriac.canvas.plan import as_one
-from celeriac.canvas.signature import Signature, maybe_signature
+from celeriac.canvas.signature import Signature, signature
 from celeriac.clock import as_datetime
-from celeriac.errors import ConfigurationError, OperationalError, UnknownSchedule
+from celeriac.errors import (
+    ConfigurationError,
+    InvalidMessage,
+    NotRegistered,
+    OperationalError,
+    UnknownSchedule,
+)
 from celeriac.message import Message, check_task_name, new_ids
 from celeriac.result import AsyncResult
 
@@ -147,7 +154,7 @@ class Schedules:
             ConfigurationError: the rule or a policy is wrong, or there is another schedule of this name.
             InvalidName, InvalidMessage: the name or the call is wrong.
         """
-        entry = encode(self._entry(name, rule, self._signature(task, args, kwargs, options), policy))
+        entry = encode(self._entry(name, rule, self._signature(name, task, args, kwargs, options), policy))
         while True:
             old = self._find(name)
             if old is not None and old.entry != entry:
@@ -174,7 +181,7 @@ class Schedules:
         Raises:
             ConfigurationError: as `add`; or the one that there is stands in code.
         """
-        entry = encode(self._entry(name, rule, self._signature(task, args, kwargs, options), policy))
+        entry = encode(self._entry(name, rule, self._signature(name, task, args, kwargs, options), policy))
         while True:
             old = self._find(name)
             if old is not None:
@@ -383,7 +390,7 @@ class Schedules:
                 f"beat_schedule[{name!r}] has {sorted(unknown)}; it knows {sorted(_IN_SETTINGS | POLICIES)}"
             )
         sig = self._signature(
-            given["task"], given.get("args") or (), given.get("kwargs"), given.get("options")
+            name, given["task"], given.get("args") or (), given.get("kwargs"), given.get("options")
         )
         policy = {key: given[key] for key in POLICIES & given.keys()}
         return self._entry(name, given["schedule"], sig, policy, app=self._app.main)
@@ -393,14 +400,12 @@ class Schedules:
     def _now(self) -> float:
         return float(self._app.clock.now() + self._app.broker.ahead)
 
-    def _signature(self, task: Any, args: Iterable[Any], kwargs: Any, options: Any) -> Signature:
-        if isinstance(task, Mapping):
-            sig = maybe_signature(task, self._app)
-            return sig.clone(args, kwargs, **(options or {})) if args or kwargs or options else sig  # type: ignore[no-any-return]
-        if isinstance(task, str) and check_task_name(task) not in self._app.tasks:
+    def _signature(self, name: str, task: Any, args: Any, kwargs: Any, options: Any) -> Signature:
+        sig = call_of(self._app, name, task, args, kwargs, options)
+        if isinstance(task, str) and task not in self._app.tasks:
             _log.warning("schedule calls an unknown task", extra={"task": task, "app": self._app.main})
-            options = {**(options or {}), "remote": True}  # it may be known elsewhere, as with `send_task`
-        return Signature(task, args, kwargs, options, app=self._app)
+            sig.set(remote=True)  # it may be known elsewhere, as with `send_task`
+        return sig
 
     def _entry(self, name: str, rule: Any, sig: Signature, policy: Mapping[str, Any], app: str = "") -> Entry:
         check_schedule_name(name)
@@ -423,14 +428,14 @@ class Schedules:
     def _entry_of(self, name: str, sig: Signature, rule: Rule, policy: Policy, *, app: str) -> Entry:
         sig = sig.of(self._app)
         now = self._app.clock.now()
-        messages, end = as_one(self._app, sig, now)
-        _refuse_fixed(name, messages, as_one(self._app, sig, now + _LATER)[0])
-        names = names_in(messages)
+        with _errors_of(f"the schedule {name!r}"):
+            messages, end = as_one(self._app, sig, now)
+            _refuse_fixed(messages, as_one(self._app, sig, now + _LATER)[0])
         return Entry(
             rule=rule,
             task=sig.task if sig.shape is None else repr(sig)[:200],
             messages=pattern_of(messages, now),
-            end=str(names.index(end)),
+            end=str(names_in(messages).index(end)),
             missed=policy.missed,
             grace=policy.grace,
             max_jitter=policy.max_jitter,
@@ -508,26 +513,59 @@ def _without_zone(rule: Rule) -> Rule:
     return replace(rule, timezone="") if isinstance(rule, Cron) else rule
 
 
-def _refuse_fixed(name: str, messages: Iterable[Message], later: Iterable[Message]) -> None:
-    """Return if each time of *messages* moves with the moment at which they are made.
+def _refuse_fixed(messages: Sequence[Message], later: Sequence[Message]) -> None:
+    """Return if nothing in *messages* is good for one sending only.
 
-    One that stays has another distance at each start, so that the schedule would look like a new one and
+    A moment that stays has another distance at each start, so that the schedule would look like a new one and
     begin anew.
 
     Args:
         later: the same call, made a while later.
 
     Raises:
-        ConfigurationError: one stays.
+        ConfigurationError: a time or an id stays.
     """
+    if kept := set(names_in(messages)) & set(names_in(later)):
+        raise ConfigurationError(f"the task_id {min(kept)!r} is good for one sending only; leave it out")
     for one, again in zip(messages, later, strict=True):
         for option, relative in (("eta", "countdown=SECONDS"), ("expires", "expires=SECONDS")):
             moment = getattr(one, option)
             if moment is not None and moment == getattr(again, option):
                 raise ConfigurationError(
-                    f"the schedule {name!r}: {one.name} has an {option} that is a fixed moment, and is sent "
-                    f"again and again; give it {relative} instead, which count from each sending"
+                    f"{one.name} has an {option} that is a fixed moment, and is sent again and again; give "
+                    f"it {relative} instead, which count from each sending"
                 )
+
+
+@contextmanager
+def _errors_of(what: str) -> Iterator[None]:
+    """Put *what*, which says what the errors in here are about, before each of them."""
+    try:
+        yield
+    except (ConfigurationError, InvalidMessage) as error:
+        raise type(error)(f"{what}: {error}") from error
+    except (NotRegistered, TypeError, ValueError) as error:
+        raise ConfigurationError(f"{what}: {error}") from error
+
+
+def call_of(app: Any, name: str | None, task: Any, args: Any, kwargs: Any, options: Any) -> Signature:
+    """Return the call that the schedule *name* makes; None for one that has no name yet.
+
+    Raises:
+        ConfigurationError, InvalidMessage: it is none; the error names the schedule.
+    """
+    with _errors_of("a schedule without a name" if name is None else f"the schedule {name!r}"):
+        if not (isinstance(task, dict | str) or isinstance(getattr(task, "name", None), str)):
+            raise ConfigurationError(f"it calls a task, the name of one, or a signature, not {task!r:.80}")
+        if isinstance(args, str | bytes | Mapping) or not isinstance(args, Iterable):
+            raise ConfigurationError(f"args is a list or tuple of arguments, not {args!r:.80}")
+        if not all(given is None or isinstance(given, Mapping) for given in (kwargs, options)):
+            raise ConfigurationError(
+                f"kwargs and options are dictionaries, not {kwargs!r:.80}, {options!r:.80}"
+            )
+        if isinstance(task, str):
+            check_task_name(task)
+        return signature(task, app=app).clone(args, kwargs, **(options or {}))
 
 
 def name_of(given: str | None, sig: Signature, rule: Any) -> str:

@@ -8,7 +8,7 @@ from celeriac import Celeriac, chain, chord, group
 from celeriac.beat.entry import Entry, Memory, messages_of, names_in
 from celeriac.beat.plan import LOOK_AGAIN, MOST_MISSED, step
 from celeriac.clock import ManualClock
-from celeriac.errors import ConfigurationError, InvalidName
+from celeriac.errors import ConfigurationError, InvalidMessage, InvalidName
 from celeriac.message import Message, decode_options
 from celeriac.schedules import every
 
@@ -236,6 +236,53 @@ def test_a_fixed_moment_in_a_call_that_is_made_again_and_again_is_refused(app, f
     app.add_periodic_task(60, FIXED[fixed](app), name="coded")
     with pytest.raises(ConfigurationError, match="'coded'"):
         app.schedules.defined()
+
+
+WRONG = {
+    "priority": lambda app: app.add_periodic_task(60, app.tasks["add"], priority=30, name="broken"),
+    "countdown": lambda app: app.add_periodic_task(60, app.tasks["add"], countdown="x", name="broken"),
+    "headers": lambda app: app.add_periodic_task(60, app.tasks["add"], headers=5, name="broken"),
+    "option": lambda app: app.add_periodic_task(60, app.tasks["add"], often=1, name="broken"),
+    "kwargs": lambda app: app.add_periodic_task(60, app.tasks["add"], kwargs={"z": 1}, name="broken"),
+    "args": lambda app: app.add_periodic_task(60, app.tasks["add"], (1, 2, 3), name="broken"),
+    "args that are none": lambda app: app.add_periodic_task(60, app.tasks["add"], 5, name="broken"),
+    "value": lambda app: app.add_periodic_task(60, app.tasks["add"], (object(),), name="broken"),
+    "unique": lambda app: app.add_periodic_task(60, app.tasks["single"], name="broken"),
+    "none": lambda app: app.add_periodic_task(60, None, name="broken"),
+    "lambda": lambda app: app.add_periodic_task(60, lambda: 1, name="broken"),
+    "dictionary": lambda app: app.add_periodic_task(60, {"task": 5}, name="broken"),
+    "name": lambda app: app.add_periodic_task(60, "no.such", name="broken"),
+    "name that is none": lambda app: app.add_periodic_task(60, "no such", name="broken"),
+    "id": lambda app: app.add_periodic_task(60, app.tasks["add"], task_id="mine", name="broken"),
+    "added options": lambda app: app.schedules.add("broken", 60, "add", options=[1]),
+    "added args": lambda app: app.schedules.add("broken", 60, "add", args=5),
+    "added id": lambda app: app.schedules.add("broken", 60, "add", options={"task_id": "mine"}),
+    "added none": lambda app: app.schedules.add("broken", 60, None),
+    "setting": lambda app: app.conf.update(
+        beat_schedule={"broken": {"task": "add", "schedule": 60, "options": {"priority": 30}}}
+    ),
+    "setting without a call": lambda app: app.conf.update(
+        beat_schedule={"broken": {"task": None, "schedule": 60}}
+    ),
+}
+
+
+def write_and_declare(app, wrong):
+    WRONG[wrong](app)
+    app.schedules.declare()
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_no_schedule_can_send_is_refused_with_the_name_of_the_schedule(app, wrong):
+    app.task(lambda: None, name="single", unique=True)
+
+    with pytest.raises((ConfigurationError, InvalidMessage), match="the schedule 'broken': "):
+        write_and_declare(app, wrong)
+
+
+def test_a_call_with_an_idempotency_key_is_refused_for_what_it_is(app):
+    with pytest.raises(InvalidMessage, match=r"add\(\) has an idempotency key, so"):
+        app.schedules.add("keyed", 60, "add", options={"idempotency_key": "k"})
 
 
 @pytest.mark.parametrize("name", ["", " x", "x\n", "x" * 201, "a\x1b[2J", None])
