@@ -543,7 +543,7 @@ class Celeriac:
             task = given if isinstance(given, AnyBase) else self.task(given)
             chosen = name or task.name
             if name is None and self.schedules.is_defined(chosen):
-                chosen = f"{task.name} {schedule!s:.60}"
+                chosen = name_of(None, task.name, schedule)
             self.add_periodic_task(schedule, task.s(), args, kwargs, chosen, **options)
             return task
 

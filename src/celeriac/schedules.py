@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from hashlib import sha256
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
@@ -568,6 +569,16 @@ def call_of(app: Any, name: str | None, task: Any, args: Any, kwargs: Any, optio
         return signature(task, app=app).clone(args, kwargs, **(options or {}))
 
 
-def name_of(given: str | None, sig: Signature, rule: Any) -> str:
-    """Return the name of a schedule for which none was given."""
-    return given or f"{sig!r:.120} {rule!s:.60}"
+def name_of(given: str | None, called: object, rule: Any) -> str:
+    """Return the name of a schedule for which none was given: what is *called*, and when."""
+    if given:
+        return given
+    return f"{_shortened(str(called), 120)} {_shortened(' '.join(str(rule).split()), 60)}"
+
+
+def _shortened(text: str, most: int) -> str:
+    """Return *text*, or its beginning with a mark that only this text has, so that two long ones differ."""
+    if len(text) <= most:
+        return text
+    mark = f"…{sha256(text.encode()).hexdigest()[:8]}"
+    return text[: most - len(mark)].rstrip() + mark

@@ -285,6 +285,32 @@ def test_a_call_with_an_idempotency_key_is_refused_for_what_it_is(app):
         app.schedules.add("keyed", 60, "add", options={"idempotency_key": "k"})
 
 
+MINUTES = "0,2,4,6,8,10,12,14,16,18,20,22,24,26,28,30,32,34,36,38,40,42,44"
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [" */5 * * * * \n", "*/5\t*  * * *", f"{MINUTES} * * * *", MINUTES[:58] + "6 * * * *"],
+)
+def test_a_rule_that_is_good_gives_a_name_that_is_good(app, rule):
+    name = app.add_periodic_task(rule, app.tasks["add"])
+    app.periodic(60)(app.tasks["add"])
+    app.periodic(rule)(app.tasks["add"])
+
+    app.schedules.declare()
+
+    assert len(app.schedules.list()) == 3
+    assert name in {info.name for info in app.schedules}
+
+
+def test_two_long_rules_of_one_task_have_two_names(app):
+    names = [app.add_periodic_task(f"{MINUTES} {hour} * * *", app.tasks["add"]) for hour in (1, 2)]
+    again = Celeriac("again", set_as_current=False).task(lambda x=0: x, name="add")
+
+    assert names[0] != names[1]
+    assert again.app.add_periodic_task(f"{MINUTES} 1 * * *", again) == names[0]
+
+
 @pytest.mark.parametrize("name", ["", " x", "x\n", "x" * 201, "a\x1b[2J", None])
 def test_a_name_that_cannot_be_shown_is_refused(app, name):
     with pytest.raises(InvalidName):
