@@ -63,6 +63,17 @@ def test_plain_cron_takes_either_kind_of_day_and_crontab_wants_both():
         ({"minute": 0, "hour": "20-4/4"}, "0 20,0,4 * * *"),
         ({"minute": 0, "hour": 0, "month_of_year": "nov-dec, jan"}, "0 0 * NOV-DEC,JAN *"),
         ({"minute": {5}, "day_of_month": "1,15"}, "5 * 1,15 * *"),
+        ({"day_of_week": "sat-sun"}, "* * * * 6,0"),
+        ({"day_of_week": "mon-sunday"}, "* * * * 1,2,3,4,5,6,0"),
+        ({"day_of_week": "fri-mon/2, wed"}, "* * * * 5,0,WED"),
+        ({"day_of_week": "mon-fri"}, "* * * * MON-FRI"),
+        ({"day_of_week": "7-2"}, "* * * * 0-2"),
+        ({"day_of_week": "7-6/2"}, "* * * * 0-6/2"),
+        ({"day_of_week": "5-7"}, "* * * * 5-7"),
+        ({"day_of_week": "monday#1, 5L"}, "* * * * MON#1,5L"),
+        ({"month_of_year": "nov-feb"}, "* * * 11,12,1,2 *"),
+        ({"month_of_year": "september-11"}, "* * * SEP-11 *"),
+        ({"day_of_month": "28-3"}, "* * 28,29,30,31,1,2,3 * *"),
     ],
 )
 def test_crontab_takes_what_celerys_does(fields, text):
@@ -89,6 +100,46 @@ def test_what_is_no_cron_rule_is_refused_with_its_text(text):
         cron(text)
 
     assert text in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"day_of_week": "monkey"},
+        {"month_of_year": "marvellous"},
+        {"day_of_week": "march"},
+        {"month_of_year": "sunday"},
+        {"day_of_week": "sat-monkey"},
+        {"hour": "mon"},
+        {"hour": "22-4/0"},
+        {"hour": "30-4"},
+        {"hour": "22-31"},
+        {"day_of_week": "8-2"},
+        {"hour": "١-٣"},
+    ],
+)
+def test_a_word_or_a_range_that_there_is_not_is_refused(fields):
+    with pytest.raises(ConfigurationError, match="is no cron rule"):
+        crontab(**fields)
+
+
+def test_whether_a_day_has_to_fit_both_of_its_fields_is_shown():
+    text, fields = cron("0 0 13 * fri"), crontab(0, 0, day_of_month=13, day_of_week="fri")
+
+    assert (str(text), text.explain()) == ("0 0 13 * FRI", "At 00:00 on the 13th day of month or on Friday")
+    assert str(fields) == "0 0 13 * FRI (both days)"
+    assert fields.explain() == "At 00:00 on the 13th day of month if it's on Friday"
+    assert str(crontab(0, 0, day_of_month=13, day_of_week="fri", timezone="Asia/Tokyo")) == (
+        "0 0 13 * FRI (both days, Asia/Tokyo)"
+    )
+    assert str(crontab(0, 0, day_of_month="*/2", day_of_week="fri")) == "0 0 */2 * FRI"
+
+
+def test_days_are_numbered_as_people_say_them():
+    text = cron("0 0 1,2,3,11,12,13,21,22,23,31 * *").explain()
+
+    for said in ("the first", "11th", "12th", "13th", "21st", "22nd", "23rd", "31st"):
+        assert said in text
 
 
 def test_a_crontab_whose_days_never_meet_is_refused_at_once():

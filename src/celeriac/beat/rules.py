@@ -10,7 +10,7 @@ twice.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Any, Final
@@ -34,8 +34,17 @@ ALIASES: Final = {
     "@annually": "0 0 1 1 *",
 }
 
-_WORD: Final = re.compile(r"[A-Z]{3,}")
-_BACKWARDS: Final = re.compile(r"(\d+)-(\d+)(?:/(\d+))?")
+_WORD: Final = re.compile(r"[^\W\d_]{3,}")
+_RANGE: Final = re.compile(r"(\d+|[A-Z]{3})-(\d+|[A-Z]{3})(?:/(\d+))?")
+_WORDS: Final = {
+    "month": (
+        *("JANUARY", "FEBRUARY", "MARCH", "APRIL", "MAY", "JUNE"),
+        *("JULY", "AUGUST", "SEPTEMBER", "OCTOBER", "NOVEMBER", "DECEMBER"),
+    ),
+    "day of week": ("SUNDAY", "MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY"),
+}
+_ORDINAL: Final = re.compile(r"(?<!\d)([2-9]?[123])th\b")
+_ENDINGS: Final = {"1": "st", "2": "nd", "3": "rd"}
 _RANGES: Final = {
     "minute": (0, 59),
     "hour": (0, 23),
@@ -86,12 +95,22 @@ class Cron(msgspec.Struct, frozen=True, tag="cron", omit_defaults=True):
         return not self.both or _weekdays(self.text.rpartition(" ")[2]).match_dow(day.date())
 
     def __str__(self) -> str:
-        """Show the fields, and the zone where it is not UTC."""
-        return self.text if self.timezone in ("UTC", "") else f"{self.text} ({self.timezone})"
+        """Show the fields, whether a day has to fit both of its fields, and the zone where it is not UTC."""
+        both = ["both days"] if self._needs_both else []
+        more = both + ([] if self.timezone in ("UTC", "") else [self.timezone])
+        return f"{self.text} ({', '.join(more)})" if more else self.text
+
+    @property
+    def _needs_both(self) -> bool:
+        """Whether plain cron would take a day that fits one of its two fields only."""
+        *_, day, _, weekday = self.text.split()
+        return self.both and not day.startswith("*") and not weekday.startswith("*")
 
     def explain(self) -> str:
-        """Return the rule in English, as cronsim says it."""
-        return CronSim(self.text, datetime(2000, 1, 1, tzinfo=UTC)).explain()
+        """Return the rule in English, mostly as cronsim says it."""
+        text = CronSim(self.text, datetime(2000, 1, 1, tzinfo=UTC)).explain()
+        text = _ORDINAL.sub(lambda found: found[1] + _ENDINGS[found[1][-1]], text)
+        return text.replace(" and on ", " if it's on " if self._needs_both else " or on ")
 
 
 class Interval(msgspec.Struct, frozen=True, tag="every"):
@@ -299,17 +318,38 @@ def _field(name: str, value: Any) -> str:
             f"the {name} of a crontab is a number, a text or several of them, not {value!r:.80}"
         )
     text = ",".join(str(part) for part in parts).replace(" ", "").upper()
-    text = _WORD.sub(lambda word: word[0][:3], text)  # "sunday" is SUN
-    return _BACKWARDS.sub(lambda found: _around(found, *_RANGES[name]), text)
+    words = _WORDS.get(name, ())
+    text = _WORD.sub(lambda found: _abbreviated(found[0], words), text)
+    return ",".join(_around(term, name, words) for term in text.split(","))
 
 
-def _around(found: re.Match[str], first: int, last: int) -> str:
-    """Write a range that goes on past the end of its field, `22-3`, as a list."""
-    start, end = int(found[1]), int(found[2])
-    if start <= end or start > last:
-        return found[0]
-    values = [*range(start, last + 1), *range(first, end + 1)][:: int(found[3] or 1) or 1]
-    return ",".join(map(str, values))
+def _abbreviated(word: str, words: Sequence[str]) -> str:
+    """Write SUNDAY, or its beginning, as SUN; leave what is none of *words* to be refused."""
+    return word[:3] if any(whole.startswith(word) for whole in words) else word
+
+
+def _around(term: str, name: str, words: Sequence[str]) -> str:
+    """Write a range that goes on past the end of its field, `22-3` or `sat-sun`, as a list."""
+    found = _RANGE.fullmatch(term)
+    if found is None:
+        return term
+    first, last = _RANGES[name]
+    start, end = (_number(each, first, words) for each in found.group(1, 2))
+    if name == "day of week" and start == 7 != end:
+        start = 0  # both are Sunday
+    step = int(found[3] or 1)
+    if not (first <= end <= last and first <= start <= last and step):
+        return term
+    if start <= end:
+        return term.replace("7", "0", 1) if found[1] == "7" and start == 0 else term
+    return ",".join(map(str, [*range(start, last + 1), *range(first, end + 1)][::step]))
+
+
+def _number(text: str, first: int, words: Sequence[str]) -> int:
+    """Return which value of a field is meant; one that no field has for a word that is none."""
+    if text.isdecimal():
+        return int(text)
+    return next((number for number, word in enumerate(words, first) if word.startswith(text)), -1)
 
 
 @lru_cache(maxsize=256)
