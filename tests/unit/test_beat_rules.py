@@ -228,6 +228,51 @@ def test_the_preview_marks_what_a_change_of_the_clocks_does():
     assert set(notes("0 12 * * *", 2026, 6, 1, 0, 0)) == {""}
 
 
+def test_clocks_that_change_by_half_an_hour_lose_no_run():
+    quarters = cron("*/15 0 * * *", timezone="Australia/Lord_Howe")
+    half_past = cron("30 * * * *", timezone="Australia/Lord_Howe")
+    the_day_before = datetime(2026, 4, 5, 1, 0, tzinfo=ZoneInfo("Australia/Lord_Howe")).timestamp()
+
+    assert moments(quarters, the_day_before, 2, "Australia/Lord_Howe") == [
+        "Mon 06 Apr 00:00 +1030",
+        "Mon 06 Apr 00:15 +1030",
+    ]
+    assert moments(half_past, the_day_before, 3, "Australia/Lord_Howe") == [
+        "Sun 05 Apr 01:30 +1100",
+        "Sun 05 Apr 01:30 +1030",
+        "Sun 05 Apr 02:30 +1030",
+    ]
+
+
+CHANGES = {
+    "Australia/Lord_Howe": [(2026, 4, 4), (2026, 10, 3)],
+    "Europe/Berlin": [(2026, 3, 28), (2026, 10, 24)],
+    "America/St_Johns": [(2026, 3, 7), (2026, 10, 31)],
+    "Africa/Casablanca": [(2026, 2, 14), (2026, 3, 21)],
+    "America/Havana": [(2026, 3, 7), (2026, 10, 31)],
+}
+
+
+@pytest.mark.parametrize("zone", CHANGES)
+@pytest.mark.parametrize(
+    ("text", "minutes", "hours"),
+    [
+        ("*/15 0 * * *", range(0, 60, 15), {0}),
+        ("30 * * * *", {30}, range(24)),
+        ("* 1-2 * * *", range(60), {1, 2}),
+        ("5 */2 * * *", {5}, range(0, 24, 2)),
+    ],
+)
+def test_a_rule_that_follows_the_time_is_due_in_each_minute_that_fits(zone, text, minutes, hours):
+    rule = cron(text, timezone=zone)
+    for day in CHANGES[zone]:
+        start = datetime(*day, tzinfo=UTC).timestamp()
+        local = [datetime.fromtimestamp(start + 60 * number, ZoneInfo(zone)) for number in range(1, 3 * 1440)]
+        due = [each.timestamp() for each in local if each.minute in minutes and each.hour in hours]
+
+        assert list(islice(_between(rule, rule.after(start), start), len(due))) == due
+
+
 ZONES = (
     "Europe/Berlin",
     "America/New_York",

@@ -71,21 +71,52 @@ class Cron(msgspec.Struct, frozen=True, tag="cron", omit_defaults=True):
     def after(self, moment: float, start: float | None = None) -> float | None:  # noqa: ARG002
         """Return the first moment after *moment* at which it is due, in seconds since 1970, if ever."""
         zone = zone_of(self.timezone)
-        here: datetime | None = datetime.fromtimestamp(moment, zone)
-        while here is not None:
-            here = self._next(here, moment)
-            if here is None or self._fits(here):
-                return None if here is None else here.timestamp()
-            if here.year > datetime.fromtimestamp(moment, zone).year + 50:
-                return None
-            here = here.replace(hour=23, minute=59, second=59)
+        if self.is_fixed:
+            return self._after_fixed(moment, zone)
+        return self._after_passing(moment, zone)
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether it names times of the day, for which a change of the clocks is made up."""
+        minute, hour, *_ = self.text.split()
+        return not minute.startswith("*") and not hour.startswith("*")
+
+    def _after_fixed(self, moment: float, zone: tzinfo) -> float | None:
+        start = datetime.fromtimestamp(moment, zone)
+        for found in self.times(start):
+            if found.timestamp() > moment:  # where the hour comes twice it may have looked at the first one
+                return found.timestamp()
         return None
 
-    def _next(self, start: datetime, moment: float) -> datetime | None:
-        for found in CronSim(self._times, start):
-            if found.timestamp() > moment:  # where the hour comes twice it may have looked at the first one
-                return found
-        return None
+    def _after_passing(self, moment: float, zone: tzinfo) -> float | None:
+        """Look for the next time on a clock that is not changed, as far as the next change, and go on there.
+
+        Where clocks change by half an hour, cronsim loses times when it goes on across the change itself.
+        """
+        start, offset = moment, _offset(moment, zone)
+        while True:
+            here = datetime.fromtimestamp(start + offset, UTC)
+            found = next(self.times(here), None)
+            due = None if found is None else found.timestamp() - offset
+            change = _change_of_clocks(start, due, offset, zone)
+            if change is None:
+                return due
+            start, offset = change - 1, _offset(change, zone)
+
+    def times(self, start: datetime) -> Iterator[datetime]:
+        """Iterate over the times after *start* that fit, on clocks such as those of *start*."""
+        here = start
+        while True:
+            found = next(CronSim(self._times, here), None)
+            if found is None:
+                return
+            if self._fits(found):
+                yield found
+                here = found
+            elif found.year > start.year + 50:
+                return
+            else:
+                here = found.replace(hour=23, minute=59, second=59)
 
     @property
     def _times(self) -> str:
@@ -380,6 +411,38 @@ def check_rule(rule: Rule) -> None:
         every(rule.seconds)
     else:
         _checked(rule, rule.text)
+
+
+# --- changes of the clocks --------------------------------------------------------------------------
+
+
+def _offset(moment: float, zone: tzinfo) -> float:
+    """Return by how many seconds the clocks of *zone* are ahead of UTC."""
+    return (datetime.fromtimestamp(moment, zone).utcoffset() or timedelta()).total_seconds()
+
+
+def _change_of_clocks(start: float, end: float | None, offset: float, zone: tzinfo) -> float | None:
+    """Return when the clocks of *zone*, which are ahead by *offset* after *start*, change before *end*.
+
+    Two changes within one day are taken for none.
+    """
+    if zone is UTC or end is None:
+        return None
+    low = start
+    while low < end:
+        high = min(low + 86_400.0, end)
+        if _offset(high, zone) != offset:
+            return _halved(int(low), int(high), offset, zone)
+        low = high
+    return None
+
+
+def _halved(low: int, high: int, offset: float, zone: tzinfo) -> float:
+    """Return the first second after *low*, up to *high*, in which clocks are not ahead by *offset*."""
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if _offset(middle, zone) == offset else (low, middle)
+    return float(high)
 
 
 # --- looking around ---------------------------------------------------------------------------------
