@@ -277,6 +277,29 @@ def test_nobody_removes_or_takes_what_another_application_has_in_its_code(app, c
     assert app.schedules.get("b").app == "other"
 
 
+def removed(caplog):
+    return [(each.levelname, each.schedule) for each in caplog.records if each.message == "schedule removed"]
+
+
+def test_removing_what_another_application_without_a_name_may_have_in_its_code_is_warned_of(app, caplog):
+    unnamed = Celeriac(set_as_current=False).main
+    another(app, {"a": {"task": "tick", "schedule": 60}}, main=unnamed)
+
+    with caplog.at_level(logging.INFO, "celeriac.beat"):
+        another(app, {"b": {"task": "tick", "schedule": 60}}, main=unnamed)
+
+    assert removed(caplog) == [("WARNING", "a")]
+
+
+def test_removing_what_is_no_longer_in_the_code_of_an_application_with_a_name_is_told(app, caplog):
+    another(app, {"a": {"task": "tick", "schedule": 60}})
+
+    with caplog.at_level(logging.INFO, "celeriac.beat"):
+        another(app, {})
+
+    assert removed(caplog) == [("INFO", "a")]
+
+
 # --- the keeper ---------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import compress
 from typing import Final
 
 from msgspec.structs import replace
@@ -32,6 +33,7 @@ from celeriac.message import Message, first_of, new_ids
 AT_ONCE: Final = 100
 AFTER_FAILURE: Final = 60.0  # seconds until a schedule that nobody understands is looked at again
 ATTEMPTS: Final = 5
+UNNAMED: Final = "celeriac"  # what an application is called that was given no name
 
 _log: Final = logging.getLogger("celeriac.beat")
 
@@ -157,12 +159,15 @@ def _kept(
 def declare(broker: Broker, app: str, entries: Mapping[str, bytes], now: float) -> None:
     """Have the schedules that stand in the code of *app* be *entries*; what did not change goes on as it was.
 
-    Those of a name that was added at run time, or by another application, stay as they are.
+    Those of a name that was added at run time, or by another application, stay as they are. Two applications
+    of one name cannot be told apart, and remove each other's.
     """
     for _ in range(ATTEMPTS):
         kept = {schedule.name: schedule for schedule in broker.schedules()}
         changes = _changes_to_declare(app, entries, kept, now)
-        if not changes or all(broker.advance(changes, now - broker.ahead)):
+        done = broker.advance(changes, now - broker.ahead) if changes else []
+        _tell_of_removed(app, compress(changes, done))
+        if all(done):
             return
     raise OperationalError(f"the schedules of {app} were changed by others again and again; trying later")
 
@@ -182,6 +187,15 @@ def _changes_to_declare(
                 _log.warning("schedule is somebody else's", extra={"schedule": name, "app": app})
     gone = [old for old in kept.values() if old.name not in entries and app_of(old) == app]
     return changes + [ScheduleChange(old.name, old.token, None) for old in gone]
+
+
+def _tell_of_removed(app: str, changes: Iterable[ScheduleChange]) -> None:
+    for name in (change.name for change in changes if change.schedule is None):
+        if app == UNNAMED:
+            reason = "not in this code; another application without a name may have it: give each one its own"
+            _log.warning("schedule removed", extra={"schedule": name, "app": app, "reason": reason})
+        else:
+            _log.info("schedule removed", extra={"schedule": name, "app": app, "reason": "not in this code"})
 
 
 def app_of(schedule: Schedule) -> str:
