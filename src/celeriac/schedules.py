@@ -19,9 +19,12 @@ from msgspec.structs import replace
 from celeriac.beat import ticker
 from celeriac.beat.entry import (
     GRACE,
+    LONGEST_GRACE,
+    LONGEST_JITTER,
     Entry,
     Missed,
     Overlap,
+    check_jitter,
     check_schedule_name,
     decode_entry,
     decode_memory,
@@ -53,6 +56,7 @@ _log: Final = logging.getLogger("celeriac.beat")
 
 _IN_SETTINGS: Final = frozenset({"task", "schedule", "args", "kwargs", "options", "relative"})
 _LATER: Final = 86_400.0  # seconds between two tries of one call, which show what in it stays
+FURTHEST: Final = 36_600  # days, for which a preview looks
 POLICIES: Final = frozenset({"timezone", "missed", "grace", "max_jitter", "overlap"})
 
 
@@ -221,6 +225,8 @@ class Schedules:
                 max_jitter=checked.max_jitter,
                 overlap=checked.overlap,
             )
+            with _errors_of(f"the schedule {name!r}"):
+                check_jitter(new)
             return ticker.changed(old, new, self._now())
 
         self._change(name, changed)
@@ -319,8 +325,13 @@ class Schedules:
         What stands in code and is not in the store yet counts as if it began now.
 
         Args:
-            most: runs of each schedule.
+            days: from 0 to 36,600, a hundred years. most: runs of each schedule.
+
+        Raises:
+            ConfigurationError: that is no such number of days.
         """
+        if not 0 <= days <= FURTHEST:
+            raise ConfigurationError(f"a preview is of 0 to {FURTHEST:,} days, not of {days!r:.80}")
         now = self._now()
         kept = {one.name: one for one in self._app.broker.schedules()}
         found = [
@@ -420,9 +431,10 @@ class Schedules:
             made = rule_in(rule, checked.timezone, usual or self._app.conf.timezone)
         except (msgspec.ValidationError, ConfigurationError) as error:
             raise ConfigurationError(f"the schedule {name!r}: {error}") from error
-        if not (checked.grace >= 0 and 0 <= checked.max_jitter <= 86_400):
+        if not (0 <= checked.grace <= LONGEST_GRACE and 0 <= checked.max_jitter <= LONGEST_JITTER):
             raise ConfigurationError(
-                f"the schedule {name!r}: grace is a number of seconds, max_jitter one from 0 to 86,400"
+                f"the schedule {name!r}: grace is a number of seconds from 0 to {LONGEST_GRACE:,.0f}, "
+                f"max_jitter one from 0 to {LONGEST_JITTER:,.0f}"
             )
         return made, checked
 
@@ -432,17 +444,19 @@ class Schedules:
         with _errors_of(f"the schedule {name!r}"):
             messages, end = as_one(self._app, sig, now)
             _refuse_fixed(messages, as_one(self._app, sig, now + _LATER)[0])
-        return Entry(
-            rule=rule,
-            task=sig.task if sig.shape is None else repr(sig)[:200],
-            messages=pattern_of(messages, now),
-            end=str(names_in(messages).index(end)),
-            missed=policy.missed,
-            grace=policy.grace,
-            max_jitter=policy.max_jitter,
-            overlap=policy.overlap,
-            app=app,
-        )
+            made = Entry(
+                rule=rule,
+                task=sig.task if sig.shape is None else repr(sig)[:200],
+                messages=pattern_of(messages, now),
+                end=str(names_in(messages).index(end)),
+                missed=policy.missed,
+                grace=policy.grace,
+                max_jitter=policy.max_jitter,
+                overlap=policy.overlap,
+                app=app,
+            )
+            check_jitter(made)
+        return made
 
     def _find(self, name: str) -> Schedule | None:
         return next(iter(self._app.broker.schedules([check_schedule_name(name)])), None)

@@ -303,6 +303,14 @@ def test_beat_preview_of_an_unknown_schedule_is_refused(command):
     assert command("beat", "preview", "--schedule", "weekly").code == Exit.USAGE
 
 
+@pytest.mark.parametrize("days", ["nan", "1e9", "inf", "0"])
+def test_beat_preview_of_no_such_number_of_days_is_refused(command, days):
+    answer = command("beat", "preview", "--days", days, "--limit", "100000")
+
+    assert answer.code == Exit.USAGE
+    assert "36600" in answer.err.replace(",", "")
+
+
 def test_schedules_are_listed_paused_resumed_run_and_removed(command):
     command.app.schedules.add("mine", 60, "clocks.work")
 

@@ -311,6 +311,30 @@ def test_two_long_rules_of_one_task_have_two_names(app):
     assert again.app.add_periodic_task(f"{MINUTES} 1 * * *", again) == names[0]
 
 
+def test_a_call_that_may_expire_while_chance_keeps_it_waiting_is_refused(app):
+    call = app.tasks["add"].s().set(countdown=5, expires=60)
+    app.schedules.add("nightly", 3600, call, max_jitter=54)
+
+    with pytest.raises(ConfigurationError, match="'nightly': add expires 60 s after it is sent"):
+        app.schedules.change("nightly", max_jitter=55)
+    with pytest.raises(ConfigurationError, match=r"'other': .* max_jitter"):
+        app.schedules.add("other", 3600, call, max_jitter=600)
+
+
+@pytest.mark.parametrize("days", [-1, float("nan"), float("inf"), 1e9])
+def test_a_preview_of_no_such_number_of_days_is_refused(app, days):
+    with pytest.raises(ConfigurationError, match="a preview is of 0 to 36,600 days"):
+        app.schedules.preview(days=days)
+
+
+def test_a_preview_may_be_of_a_hundred_years(app):
+    app.schedules.add("daily", "0 0 * * *", "add")
+
+    [coming] = app.schedules.preview(days=36_600, most=100_000)
+
+    assert len(coming.runs) == 36_600
+
+
 @pytest.mark.parametrize("name", ["", " x", "x\n", "x" * 201, "a\x1b[2J", None])
 def test_a_name_that_cannot_be_shown_is_refused(app, name):
     with pytest.raises(InvalidName):
@@ -323,6 +347,8 @@ def test_a_name_that_cannot_be_shown_is_refused(app, name):
         {"missed": "maybe"},
         {"overlap": 1},
         {"grace": -1},
+        {"grace": float("inf")},
+        {"grace": float("nan")},
         {"max_jitter": -1},
         {"timezone": "X/Y"},
         {"often": 1},

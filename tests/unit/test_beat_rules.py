@@ -228,6 +228,17 @@ def test_the_preview_marks_what_a_change_of_the_clocks_does():
     assert set(notes("0 12 * * *", 2026, 6, 1, 0, 0)) == {""}
 
 
+def test_the_preview_marks_a_run_for_which_two_times_fall_together():
+    rule = cron("0 2,3 * * sun", timezone="Europe/Berlin")
+    first = rule.after(in_berlin(2027, 3, 21, 2, 30))
+
+    notes = [
+        (run.local.strftime("%d %H:%M"), run.note[:17]) for run in preview(rule, first, first + 8 * 86_400)
+    ]
+
+    assert notes == [("21 03:00", ""), ("28 03:00", "two fall together")]
+
+
 def test_clocks_that_change_by_half_an_hour_lose_no_run():
     quarters = cron("*/15 0 * * *", timezone="Australia/Lord_Howe")
     half_past = cron("30 * * * *", timezone="Australia/Lord_Howe")
@@ -341,6 +352,27 @@ def test_intervals_are_written_in_many_ways(given, seconds):
 def test_an_interval_that_is_none_is_refused(given):
     with pytest.raises(ConfigurationError):
         every(given)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown", "said"),
+    [
+        (0.5, "every 0.5 s", "Every 0.5 seconds"),
+        (1, "every 1 s", "Every second"),
+        (90, "every 90 s", "Every 1 minute, 30 seconds"),
+        (3600, "every 3600 s", "Every hour"),
+        (30 * 86_400, "every 2592000 s", "Every 30 days"),
+        (86_400 + 7200.5, "every 93600.5 s", "Every 1 day, 2 hours, 0.5 seconds"),
+    ],
+)
+def test_an_interval_is_shown_as_people_write_it(seconds, shown, said):
+    assert (str(every(seconds)), every(seconds).explain()) == (shown, said)
+
+
+@pytest.mark.parametrize("given", [5, None, b"* * * * *"])
+def test_cron_takes_text_and_nothing_else(given):
+    with pytest.raises(ConfigurationError, match="takes a text"):
+        cron(given)
 
 
 def test_a_rule_may_be_text_a_timedelta_or_a_number_and_takes_the_zone_that_it_lacks():

@@ -43,6 +43,7 @@ _WORDS: Final = {
     ),
     "day of week": ("SUNDAY", "MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY"),
 }
+_UNITS: Final = {"day": 86_400, "hour": 3_600, "minute": 60, "second": 1}
 _ORDINAL: Final = re.compile(r"(?<!\d)([2-9]?[123])th\b")
 _ENDINGS: Final = {"1": "st", "2": "nd", "3": "rd"}
 _RANGES: Final = {
@@ -160,14 +161,19 @@ class Interval(msgspec.Struct, frozen=True, tag="every"):
 
     def __str__(self) -> str:
         """Show it as `every 90 s`."""
-        return f"every {self.seconds:g} s"
+        return f"every {self.seconds:.12g} s"
 
     def explain(self) -> str:
-        """Return the rule in English."""
-        return (
-            f"Every {timedelta(seconds=self.seconds)} h"
-            if self.seconds >= 60
-            else f"Every {self.seconds:g} seconds"
+        """Return the rule in English: `Every hour`, `Every 1 day, 12 hours`."""
+        rest, parts = round(self.seconds, 6), []
+        for unit, size in _UNITS.items():
+            count, rest = divmod(rest, size) if size > 1 else (round(rest, 6), 0.0)
+            if count:
+                parts.append((count, unit))
+        if len(parts) == 1 and parts[0][0] == 1:
+            return f"Every {parts[0][1]}"
+        return "Every " + ", ".join(
+            f"{count:.12g} {unit}{'' if count == 1 else 's'}" for count, unit in parts
         )
 
 
