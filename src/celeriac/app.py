@@ -27,7 +27,7 @@ from celeriac.calling import (
     moment_of,
     unchecked_message,
 )
-from celeriac.canvas.signature import Signature, maybe_signature, signature
+from celeriac.canvas.signature import Signature, signature
 from celeriac.clock import Clock, SystemClock, as_timestamp
 from celeriac.config import Config
 from celeriac.connection import Connection
@@ -62,7 +62,7 @@ from celeriac.message import (
 from celeriac.middleware import Middleware, Moments, Surroundings
 from celeriac.registry import Registry
 from celeriac.result import AsyncResult, EagerResult
-from celeriac.schedules import POLICIES, Schedules, name_of
+from celeriac.schedules import POLICIES, Schedules, call_of, name_of
 from celeriac.sealing import sealed
 from celeriac.search import Page, TaskView, search
 from celeriac.states import State
@@ -502,7 +502,7 @@ class Celeriac:
 
         Args:
             schedule: a number of seconds, a timedelta, `crontab(…)`, `every(…)` or cron text.
-            sig: a signature, or a task.
+            sig: a signature, a task, or the name of one that is known by then.
             name: of the schedule; None makes one of the call and the rule.
             options: of the call; and `timezone`, `missed`, `grace`, `max_jitter`, `overlap` as
                 `schedules.add`.
@@ -511,11 +511,11 @@ class Celeriac:
             The name.
 
         Raises:
-            ConfigurationError: the rule or an option is wrong, or the name is taken.
+            ConfigurationError, InvalidMessage: the rule or an option is wrong, this is no call, or the name
+                is taken. What is wrong in the call is told when it comes to the store.
         """
         policy = {key: options.pop(key) for key in POLICIES & options.keys()}
-        made = maybe_signature(sig, self) if isinstance(sig, Mapping) else Signature(sig, app=self)
-        made = made.clone(args, kwargs, **options)
+        made = call_of(self, name, sig, args, kwargs, options)
         chosen = name_of(name, made, schedule)
         self.schedules.define(chosen, schedule, made, policy)
         return chosen
@@ -543,7 +543,7 @@ class Celeriac:
             task = given if isinstance(given, AnyBase) else self.task(given)
             chosen = name or task.name
             if name is None and self.schedules.is_defined(chosen):
-                chosen = f"{task.name} {schedule!s:.60}"
+                chosen = name_of(None, task.name, schedule)
             self.add_periodic_task(schedule, task.s(), args, kwargs, chosen, **options)
             return task
 

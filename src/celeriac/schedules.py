@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
+from hashlib import sha256
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
@@ -17,25 +19,35 @@ from msgspec.structs import replace
 from celeriac.beat import ticker
 from celeriac.beat.entry import (
     GRACE,
+    LONGEST_GRACE,
+    LONGEST_JITTER,
     Entry,
     Missed,
     Overlap,
+    check_jitter,
     check_schedule_name,
     decode_entry,
     decode_memory,
+    due_of,
     encode,
     messages_of,
     names_in,
     pattern_of,
 )
 from celeriac.beat.preview import Run, preview
-from celeriac.beat.rules import Rule, cron, crontab, every, rule_of, schedule
+from celeriac.beat.rules import Cron, Rule, cron, crontab, every, rule_in, schedule
 from celeriac.broker import Schedule, ScheduleChange
 from celeriac.canvas.plan import as_one
-from celeriac.canvas.signature import Signature, maybe_signature
+from celeriac.canvas.signature import Signature, signature
 from celeriac.clock import as_datetime
-from celeriac.errors import ConfigurationError, OperationalError, UnknownSchedule
-from celeriac.message import check_task_name, new_ids
+from celeriac.errors import (
+    ConfigurationError,
+    InvalidMessage,
+    NotRegistered,
+    OperationalError,
+    UnknownSchedule,
+)
+from celeriac.message import Message, check_task_name, new_ids
 from celeriac.result import AsyncResult
 
 __all__ = ["ScheduleInfo", "Schedules", "cron", "crontab", "every", "schedule"]
@@ -43,6 +55,8 @@ __all__ = ["ScheduleInfo", "Schedules", "cron", "crontab", "every", "schedule"]
 _log: Final = logging.getLogger("celeriac.beat")
 
 _IN_SETTINGS: Final = frozenset({"task", "schedule", "args", "kwargs", "options", "relative"})
+_LATER: Final = 86_400.0  # seconds between two tries of one call, which show what in it stays
+FURTHEST: Final = 36_600  # days, for which a preview looks
 POLICIES: Final = frozenset({"timezone", "missed", "grace", "max_jitter", "overlap"})
 
 
@@ -132,10 +146,11 @@ class Schedules:
             rule: cron text, `crontab(…)`, `every(…)`, a timedelta, or a number of seconds.
             task: a task, its name, or a signature: a chain, group or chord too.
             options: of the call, as `Task.apply_async` has them.
-            timezone: IANA name of the zone in which a cron rule is meant; None takes the setting `timezone`.
-            missed: what becomes of due times that passed while nobody was there: "once" runs the newest,
-                "skip" none of them, "all" each of them, the newest 100.
-            grace: seconds (30) for which a due time is merely late and not missed.
+            timezone: IANA name of the zone in which a cron rule is meant, if it names none itself; None takes
+                the setting `timezone`.
+            missed: what becomes of due times that passed while nobody was there: "once" runs the newest if
+                no newer one is merely late, "skip" none of them, "all" each of them, the newest 100.
+            grace: seconds (30) for which a due time is merely late: it is run in any case.
             max_jitter: seconds (0); the task starts up to so many later, by chance.
             overlap: while the run before is not over: "allow" another one, "skip" it, or "queue" one until
                 then.
@@ -144,7 +159,7 @@ class Schedules:
             ConfigurationError: the rule or a policy is wrong, or there is another schedule of this name.
             InvalidName, InvalidMessage: the name or the call is wrong.
         """
-        entry = encode(self._entry(name, rule, self._signature(task, args, kwargs, options), policy))
+        entry = encode(self._entry(name, rule, self._signature(name, task, args, kwargs, options), policy))
         while True:
             old = self._find(name)
             if old is not None and old.entry != entry:
@@ -171,7 +186,7 @@ class Schedules:
         Raises:
             ConfigurationError: as `add`; or the one that there is stands in code.
         """
-        entry = encode(self._entry(name, rule, self._signature(task, args, kwargs, options), policy))
+        entry = encode(self._entry(name, rule, self._signature(name, task, args, kwargs, options), policy))
         while True:
             old = self._find(name)
             if old is not None:
@@ -184,9 +199,11 @@ class Schedules:
         """Give a schedule of the store another rule or policy; what it calls stays, and a paused one stays
         paused.
 
+        A rule that stays keeps its rhythm, another one begins anew. A run that waits goes on waiting.
+
         Args:
             rule: as `add` has it; None leaves it as it is.
-            policy: as `add` has it; what is not named stays, but `timezone`, which belongs to the rule.
+            policy: as `add` has it; what is not named stays, the time zone too.
 
         Raises:
             UnknownSchedule: there is none.
@@ -197,7 +214,9 @@ class Schedules:
             self._refuse_code(old, "changed")
             entry = decode_entry(old.entry, name)
             kept = {key: getattr(entry, key) for key in ("missed", "grace", "max_jitter", "overlap")}
-            made, checked = self._checked(name, entry.rule if rule is None else rule, {**kept, **policy})
+            zone = entry.rule.timezone if isinstance(entry.rule, Cron) else None
+            given = _without_zone(entry.rule) if rule is None else rule
+            made, checked = self._checked(name, given, {**kept, **policy}, usual=zone)
             new = replace(
                 entry,
                 rule=made,
@@ -206,7 +225,9 @@ class Schedules:
                 max_jitter=checked.max_jitter,
                 overlap=checked.overlap,
             )
-            return ticker.put(name, old, encode(new), self._now())
+            with _errors_of(f"the schedule {name!r}"):
+                check_jitter(new)
+            return ticker.changed(old, new, self._now())
 
         self._change(name, changed)
         return self.get(name)
@@ -304,8 +325,13 @@ class Schedules:
         What stands in code and is not in the store yet counts as if it began now.
 
         Args:
-            most: runs of each schedule.
+            days: from 0 to 36,600, a hundred years. most: runs of each schedule.
+
+        Raises:
+            ConfigurationError: that is no such number of days.
         """
+        if not 0 <= days <= FURTHEST:
+            raise ConfigurationError(f"a preview is of 0 to {FURTHEST:,} days, not of {days!r:.80}")
         now = self._now()
         kept = {one.name: one for one in self._app.broker.schedules()}
         found = [
@@ -336,7 +362,7 @@ class Schedules:
         if name in self._in_code:
             raise ConfigurationError(f"two schedules in the code of {self._app.main} are called {name!r}")
         checked = self._checked(name, rule, policy)
-        self._in_code[name] = lambda: self._entry_of(sig, *checked, app=self._app.main)
+        self._in_code[name] = lambda: self._entry_of(name, sig, *checked, app=self._app.main)
 
     def is_defined(self, name: str) -> bool:
         """Say whether a schedule of this name stands in code."""
@@ -376,7 +402,7 @@ class Schedules:
                 f"beat_schedule[{name!r}] has {sorted(unknown)}; it knows {sorted(_IN_SETTINGS | POLICIES)}"
             )
         sig = self._signature(
-            given["task"], given.get("args") or (), given.get("kwargs"), given.get("options")
+            name, given["task"], given.get("args") or (), given.get("kwargs"), given.get("options")
         )
         policy = {key: given[key] for key in POLICIES & given.keys()}
         return self._entry(name, given["schedule"], sig, policy, app=self._app.main)
@@ -386,52 +412,51 @@ class Schedules:
     def _now(self) -> float:
         return float(self._app.clock.now() + self._app.broker.ahead)
 
-    def _signature(self, task: Any, args: Iterable[Any], kwargs: Any, options: Any) -> Signature:
-        if isinstance(task, Mapping):
-            sig = maybe_signature(task, self._app)
-            return sig.clone(args, kwargs, **(options or {})) if args or kwargs or options else sig  # type: ignore[no-any-return]
-        if isinstance(task, str) and check_task_name(task) not in self._app.tasks:
+    def _signature(self, name: str, task: Any, args: Any, kwargs: Any, options: Any) -> Signature:
+        sig = call_of(self._app, name, task, args, kwargs, options)
+        if isinstance(task, str) and task not in self._app.tasks:
             _log.warning("schedule calls an unknown task", extra={"task": task, "app": self._app.main})
-            options = {**(options or {}), "remote": True}  # it may be known elsewhere, as with `send_task`
-        return Signature(task, args, kwargs, options, app=self._app)
+            sig.set(remote=True)  # it may be known elsewhere, as with `send_task`
+        return sig
 
     def _entry(self, name: str, rule: Any, sig: Signature, policy: Mapping[str, Any], app: str = "") -> Entry:
         check_schedule_name(name)
-        return self._entry_of(sig, *self._checked(name, rule, policy), app=app)
+        return self._entry_of(name, sig, *self._checked(name, rule, policy), app=app)
 
-    def _checked(self, name: str, rule: Any, policy: Mapping[str, Any]) -> tuple[Rule, Policy]:
+    def _checked(
+        self, name: str, rule: Any, policy: Mapping[str, Any], *, usual: str | None = None
+    ) -> tuple[Rule, Policy]:
         try:
             checked = msgspec.convert(dict(policy), Policy)
-            made = rule_of(rule, checked.timezone or self._app.conf.timezone)
+            made = rule_in(rule, checked.timezone, usual or self._app.conf.timezone)
         except (msgspec.ValidationError, ConfigurationError) as error:
             raise ConfigurationError(f"the schedule {name!r}: {error}") from error
-        if not (checked.grace >= 0 and 0 <= checked.max_jitter <= 86_400):
+        if not (0 <= checked.grace <= LONGEST_GRACE and 0 <= checked.max_jitter <= LONGEST_JITTER):
             raise ConfigurationError(
-                f"the schedule {name!r}: grace is a number of seconds, max_jitter one from 0 to 86,400"
+                f"the schedule {name!r}: grace is a number of seconds from 0 to {LONGEST_GRACE:,.0f}, "
+                f"max_jitter one from 0 to {LONGEST_JITTER:,.0f}"
             )
         return made, checked
 
-    def _entry_of(self, sig: Signature, rule: Rule, policy: Policy, *, app: str) -> Entry:
-        if any(isinstance(sig.options.get(key), datetime) for key in ("eta", "expires")):
-            raise ConfigurationError(
-                f"{sig!r:.80}: what is sent again and again has a countdown or seconds for expires, not a "
-                f"fixed moment"
-            )
+    def _entry_of(self, name: str, sig: Signature, rule: Rule, policy: Policy, *, app: str) -> Entry:
         sig = sig.of(self._app)
         now = self._app.clock.now()
-        messages, end = as_one(self._app, sig)
-        names = names_in(messages)
-        return Entry(
-            rule=rule,
-            task=sig.task if sig.shape is None else repr(sig)[:200],
-            messages=pattern_of(messages, now),
-            end=str(names.index(end)),
-            missed=policy.missed,
-            grace=policy.grace,
-            max_jitter=policy.max_jitter,
-            overlap=policy.overlap,
-            app=app,
-        )
+        with _errors_of(f"the schedule {name!r}"):
+            messages, end = as_one(self._app, sig, now)
+            _refuse_fixed(messages, as_one(self._app, sig, now + _LATER)[0])
+            made = Entry(
+                rule=rule,
+                task=sig.task if sig.shape is None else repr(sig)[:200],
+                messages=pattern_of(messages, now),
+                end=str(names_in(messages).index(end)),
+                missed=policy.missed,
+                grace=policy.grace,
+                max_jitter=policy.max_jitter,
+                overlap=policy.overlap,
+                app=app,
+            )
+            check_jitter(made)
+        return made
 
     def _find(self, name: str) -> Schedule | None:
         return next(iter(self._app.broker.schedules([check_schedule_name(name)])), None)
@@ -468,9 +493,8 @@ class Schedules:
             entry, memory = decode_entry(old.entry, name), decode_memory(old.memory, name)
             if not paused:
                 memory = replace(memory, next=entry.rule.after(now, memory.next))
-            new = replace(
-                old, paused=paused, due=memory.next, memory=encode(memory), token=new_ids(1, now)[0]
-            )
+            due = due_of(memory, now)
+            new = replace(old, paused=paused, due=due, memory=encode(memory), token=new_ids(1, now)[0])
             return ScheduleChange(name, old.token, old if old.paused is paused else new)
 
         self._change(name, changed)
@@ -500,6 +524,75 @@ def _moment(seconds: float | None) -> datetime | None:
     return None if seconds is None else as_datetime(seconds)
 
 
-def name_of(given: str | None, sig: Signature, rule: Any) -> str:
-    """Return the name of a schedule for which none was given."""
-    return given or f"{sig!r:.120} {rule!s:.60}"
+def _without_zone(rule: Rule) -> Rule:
+    return replace(rule, timezone="") if isinstance(rule, Cron) else rule
+
+
+def _refuse_fixed(messages: Sequence[Message], later: Sequence[Message]) -> None:
+    """Return if nothing in *messages* is good for one sending only.
+
+    A moment that stays has another distance at each start, so that the schedule would look like a new one and
+    begin anew.
+
+    Args:
+        later: the same call, made a while later.
+
+    Raises:
+        ConfigurationError: a time or an id stays.
+    """
+    if kept := set(names_in(messages)) & set(names_in(later)):
+        raise ConfigurationError(f"the task_id {min(kept)!r} is good for one sending only; leave it out")
+    for one, again in zip(messages, later, strict=True):
+        for option, relative in (("eta", "countdown=SECONDS"), ("expires", "expires=SECONDS")):
+            moment = getattr(one, option)
+            if moment is not None and moment == getattr(again, option):
+                raise ConfigurationError(
+                    f"{one.name} has an {option} that is a fixed moment, and is sent again and again; give "
+                    f"it {relative} instead, which count from each sending"
+                )
+
+
+@contextmanager
+def _errors_of(what: str) -> Iterator[None]:
+    """Put *what*, which says what the errors in here are about, before each of them."""
+    try:
+        yield
+    except (ConfigurationError, InvalidMessage) as error:
+        raise type(error)(f"{what}: {error}") from error
+    except (NotRegistered, TypeError, ValueError) as error:
+        raise ConfigurationError(f"{what}: {error}") from error
+
+
+def call_of(app: Any, name: str | None, task: Any, args: Any, kwargs: Any, options: Any) -> Signature:
+    """Return the call that the schedule *name* makes; None for one that has no name yet.
+
+    Raises:
+        ConfigurationError, InvalidMessage: it is none; the error names the schedule.
+    """
+    with _errors_of("a schedule without a name" if name is None else f"the schedule {name!r}"):
+        if not (isinstance(task, dict | str) or isinstance(getattr(task, "name", None), str)):
+            raise ConfigurationError(f"it calls a task, the name of one, or a signature, not {task!r:.80}")
+        if isinstance(args, str | bytes | Mapping) or not isinstance(args, Iterable):
+            raise ConfigurationError(f"args is a list or tuple of arguments, not {args!r:.80}")
+        if not all(given is None or isinstance(given, Mapping) for given in (kwargs, options)):
+            raise ConfigurationError(
+                f"kwargs and options are dictionaries, not {kwargs!r:.80}, {options!r:.80}"
+            )
+        if isinstance(task, str):
+            check_task_name(task)
+        return signature(task, app=app).clone(args, kwargs, **(options or {}))
+
+
+def name_of(given: str | None, called: object, rule: Any) -> str:
+    """Return the name of a schedule for which none was given: what is *called*, and when."""
+    if given:
+        return given
+    return f"{_shortened(str(called), 120)} {_shortened(' '.join(str(rule).split()), 60)}"
+
+
+def _shortened(text: str, most: int) -> str:
+    """Return *text*, or its beginning with a mark that only this text has, so that two long ones differ."""
+    if len(text) <= most:
+        return text
+    mark = f"…{sha256(text.encode()).hexdigest()[:8]}"
+    return text[: most - len(mark)].rstrip() + mark

@@ -391,6 +391,14 @@ def test_the_runs_to_come_are_shown_and_those_that_the_clocks_move(client, ids):
     assert view["coming"][1]["note"] == ""
 
 
+def test_the_zone_of_a_schedule_is_changed_alone_and_kept_with_another_rule(app, client, ids):
+    client.post("/schedule/change", {"name": NAME, "timezone": "Asia/Tokyo"})
+    moved = app.schedules.get(NAME).rule
+    client.post("/schedule/change", {"name": NAME, "rule": "0 5 * * *"})
+
+    assert (moved, app.schedules.get(NAME).rule) == ("30 2 * * * (Asia/Tokyo)", "0 5 * * * (Asia/Tokyo)")
+
+
 def test_a_schedule_is_run_paused_resumed_changed_and_removed(app, client, stage, ids):
     ran = client.post("/api/v1/schedule/run", {"name": NAME}).json()["id"]
     client.post("/schedule/pause", {"name": NAME})

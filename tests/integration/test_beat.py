@@ -10,7 +10,7 @@ from celeriac import Celeriac, chain
 from celeriac.cli.codes import Exit
 from celeriac.clock import ManualClock
 from celeriac.errors import ConfigurationError, InvalidArguments, UnknownSchedule
-from celeriac.schedules import crontab, every, schedule
+from celeriac.schedules import cron, crontab, every, schedule
 from celeriac.worker.beat import BeatService
 from tests.integration.command_line import invoke
 from tests.waiting import wait_until
@@ -216,6 +216,48 @@ def test_the_preview_shows_what_is_in_code_and_in_the_store(still):
     assert len(still.schedules.preview(days=365, most=5)[0].runs) == 5
 
 
+# --- time zones ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rule", ["0 8 * * *", cron("0 8 * * *"), crontab(0, 8)])
+def test_a_rule_is_meant_in_the_zone_of_its_schedule(still, rule):
+    info = still.schedules.add("report", rule, "work", timezone="America/New_York")
+
+    assert (info.timezone, info.next) == ("America/New_York", datetime(2026, 3, 1, 13, 0, tzinfo=UTC))
+
+
+def test_a_rule_that_names_no_zone_is_meant_in_that_of_the_application(still):
+    assert still.schedules.add("report", cron("0 8 * * *"), "work").timezone == "Europe/Zurich"
+
+
+def test_another_zone_moves_a_schedule_and_another_rule_stays_in_its_zone(still):
+    still.schedules.add("report", "0 8 * * *", "work", timezone="America/New_York")
+
+    assert still.schedules.change("report", "0 9 * * *").rule == "0 9 * * * (America/New_York)"
+    assert still.schedules.change("report", crontab(0, 7)).rule == "0 7 * * * (America/New_York)"
+    moved = still.schedules.change("report", timezone="Asia/Tokyo")
+    assert (moved.rule, moved.next) == ("0 7 * * * (Asia/Tokyo)", datetime(2026, 3, 1, 22, 0, tzinfo=UTC))
+    there = still.schedules.change("report", crontab(0, 7, timezone="Asia/Kolkata"))
+    assert there.timezone == "Asia/Kolkata"
+
+
+@pytest.mark.parametrize(
+    ("rule", "zone", "why"),
+    [
+        (60, "Europe/Zurich", "an interval counts seconds"),
+        (60, "Mars", "no time zone called 'Mars'"),
+        (
+            cron("0 8 * * *", timezone="Asia/Tokyo"),
+            "Europe/Zurich",
+            "names the time zone 'Asia/Tokyo' itself",
+        ),
+    ],
+)
+def test_a_zone_that_means_nothing_is_refused_with_the_name_of_the_schedule(still, rule, zone, why):
+    with pytest.raises(ConfigurationError, match=f"'report': .*{why}"):
+        still.schedules.add("report", rule, "work", timezone=zone)
+
+
 # --- the commands -----------------------------------------------------------------------------------
 
 
@@ -264,6 +306,14 @@ def test_beat_preview_says_that_it_is_cut_in_good_grammar(command):
 
 def test_beat_preview_of_an_unknown_schedule_is_refused(command):
     assert command("beat", "preview", "--schedule", "weekly").code == Exit.USAGE
+
+
+@pytest.mark.parametrize("days", ["nan", "1e9", "inf", "0"])
+def test_beat_preview_of_no_such_number_of_days_is_refused(command, days):
+    answer = command("beat", "preview", "--days", days, "--limit", "100000")
+
+    assert answer.code == Exit.USAGE
+    assert "36600" in answer.err.replace(",", "")
 
 
 def test_schedules_are_listed_paused_resumed_run_and_removed(command):

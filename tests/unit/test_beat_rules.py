@@ -63,6 +63,17 @@ def test_plain_cron_takes_either_kind_of_day_and_crontab_wants_both():
         ({"minute": 0, "hour": "20-4/4"}, "0 20,0,4 * * *"),
         ({"minute": 0, "hour": 0, "month_of_year": "nov-dec, jan"}, "0 0 * NOV-DEC,JAN *"),
         ({"minute": {5}, "day_of_month": "1,15"}, "5 * 1,15 * *"),
+        ({"day_of_week": "sat-sun"}, "* * * * 6,0"),
+        ({"day_of_week": "mon-sunday"}, "* * * * 1,2,3,4,5,6,0"),
+        ({"day_of_week": "fri-mon/2, wed"}, "* * * * 5,0,WED"),
+        ({"day_of_week": "mon-fri"}, "* * * * MON-FRI"),
+        ({"day_of_week": "7-2"}, "* * * * 0-2"),
+        ({"day_of_week": "7-6/2"}, "* * * * 0-6/2"),
+        ({"day_of_week": "5-7"}, "* * * * 5-7"),
+        ({"day_of_week": "monday#1, 5L"}, "* * * * MON#1,5L"),
+        ({"month_of_year": "nov-feb"}, "* * * 11,12,1,2 *"),
+        ({"month_of_year": "september-11"}, "* * * SEP-11 *"),
+        ({"day_of_month": "28-3"}, "* * 28,29,30,31,1,2,3 * *"),
     ],
 )
 def test_crontab_takes_what_celerys_does(fields, text):
@@ -89,6 +100,46 @@ def test_what_is_no_cron_rule_is_refused_with_its_text(text):
         cron(text)
 
     assert text in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"day_of_week": "monkey"},
+        {"month_of_year": "marvellous"},
+        {"day_of_week": "march"},
+        {"month_of_year": "sunday"},
+        {"day_of_week": "sat-monkey"},
+        {"hour": "mon"},
+        {"hour": "22-4/0"},
+        {"hour": "30-4"},
+        {"hour": "22-31"},
+        {"day_of_week": "8-2"},
+        {"hour": "١-٣"},
+    ],
+)
+def test_a_word_or_a_range_that_there_is_not_is_refused(fields):
+    with pytest.raises(ConfigurationError, match="is no cron rule"):
+        crontab(**fields)
+
+
+def test_whether_a_day_has_to_fit_both_of_its_fields_is_shown():
+    text, fields = cron("0 0 13 * fri"), crontab(0, 0, day_of_month=13, day_of_week="fri")
+
+    assert (str(text), text.explain()) == ("0 0 13 * FRI", "At 00:00 on the 13th day of month or on Friday")
+    assert str(fields) == "0 0 13 * FRI (both days)"
+    assert fields.explain() == "At 00:00 on the 13th day of month if it's on Friday"
+    assert str(crontab(0, 0, day_of_month=13, day_of_week="fri", timezone="Asia/Tokyo")) == (
+        "0 0 13 * FRI (both days, Asia/Tokyo)"
+    )
+    assert str(crontab(0, 0, day_of_month="*/2", day_of_week="fri")) == "0 0 */2 * FRI"
+
+
+def test_days_are_numbered_as_people_say_them():
+    text = cron("0 0 1,2,3,11,12,13,21,22,23,31 * *").explain()
+
+    for said in ("the first", "11th", "12th", "13th", "21st", "22nd", "23rd", "31st"):
+        assert said in text
 
 
 def test_a_crontab_whose_days_never_meet_is_refused_at_once():
@@ -177,6 +228,62 @@ def test_the_preview_marks_what_a_change_of_the_clocks_does():
     assert set(notes("0 12 * * *", 2026, 6, 1, 0, 0)) == {""}
 
 
+def test_the_preview_marks_a_run_for_which_two_times_fall_together():
+    rule = cron("0 2,3 * * sun", timezone="Europe/Berlin")
+    first = rule.after(in_berlin(2027, 3, 21, 2, 30))
+
+    notes = [
+        (run.local.strftime("%d %H:%M"), run.note[:17]) for run in preview(rule, first, first + 8 * 86_400)
+    ]
+
+    assert notes == [("21 03:00", ""), ("28 03:00", "two fall together")]
+
+
+def test_clocks_that_change_by_half_an_hour_lose_no_run():
+    quarters = cron("*/15 0 * * *", timezone="Australia/Lord_Howe")
+    half_past = cron("30 * * * *", timezone="Australia/Lord_Howe")
+    the_day_before = datetime(2026, 4, 5, 1, 0, tzinfo=ZoneInfo("Australia/Lord_Howe")).timestamp()
+
+    assert moments(quarters, the_day_before, 2, "Australia/Lord_Howe") == [
+        "Mon 06 Apr 00:00 +1030",
+        "Mon 06 Apr 00:15 +1030",
+    ]
+    assert moments(half_past, the_day_before, 3, "Australia/Lord_Howe") == [
+        "Sun 05 Apr 01:30 +1100",
+        "Sun 05 Apr 01:30 +1030",
+        "Sun 05 Apr 02:30 +1030",
+    ]
+
+
+CHANGES = {
+    "Australia/Lord_Howe": [(2026, 4, 4), (2026, 10, 3)],
+    "Europe/Berlin": [(2026, 3, 28), (2026, 10, 24)],
+    "America/St_Johns": [(2026, 3, 7), (2026, 10, 31)],
+    "Africa/Casablanca": [(2026, 2, 14), (2026, 3, 21)],
+    "America/Havana": [(2026, 3, 7), (2026, 10, 31)],
+}
+
+
+@pytest.mark.parametrize("zone", CHANGES)
+@pytest.mark.parametrize(
+    ("text", "minutes", "hours"),
+    [
+        ("*/15 0 * * *", range(0, 60, 15), {0}),
+        ("30 * * * *", {30}, range(24)),
+        ("* 1-2 * * *", range(60), {1, 2}),
+        ("5 */2 * * *", {5}, range(0, 24, 2)),
+    ],
+)
+def test_a_rule_that_follows_the_time_is_due_in_each_minute_that_fits(zone, text, minutes, hours):
+    rule = cron(text, timezone=zone)
+    for day in CHANGES[zone]:
+        start = datetime(*day, tzinfo=UTC).timestamp()
+        local = [datetime.fromtimestamp(start + 60 * number, ZoneInfo(zone)) for number in range(1, 3 * 1440)]
+        due = [each.timestamp() for each in local if each.minute in minutes and each.hour in hours]
+
+        assert list(islice(_between(rule, rule.after(start), start), len(due))) == due
+
+
 ZONES = (
     "Europe/Berlin",
     "America/New_York",
@@ -245,6 +352,27 @@ def test_intervals_are_written_in_many_ways(given, seconds):
 def test_an_interval_that_is_none_is_refused(given):
     with pytest.raises(ConfigurationError):
         every(given)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown", "said"),
+    [
+        (0.5, "every 0.5 s", "Every 0.5 seconds"),
+        (1, "every 1 s", "Every second"),
+        (90, "every 90 s", "Every 1 minute, 30 seconds"),
+        (3600, "every 3600 s", "Every hour"),
+        (30 * 86_400, "every 2592000 s", "Every 30 days"),
+        (86_400 + 7200.5, "every 93600.5 s", "Every 1 day, 2 hours, 0.5 seconds"),
+    ],
+)
+def test_an_interval_is_shown_as_people_write_it(seconds, shown, said):
+    assert (str(every(seconds)), every(seconds).explain()) == (shown, said)
+
+
+@pytest.mark.parametrize("given", [5, None, b"* * * * *"])
+def test_cron_takes_text_and_nothing_else(given):
+    with pytest.raises(ConfigurationError, match="takes a text"):
+        cron(given)
 
 
 def test_a_rule_may_be_text_a_timedelta_or_a_number_and_takes_the_zone_that_it_lacks():

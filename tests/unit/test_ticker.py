@@ -174,6 +174,57 @@ def test_the_next_run_waits_for_the_one_before_where_they_must_not_overlap(app, 
     assert info.last.timestamp() == 1_700_000_160.0
 
 
+@pytest.fixture
+def held(app, clock):
+    """A ticker, and the schedule `queued` with one run that works and one that waits for it."""
+    app.schedules.add("queued", 3600, "tick", overlap="queue")
+    ticker = Ticker(app.broker, clock)
+    clock.advance(3600)
+    ticker.tick()
+    clock.advance(3600)
+    ticker.tick()
+    assert app.schedules.get("queued").runs == 1
+    return ticker
+
+
+def end_the_run_before(app):
+    app.broker.cancel(app.schedules.get("queued").ids, app.clock.now())
+
+
+def test_a_run_that_waits_for_the_one_before_does_so_through_a_pause(app, clock, held):
+    app.schedules.pause("queued")
+    app.schedules.resume("queued")
+    end_the_run_before(app)
+
+    clock.advance(1)
+    held.look()
+    held.tick()
+
+    assert app.schedules.get("queued").runs == 2
+
+
+@pytest.mark.parametrize("overlap", ["allow", "skip", "queue"])
+def test_a_run_that_waits_for_the_one_before_is_run_after_a_change_of_policy(app, clock, held, overlap):
+    app.schedules.change("queued", overlap=overlap, grace=5)
+    end_the_run_before(app)
+
+    clock.advance(1)
+    held.look()
+    held.tick()
+
+    info = app.schedules.get("queued")
+    assert (info.runs, info.overlapped) == (2, 0)
+
+
+def test_a_change_of_policy_leaves_the_rhythm_and_one_of_the_rule_begins_anew(app, clock):
+    before = app.schedules.add("hourly", 3600, "tick")
+    clock.advance(1800)
+
+    assert app.schedules.change("hourly", overlap="skip").next == before.next
+    assert app.schedules.change("hourly", 3600, missed="all").next == before.next
+    assert app.schedules.change("hourly", 7200).next.timestamp() == clock.now() + 7200
+
+
 # --- what stands in code ------------------------------------------------------------------------------
 
 
@@ -224,6 +275,29 @@ def test_nobody_removes_or_takes_what_another_application_has_in_its_code(app, c
     assert app.schedules.get("a").rule == "every 60 s"
     assert [record.schedule for record in caplog.records if "else's" in record.message] == ["a"]
     assert app.schedules.get("b").app == "other"
+
+
+def removed(caplog):
+    return [(each.levelname, each.schedule) for each in caplog.records if each.message == "schedule removed"]
+
+
+def test_removing_what_another_application_without_a_name_may_have_in_its_code_is_warned_of(app, caplog):
+    unnamed = Celeriac(set_as_current=False).main
+    another(app, {"a": {"task": "tick", "schedule": 60}}, main=unnamed)
+
+    with caplog.at_level(logging.INFO, "celeriac.beat"):
+        another(app, {"b": {"task": "tick", "schedule": 60}}, main=unnamed)
+
+    assert removed(caplog) == [("WARNING", "a")]
+
+
+def test_removing_what_is_no_longer_in_the_code_of_an_application_with_a_name_is_told(app, caplog):
+    another(app, {"a": {"task": "tick", "schedule": 60}})
+
+    with caplog.at_level(logging.INFO, "celeriac.beat"):
+        another(app, {})
+
+    assert removed(caplog) == [("INFO", "a")]
 
 
 # --- the keeper ---------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from celeriac import codec
-from celeriac.beat.rules import Rule, check_rule
+from celeriac.beat.rules import LONGEST, Rule, check_rule
 from celeriac.errors import ConfigurationError, DecodeError, InvalidMessage, InvalidName
 from celeriac.message import (
     Message,
@@ -19,6 +19,7 @@ from celeriac.message import (
 )
 
 GRACE: Final = 30.0
+LONGEST_GRACE: Final = LONGEST
 LONGEST_JITTER: Final = 86_400.0
 
 _FOREVER: Final = 1e11  # seconds since 1970: some three thousand years
@@ -73,6 +74,26 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     missed: int = 0
     overlapped: int = 0
     held: float | None = None
+
+
+def due_of(memory: Memory, now: float) -> float | None:
+    """Return when a schedule is to be looked at next: at once while a due time waits for the run before."""
+    return now if memory.held is not None else memory.next
+
+
+def check_jitter(entry: Entry) -> None:
+    """Return if nothing of *entry* may expire while chance keeps it waiting.
+
+    Raises:
+        ConfigurationError: something may.
+    """
+    for message in entry.messages:
+        latest = (message.eta or 0.0) + entry.max_jitter
+        if entry.max_jitter and message.expires is not None and message.expires <= latest:
+            raise ConfigurationError(
+                f"{message.name} expires {message.expires:g} s after it is sent, and may start {latest:g} s "
+                f"after that by its max_jitter: let it expire later, or take less jitter"
+            )
 
 
 def check_schedule_name(name: str) -> str:

@@ -31,9 +31,9 @@ class Step(NamedTuple):
 def step(entry: Entry, memory: Memory, now: float, is_busy: Callable[[], bool]) -> Step:
     """Say what becomes of a schedule at *now*.
 
-    A due time that is late by no more than the grace is not missed, and each of them is run. Where one is
-    later, nobody was there: then `missed` says what becomes of all that have passed. "once": the newest is
-    run. "skip": the newest if it is not late by more than the grace. "all": each of them, the newest 100.
+    Each due time that is late by no more than the grace is run. One that is later is missed, and `missed`
+    says what becomes of those. "once": the newest is run if nothing newer is. "skip": none is. "all": each
+    is. Of more than a hundred that would be run, the newest hundred are.
 
     Args:
         is_busy: whether the run before is not over; asked only when that matters.
@@ -62,26 +62,25 @@ def step(entry: Entry, memory: Memory, now: float, is_busy: Callable[[], bool]) 
 
 
 def _wanted(entry: Entry, due: list[float], now: float) -> list[float]:
-    if not due or now - due[0] <= entry.grace:
-        return due
+    """Return those of the moments *due*, all past, that are to be run."""
     if entry.missed == "all":
         return due[-MOST_MISSED:]
-    newest = due[-1:]
-    return newest if entry.missed == "once" or now - newest[0] <= entry.grace else []
+    late = [moment for moment in due if now - moment <= entry.grace][-MOST_MISSED:]
+    return late or (due[-1:] if entry.missed == "once" else [])
 
 
 def _without_overlap(
     entry: Entry, memory: Memory, wanted: list[float], is_busy: Callable[[], bool]
 ) -> tuple[list[float], float | None]:
     """Return what is run now, and the due time that waits for the run before."""
-    if entry.overlap == "allow":
-        return wanted, None
+    held = [] if memory.held is None else [memory.held]  # stays, though the policy may be another one now
+    waiting = held + wanted
+    if entry.overlap == "allow" or not waiting:
+        return waiting, None
     if entry.overlap == "skip":
-        return ([] if not wanted or is_busy() else wanted[-1:]), None
-    waiting = [] if memory.held is None else [memory.held]
-    waiting += wanted
-    if not waiting:
-        return [], None
+        if is_busy():
+            return [], memory.held
+        return held or wanted[-1:], None
     if is_busy():
         return [], waiting[0]
     return waiting[:1], waiting[1] if len(waiting) > 1 else None

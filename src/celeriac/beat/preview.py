@@ -34,13 +34,14 @@ def preview(rule: Rule, first: float | None, until: float) -> Iterator[Run]:
 
 
 def _note(rule: Cron, local: datetime, before: datetime | None) -> str:
-    fields = CronSim(rule.text, datetime(2000, 1, 1, tzinfo=UTC))
-    if local.minute not in fields.minutes or local.hour not in fields.hours:
+    if rule.is_fixed and _stands_for_another(rule, local):
+        fields = CronSim(rule.text, datetime(2000, 1, 1, tzinfo=UTC))
+        if local.minute in fields.minutes and local.hour in fields.hours:
+            return "two fall together: the clocks go forward, and the time of the earlier one is left out"
         return "moved: the clocks go forward, and its own time is left out"
     if _comes_twice(local):
         again = "comes again" if local.fold == 0 else "for the second time"
-        fixed = not rule.text.startswith("*") and not rule.text.split()[1].startswith("*")
-        return f"this hour comes twice: {'only the first time' if fixed else again}"
+        return f"this hour comes twice: {'only the first time' if rule.is_fixed else again}"
     if before is not None and before.utcoffset() != local.utcoffset():
         return (
             f"the clocks have changed by {_hours((local.utcoffset() or ZERO) - (before.utcoffset() or ZERO))}"
@@ -49,6 +50,14 @@ def _note(rule: Cron, local: datetime, before: datetime | None) -> str:
 
 
 ZERO = timedelta()
+
+
+def _stands_for_another(rule: Cron, local: datetime) -> bool:
+    """Say whether *local* is the first moment after a gap, and a time of *rule* is in that gap."""
+    earlier = datetime.fromtimestamp(local.timestamp() - 1, local.tzinfo)
+    gap = (local.utcoffset() or ZERO) - (earlier.utcoffset() or ZERO)
+    here = local.replace(tzinfo=UTC)  # on clocks that are not changed
+    return gap > ZERO and next(rule.times(here - gap - timedelta(seconds=1)), here) < here
 
 
 def _comes_twice(local: datetime) -> bool:

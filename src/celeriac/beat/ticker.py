@@ -9,11 +9,21 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import compress
 from typing import Final
 
 from msgspec.structs import replace
 
-from celeriac.beat.entry import Entry, Memory, decode_entry, decode_memory, encode, messages_of, names_in
+from celeriac.beat.entry import (
+    Entry,
+    Memory,
+    decode_entry,
+    decode_memory,
+    due_of,
+    encode,
+    messages_of,
+    names_in,
+)
 from celeriac.beat.plan import delay_of, step
 from celeriac.broker import Broker, Schedule, ScheduleChange
 from celeriac.clock import Clock
@@ -23,6 +33,7 @@ from celeriac.message import Message, first_of, new_ids
 AT_ONCE: Final = 100
 AFTER_FAILURE: Final = 60.0  # seconds until a schedule that nobody understands is looked at again
 ATTEMPTS: Final = 5
+UNNAMED: Final = "celeriac"  # what an application is called that was given no name
 
 _log: Final = logging.getLogger("celeriac.beat")
 
@@ -148,12 +159,15 @@ def _kept(
 def declare(broker: Broker, app: str, entries: Mapping[str, bytes], now: float) -> None:
     """Have the schedules that stand in the code of *app* be *entries*; what did not change goes on as it was.
 
-    Those of a name that was added at run time, or by another application, stay as they are.
+    Those of a name that was added at run time, or by another application, stay as they are. Two applications
+    of one name cannot be told apart, and remove each other's.
     """
     for _ in range(ATTEMPTS):
         kept = {schedule.name: schedule for schedule in broker.schedules()}
         changes = _changes_to_declare(app, entries, kept, now)
-        if not changes or all(broker.advance(changes, now - broker.ahead)):
+        done = broker.advance(changes, now - broker.ahead) if changes else []
+        _tell_of_removed(app, compress(changes, done))
+        if all(done):
             return
     raise OperationalError(f"the schedules of {app} were changed by others again and again; trying later")
 
@@ -175,6 +189,15 @@ def _changes_to_declare(
     return changes + [ScheduleChange(old.name, old.token, None) for old in gone]
 
 
+def _tell_of_removed(app: str, changes: Iterable[ScheduleChange]) -> None:
+    for name in (change.name for change in changes if change.schedule is None):
+        if app == UNNAMED:
+            reason = "not in this code; another application without a name may have it: give each one its own"
+            _log.warning("schedule removed", extra={"schedule": name, "app": app, "reason": reason})
+        else:
+            _log.info("schedule removed", extra={"schedule": name, "app": app, "reason": "not in this code"})
+
+
 def app_of(schedule: Schedule) -> str:
     """Return the application in whose code *schedule* stands; "" for none, and where it cannot be read."""
     try:
@@ -194,10 +217,25 @@ def put(name: str, old: Schedule | None, entry: bytes, now: float) -> ScheduleCh
     """Make the step that adds a schedule, or gives *old* another entry: it begins anew, but stays paused."""
     memory = Memory() if old is None else _memory_of(old)
     memory = replace(memory, next=decode_entry(entry, name).rule.after(now), held=None)
+    return _written(name, old, entry, memory, now)
+
+
+def changed(old: Schedule, entry: Entry, now: float) -> ScheduleChange:
+    """Make the step that gives *old* another rule or policy, but calls what it called.
+
+    A rule that stays keeps its rhythm, and a run that waits for the one before goes on waiting.
+    """
+    memory = _memory_of(old)
+    if decode_entry(old.entry, old.name).rule != entry.rule:
+        memory = replace(memory, next=entry.rule.after(now))
+    return _written(old.name, old, encode(entry), memory, now)
+
+
+def _written(name: str, old: Schedule | None, entry: bytes, memory: Memory, now: float) -> ScheduleChange:
     new = Schedule(
         name,
         entry,
-        memory.next,
+        due_of(memory, now),
         encode(memory),
         paused=old is not None and old.paused,
         token=new_ids(1, now)[0],

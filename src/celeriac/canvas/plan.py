@@ -85,12 +85,12 @@ class Plan:
     """The messages of one graph.
 
     Args:
-        app: the application. sig: the whole.
+        app: the application. sig: the whole. now: when it is made; None asks the application's clock.
     """
 
-    def __init__(self, app: Any, sig: Signature) -> None:
+    def __init__(self, app: Any, sig: Signature, now: float | None = None) -> None:
         self._app = app
-        self._now = app.clock.now()
+        self._now = app.clock.now() if now is None else now
         self._limit = app.conf.task_payload_limit
         self._ids = _endless_ids(self._now)
         self._written: tuple[Any, bytes] = (None, b"")  # options, and for what they were written
@@ -101,7 +101,7 @@ class Plan:
         if self._run is not None:
             self._root = self._run.load_options().root_id or self._run.id
         self.messages: list[Message] = []
-        self.unique: list[Signature] = []  # calls for which another task may stand
+        self.unique: list[str] = []  # calls for which another task may stand, and why
         after = sig.options.get("after") or ()
         self.laid = self._lay(sig, Source(None, self._ids_of(after)), {}, None, 0)
 
@@ -125,7 +125,7 @@ class Plan:
             raise InvalidMessage(f"{sig!r:.80} has the options {sorted(unknown)}, which no call has")
         options = {**above, **{key: value for key, value in sig.options.items() if value is not None}}
         if isinstance(sig, chain | chord) and options.get("idempotency_key") is not None:
-            self.unique.append(sig)
+            self.unique.append(f"{sig!r:.80} has an idempotency key")
         links = options.pop("link", None) or (), options.pop("link_error", None) or ()
         if isinstance(sig, chunks):
             sig = sig.group()
@@ -290,7 +290,8 @@ class Plan:
                     error.add_note(f"{given} of its arguments come from the task before it")
                 raise
         if known.is_unique or call.idempotency_key is not None:
-            self.unique.append(sig)
+            why = "is unique" if known.is_unique else "has an idempotency key"
+            self.unique.append(f"{sig!r:.80} {why}")
         task_id = self._new_id() if call.task_id is None else check_id(call.task_id)
         if self._root is None:
             self._root = task_id
@@ -398,9 +399,8 @@ def _called_alone(plan: Plan, sig: Signature) -> Any:
 def _refuse_unique(plan: Plan, *, alone: bool = False) -> None:
     if plan.unique and not alone:
         raise InvalidMessage(
-            f"{plan.unique[0]!r:.80} is unique, or has an idempotency key, so another task may stand for it: "
-            "it can be no chain, group or chord, and no part of one, have no callbacks, and be sent by no "
-            "schedule"
+            f"{plan.unique[0]}, so another task may stand for it: it can be no chain, group or chord, and no "
+            f"part of one, have no callbacks, and be sent by no schedule"
         )
 
 
@@ -453,9 +453,9 @@ def in_place(app: Any, sig: Signature) -> Replaced:
     return Replaced(f"replaced by {end}", app.prepared(plan.messages), end)
 
 
-def as_one(app: Any, sig: Signature) -> tuple[list[Message], str]:
-    """Return the messages of *sig*, and the id of the one with whose end all of it has ended."""
-    plan = Plan(app, sig)
+def as_one(app: Any, sig: Signature, now: float) -> tuple[list[Message], str]:
+    """Return the messages of *sig*, made at *now*, and the id of the one with whose end all has ended."""
+    plan = Plan(app, sig, now)
     _refuse_unique(plan)
     end = plan.as_one()
     check_circles(plan.messages)

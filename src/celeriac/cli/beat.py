@@ -12,6 +12,7 @@ from celeriac.cli.output import moment, table, visible
 from celeriac.cli.session import Session
 from celeriac.cli.worker import LEVELS, LOG_FORMATS, reference_of, tell_event
 from celeriac.logs import LogFormat
+from celeriac.schedules import FURTHEST
 
 DAY = 86_400.0
 
@@ -20,7 +21,7 @@ DAY = 86_400.0
 @click.argument("what", required=False, type=click.Choice(["preview"]))
 @click.option(
     "--days",
-    type=click.FloatRange(min=0, min_open=True),
+    type=click.FloatRange(min=0, min_open=True, max=FURTHEST),
     default=7.0,
     show_default=True,
     help="How far to look.",

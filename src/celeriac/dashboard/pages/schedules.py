@@ -201,10 +201,13 @@ def resume(visit: Visit) -> Done:
 
 def change(visit: Visit) -> Done:
     """Give a schedule another rule, another policy."""
-    name, form = _named(visit), visit.form
-    zone = form.get("timezone", "").strip() or visit.app.conf.timezone
-    rule = rule_from(form["rule"].strip(), zone) if form.get("rule", "").strip() else None
-    visit.app.schedules.change(name, rule, **_policy(visit))
+    name, policy = _named(visit), _policy(visit)
+    was = visit.app.schedules.get(name).timezone
+    text, zone = (visit.form.get(field, "").strip() for field in ("rule", "timezone"))
+    rule = rule_from(text, zone or was) if text else None
+    if rule is None and zone and zone != was:
+        policy["timezone"] = zone
+    visit.app.schedules.change(name, rule, **policy)
     return Done(visit.site.say("schedule.changed", name=name), _page(visit, name))
 
 
