@@ -21,7 +21,7 @@ pytest_plugins = ["tests.integration.shop"]
 def place():
     """A store on a clock that the test moves, and who looks at it."""
     broker, clock = MemoryBroker(), ManualClock()
-    return SimpleNamespace(broker=broker, clock=clock)
+    return SimpleNamespace(broker=broker, clock=clock, parameters_of=lambda name: ())
 
 
 def courier_of(place, worker="worker-a"):

@@ -48,6 +48,23 @@ def test_a_new_file_says_whose_it_is(path, broker):
     assert by_hand(path, "pragma journal_mode") == [("wal",)]
 
 
+def test_a_new_file_whose_layout_another_process_makes_meanwhile_is_no_strangers(path, broker, monkeypatch):
+    by_hand(path, "pragma journal_mode = wal")
+    look = schema._has_tables
+
+    def look_after_another_was_faster(connection):
+        monkeypatch.setattr(schema, "_has_tables", look)
+        with closing(SqliteBroker(f"sqlite:///{path}")) as faster:
+            faster.open()
+        return look(connection)
+
+    monkeypatch.setattr(schema, "_has_tables", look_after_another_was_faster)
+
+    broker.open()
+
+    assert broker.send([Message("a", "shop.add")], NOW) == 1
+
+
 def test_the_file_and_its_companions_are_for_this_user_only(path, broker):
     broker.send([Message("a", "shop.add")], NOW)
 

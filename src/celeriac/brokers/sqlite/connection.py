@@ -93,9 +93,14 @@ def prepare(address: Address, until: float) -> None:
 
 
 def _look(connection: Connection, path: Path) -> tuple[bool, str]:
-    """Return whether the layout is current, and the journal's mode."""
-    current = schema.is_current(connection, path)
-    return current, connection.execute("pragma journal_mode").fetchone()[0]
+    """Return whether the layout is current, and the journal's mode: both as they are at one moment."""
+    connection.execute("begin")  # else another process could make the layout while we look
+    try:
+        current = schema.is_current(connection, path)
+        return current, connection.execute("pragma journal_mode").fetchone()[0]
+    finally:
+        if connection.in_transaction:
+            connection.execute("rollback")
 
 
 def _create(path: Path) -> None:
