@@ -118,6 +118,8 @@ def rendered(
         "theme": theme,
         "said": said,
         "store": masked(site.app.broker_url),
+        "namespace": site.namespace,
+        "place": site.name if visit.user.name else site.app.main,
         "section": "",
         "live": "off",
         "api": "",

@@ -23,6 +23,7 @@ ENGLISH: Final[dict[str, str]] = {
     "section.settings": "Settings",
     "title": "{page} · {app}",
     "store": "Store",
+    "namespace": "Namespace",
     "who": "{name}, {role}",
     "role.viewer": "viewer",
     "role.operator": "operator",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import jinja2
 from markupsafe import Markup
 
+from celeriac.brokers import masked
 from celeriac.dashboard import icons, shown, words
 from celeriac.dashboard.access import Access
 from celeriac.dashboard.checkup import Checkup
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 HERE: Final = Path(__file__).parent
 STATIC: Final = HERE / "static"
+UNNAMED: Final = "celeriac"  # what an application is called where only a store was named
 Live = Literal["stream", "poll", "off"]
 
 
@@ -72,6 +74,21 @@ class Site:
         self.language = language
         self._templates = _environment(language)
 
+    @property
+    def name(self) -> str:
+        """What tells this dashboard's tab from another one's: the application, or its share of the store.
+
+        An application that nobody has named is called by its store as well.
+        """
+        name = self.namespace or self.app.main
+        return f"{name} · {_place(self.app.broker_url)}" if name == UNNAMED else name
+
+    @property
+    def namespace(self) -> str:
+        """The application's share of the store, where others may have theirs in it too; "" else."""
+        is_alone = self.app.broker_url.startswith(("sqlite:", "memory:"))
+        return "" if is_alone else str(self.app.store_options["namespace"])
+
     def warm(self) -> None:
         """Compile all templates, for which the first visitor of each page would have to wait."""
         for template in self._templates.list_templates():
@@ -80,6 +97,12 @@ class Site:
     def render(self, template: str, values: Mapping[str, Any]) -> str:
         """Fill in a template."""
         return self._templates.get_template(template).render(values)
+
+
+def _place(url: str) -> str:
+    """Return the part of a store's URL that tells it from others: server and number, or the file's name."""
+    place = masked(url).partition("://")[2].rpartition("@")[2].partition("?")[0]
+    return place.rpartition("/")[2] if url.startswith("sqlite:") else place
 
 
 @cache
