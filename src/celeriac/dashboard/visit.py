@@ -129,6 +129,8 @@ class Question(msgspec.Struct, frozen=True):
     Attributes:
         title: a question. facts: what would happen, one sentence each. verb: on the button. back: the address
             of who does not want that. typed: what has to be typed first; "" for nothing.
+        named: those with which it would be done, or the first of them.
+        harmless: whether it destroys nothing, so that its button need not warn.
     """
 
     title: str
@@ -136,6 +138,8 @@ class Question(msgspec.Struct, frozen=True):
     verb: str
     back: str
     typed: str = ""
+    named: tuple[str, ...] = ()
+    harmless: bool = False
 
 
 class Action(msgspec.Struct, frozen=True):

@@ -16,6 +16,7 @@ from celeriac.dashboard.roles import Role
 from celeriac.dashboard.visit import Action, Done, Missing, Page, Question, Refused, Visit
 
 TYPED_ABOVE: Final = 100
+HARMLESS: Final = ("retry", "run-now")  # what destroys nothing
 PATIENCE: Final = 1.0  # seconds for which a page waits; what takes longer gets one of its own
 
 
@@ -100,7 +101,12 @@ def ask_bulk(visit: Visit) -> Question:
     needs = verb == "delete" and would.eligible > TYPED_ABOVE
     typed = str(would.eligible) if needs else ""
     return Question(
-        say(f"bulk.{verb}.title", n=f"{would.eligible:,}"), facts, say(f"bulk.{verb}"), _back(query), typed
+        say(f"bulk.{verb}.title", n=f"{would.eligible:,}"),
+        facts,
+        say(f"bulk.{verb}"),
+        _back(query),
+        typed,
+        harmless=verb in HARMLESS,
     )
 
 

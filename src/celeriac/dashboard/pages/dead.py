@@ -199,7 +199,12 @@ def _asked(visit: Visit, verb: str) -> Question | None:
         facts.append(say("queue.purge.for_ever"))
     typed = f"{would.done}" if verb == "drop" and would.done > TYPED_ABOVE else ""
     return Question(
-        say(f"dead.{verb}.title", n=f"{would.done:,}"), tuple(facts), say(f"dead.{verb}"), "/dead", typed
+        say(f"dead.{verb}.title", n=f"{would.done:,}"),
+        tuple(facts),
+        say(f"dead.{verb}"),
+        "/dead",
+        typed,
+        harmless=verb == "requeue",
     )
 
 

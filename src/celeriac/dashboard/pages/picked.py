@@ -92,13 +92,20 @@ def ask(visit: Visit) -> Question:
     say, picked = visit.site.say, _picked(visit)
     verb, count = picked.verb.name, f"{len(picked.fitting):,}"
     left = len(picked.ids) - len(picked.fitting)
-    facts = [f"{record.message.name} {record.id}" for record in picked.fitting[:NAMED]]
+    named = [f"{record.message.name} {record.id}" for record in picked.fitting[:NAMED]]
     if len(picked.fitting) > NAMED:
-        facts.append(say("more", n=len(picked.fitting) - NAMED))
-    facts.append(say(f"bulk.{verb}.would", n=count))
+        named.append(say("more", n=len(picked.fitting) - NAMED))
+    facts = [say(f"bulk.{verb}.would", n=count)]
     if left:
         facts.append(say("picked.left", n=f"{left:,}"))
-    return Question(say(f"bulk.{verb}.title", n=count), tuple(facts), say(f"picked.{verb}"), picked.back)
+    return Question(
+        say(f"bulk.{verb}.title", n=count),
+        tuple(facts),
+        say(f"picked.{verb}"),
+        picked.back,
+        named=tuple(named),
+        harmless=verb == "retry",
+    )
 
 
 def act(visit: Visit) -> Done:
