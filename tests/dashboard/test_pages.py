@@ -295,7 +295,7 @@ def test_queues_are_paused_resumed_and_purged(app, client, ids):
     purged = client.post("/queue/purge", {"name": "slow", "sure": "yes"})
 
     assert "1 queued and 0 scheduled" in asked.text
-    assert "1 tasks of the queue slow" in client.get(purged.headers["location"]).text
+    assert "1 task of the queue slow" in client.get(purged.headers["location"]).text
     assert app.AsyncResult(ids.queued).state == "REVOKED"
 
 

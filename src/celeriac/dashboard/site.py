@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -121,7 +121,7 @@ def _environment(language: str) -> jinja2.Environment:
         span=shown.span, number=shown.number, short=shown.short, iso=shown.moment, bytes=shown.size
     )
     made.filters.update(clock_time=shown.clock_time, tail=shown.tail)
-    made.globals.update(t=say, state_word=lambda word: words.state_word(say, word))
+    made.globals.update(t=say, state_word=partial(words.state_word, say))
     made.globals.update(static=static_hash(), version=__version__, state=icons.state)
     return made
 
