@@ -110,6 +110,8 @@ ENGLISH: Final[dict[str, str]] = {
     "error.store.title": "The store cannot be reached",
     "error.store.text": "{error}",
     "error.store.hint": "Tasks that were accepted are safe. This page works again as soon as the store does.",
+    "error.unclear.title": "This cannot be read",
+    "error.unclear.text": "{error}",
     "error.refused.title": "This cannot be done",
     "error.refused.text": "{error}",
     "error.bug.title": "This is a bug",
