@@ -238,8 +238,8 @@ def test_retrying_a_failed_task_queues_it_again(app, client, ids):
 
     assert answer.status_code == 303
     assert app.AsyncResult(ids.failed[0]).state == "PENDING"
-    assert "is queued again" in page.text
-    assert "is queued again" not in once_more.text
+    assert "was queued again" in page.text
+    assert "was queued again" not in once_more.text
 
 
 def test_running_a_task_again_makes_a_new_one_with_the_same_arguments(app, client, stage, ids):

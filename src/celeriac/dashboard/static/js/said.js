@@ -1,6 +1,8 @@
 // @ts-check
-// What an action has said is taken away when the page tells something newer: "is queued again" is no news
+// What an action has said is taken away when the page tells something newer: "was queued again" is no news
 // beside "Failed". Nothing moves while the pointer is on what can be pressed.
+
+const LEAST = 4_000; // to be read in; and what comes first by the stream may be older than the page
 
 /** Watch the state at the head of the page. */
 export function said() {
@@ -11,6 +13,9 @@ export function said() {
   const look = () => {
     if (state() !== then && document.querySelector("main :is(a, .button):hover") === null) told.remove();
   };
-  document.addEventListener("celeriac:changed", look);
-  document.addEventListener("pointerout", look);
+  setTimeout(() => {
+    look();
+    document.addEventListener("celeriac:changed", look);
+    document.addEventListener("pointerout", look);
+  }, LEAST);
 }
