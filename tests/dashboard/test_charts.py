@@ -94,7 +94,7 @@ def test_a_chart_says_in_words_and_as_a_table_what_it_shows():
     assert ended.summary == "1,204 tasks ended in the last hour: 1,201 done, 3 failed, 0 cancelled."
     assert [row.cells for row in ended.rows] == [("1", "0", "0"), ("1,200", "3", "0"), ("0", "0", "0")]
     assert (ended.top, ended.middle) == ("2,000", "1,000")
-    assert "At most 40 tasks were queued and 7 were running" in depth.summary
+    assert depth.summary == "The most tasks at once in the last hour: 40 queued, 7 running."
     assert [row.moment for row in depth.rows] == [120]
     assert runs.summary.startswith("Of 10 runs in the last hour half took no longer than 0.0")
 

@@ -248,8 +248,8 @@ def test_retrying_a_failed_task_queues_it_again(app, client, ids):
 
     assert answer.status_code == 303
     assert app.AsyncResult(ids.failed[0]).state == "PENDING"
-    assert "is queued again" in page.text
-    assert "is queued again" not in once_more.text
+    assert "was queued again" in page.text
+    assert "was queued again" not in once_more.text
 
 
 def test_running_a_task_again_makes_a_new_one_with_the_same_arguments(app, client, stage, ids):
@@ -305,7 +305,7 @@ def test_queues_are_paused_resumed_and_purged(app, client, ids):
     purged = client.post("/queue/purge", {"name": "slow", "sure": "yes"})
 
     assert "1 queued and 0 scheduled" in asked.text
-    assert "1 tasks of the queue slow" in client.get(purged.headers["location"]).text
+    assert "1 task of the queue slow" in client.get(purged.headers["location"]).text
     assert app.AsyncResult(ids.queued).state == "REVOKED"
 
 
@@ -324,8 +324,8 @@ def test_to_purge_much_its_name_has_to_be_typed(app, tasks, client, stage):
 
 @pytest.mark.parametrize("name", ["", "a b", "<b>", "x" * 200, "../x"])
 def test_a_name_that_no_queue_can_have_is_an_error_and_no_bug(client, name):
-    assert client.get("/queue", params={"name": name}).status_code in (400, 409)
-    assert client.post("/queue/pause", {"name": name}).status_code in (400, 409)
+    assert client.get("/queue", params={"name": name}).status_code == 400
+    assert client.post("/queue/pause", {"name": name}).status_code == 400
 
 
 # --- the dead letter --------------------------------------------------------------------------------------
@@ -375,7 +375,7 @@ def test_programs_can_ask_what_would_be_done(app, client, ids):
 
 
 def test_acting_on_failures_without_saying_which_is_refused(client, ids):
-    assert client.post("/api/v1/dead/drop", {}).status_code == 409
+    assert client.post("/api/v1/dead/drop", {}).status_code == 400
 
 
 # --- schedules --------------------------------------------------------------------------------------------
@@ -531,4 +531,4 @@ def test_only_an_administrator_deletes_by_a_filter(app, stage, ids):
     "form", [{}, {"action": "explode", "q": "x"}, {"action": "retry"}, {"action": "delete", "q": ""}]
 )
 def test_a_bulk_action_on_nothing_in_particular_is_refused(client, ids, form):
-    assert client.post("/api/v1/bulk", form).status_code in (400, 409)
+    assert client.post("/api/v1/bulk", form).status_code == 400

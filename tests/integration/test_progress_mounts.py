@@ -175,6 +175,14 @@ def test_without_a_valid_token_all_looks_alike(app, ended, mount, path):
     assert ended not in told[0].text
 
 
+def test_each_item_has_the_same_keys_and_one_that_is_refused_no_id(app, ended, mount):
+    told = mount()(f"/state?token={app.progress_token(ended)}&token=forged")
+
+    shown, refused = json.loads(told.text)
+    assert shown.keys() == refused.keys()
+    assert (refused["state"], refused["id"]) == ("REFUSED", None)
+
+
 def test_a_line_is_text_and_renews_itself_until_the_end(app, ended, mount):
     ask = mount()
     waiting = app.send_task("kitchen.unknown")

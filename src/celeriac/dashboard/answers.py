@@ -14,11 +14,13 @@ from starlette.responses import RedirectResponse, Response
 
 from celeriac.brokers import masked
 from celeriac.dashboard import words
+from celeriac.dashboard.guard import is_bearer
 from celeriac.dashboard.roles import Role, User
 from celeriac.dashboard.site import Site
 from celeriac.dashboard.visit import Done, Visit
 
 API: Final = "/api/v1"
+HEALTH: Final = "/healthz"  # answers everybody, by whatever name: it tells nothing that helps anybody
 STRANGER: Final = User("", Role.VIEWER)
 THEMES: Final = ("system", "light", "dark")
 THEME_COOKIE: Final = "celeriac_theme"
@@ -47,6 +49,11 @@ def here(request: Request) -> str:
 def is_api(request: Request) -> bool:
     """Say whether a program asks."""
     return here(request).startswith(f"{API}/")
+
+
+def is_told_as_json(request: Request) -> bool:
+    """Say whether problems are told as JSON: to whoever asks the twin of a page, or comes with a token."""
+    return is_api(request) or is_bearer(request.headers)
 
 
 def encoded(value: Any, status: int = 200) -> Response:
@@ -118,6 +125,8 @@ def rendered(
         "theme": theme,
         "said": said,
         "store": masked(site.app.broker_url),
+        "namespace": site.namespace,
+        "place": site.name if visit.user.name else site.app.main,
         "section": "",
         "live": "off",
         "api": "",
@@ -175,7 +184,7 @@ def problem(
     titled = kind if words.knows(f"error.{kind}.title") else "role"
     title, text = site.say(f"error.{titled}.title"), site.say(f"error.{kind}.text", **values)
     hint = site.say(f"error.{kind}.hint") if words.knows(f"error.{kind}.hint") else values.get("hint", "")
-    if is_api(request):
+    if is_told_as_json(request):
         return encoded({"error": kind, "text": text, "hint": hint or None}, status)
     visit = Visit(site, user, root=request.scope.get("root_path", ""), here=here(request))
     shown = {"title": title, "text": text, "hint": hint, "status": status}

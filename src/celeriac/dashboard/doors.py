@@ -46,7 +46,7 @@ class Doors:
             answer = RedirectResponse(_without_token(request), 303)
             self._set(request, answer, cookie)
             return answer
-        if answers.is_api(request) or request.method not in ("GET", "HEAD"):
+        if answers.is_told_as_json(request) or request.method not in ("GET", "HEAD"):
             return answers.problem(request, site, 401, "stranger")
         if site.access.logs_in:
             where = f"{request.scope.get('root_path', '')}/login"

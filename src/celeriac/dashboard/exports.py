@@ -9,7 +9,7 @@ from typing import Final
 from starlette.responses import Response, StreamingResponse
 
 from celeriac import exporting
-from celeriac.dashboard.visit import Refused, Visit
+from celeriac.dashboard.visit import Unclear, Visit
 from celeriac.exporting import Kind
 
 MOST: Final = 1_000_000  # tasks
@@ -21,7 +21,7 @@ def exported(visit: Visit) -> Response:
     """Begin to send them: what can be wrong with the question is known before the first line.
 
     Raises:
-        Refused: there is no such format. InvalidFilter: the filter cannot be read.
+        Unclear: there is no such format. InvalidFilter: the filter cannot be read.
         OperationalError: the store is away.
     """
     kind = _kind(visit)
@@ -46,7 +46,7 @@ def _kind(visit: Visit) -> Kind:
         if kind == given:
             found: Kind = kind
             return found
-    raise Refused(visit.site.say("export.format", given=given))
+    raise Unclear(visit.site.say("export.format", given=given))
 
 
 def _pieces(lines: Iterator[str]) -> Iterator[bytes]:

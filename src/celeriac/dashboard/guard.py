@@ -49,6 +49,11 @@ def is_host_allowed(host: str, allowed: Collection[str] | None) -> bool:
     return allowed is None or host_name(host) in allowed
 
 
+def is_bearer(headers: Mapping[str, str]) -> bool:
+    """Say whether a request with these *headers* comes with a token, as programs do and no browser does."""
+    return headers.get("authorization", "").lower().startswith("bearer ")
+
+
 def may_change(
     method: str, headers: Mapping[str, str], *, trusted: Collection[str] = (), is_bearer: bool = False
 ) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from celeriac.states import PENDING
+
 # Each in a square of 16, in strokes of 1.5; what is filled says so itself.
 _DRAWN: Final = {
     "overview": "M2 9l4-4 3 3 5-5M2 13h12",
@@ -62,6 +64,12 @@ def sprite() -> str:
     return f'<svg xmlns="http://www.w3.org/2000/svg">\n{drawn}\n</svg>\n'
 
 
-def state(word: str) -> tuple[str, str]:
-    """Return picture and colour of a task's state; what a task calls its own state is like running."""
+def state(word: str, inside: str = "") -> tuple[str, str]:
+    """Return picture and colour of a task's state; what a task calls its own state is like running.
+
+    Args:
+        inside: the store's word, which tells apart what Celery's PENDING does not.
+    """
+    if word == PENDING and inside == "scheduled":
+        word = "SCHEDULED"
     return STATES.get(word, ("running", "active"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -12,6 +12,7 @@ import jinja2
 from markupsafe import Markup
 from msgspec.structs import replace
 
+from celeriac.brokers import masked
 from celeriac.dashboard import icons, shown, words
 from celeriac.dashboard.access import Access
 from celeriac.dashboard.checkup import Checkup
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 HERE: Final = Path(__file__).parent
 STATIC: Final = HERE / "static"
+UNNAMED: Final = "celeriac"  # what an application is called where only a store was named
 Live = Literal["stream", "poll", "off"]
 
 
@@ -75,6 +77,21 @@ class Site:
         self.language = language
         self._templates = _environment(language)
 
+    @property
+    def name(self) -> str:
+        """What tells this dashboard's tab from another one's: the application, or its share of the store.
+
+        An application that nobody has named is called by its store as well.
+        """
+        name = self.namespace or self.app.main
+        return f"{name} · {_place(self.app.broker_url)}" if name == UNNAMED else name
+
+    @property
+    def namespace(self) -> str:
+        """The application's share of the store, where others may have theirs in it too; "" else."""
+        is_alone = self.app.broker_url.startswith(("sqlite:", "memory:"))
+        return "" if is_alone else str(self.app.store_options["namespace"])
+
     def warm(self) -> None:
         """Compile all templates, for which the first visitor of each page would have to wait."""
         for template in self._templates.list_templates():
@@ -93,6 +110,12 @@ class Site:
         return self._templates.get_template(template).render(values)
 
 
+def _place(url: str) -> str:
+    """Return the part of a store's URL that tells it from others: server and number, or the file's name."""
+    place = masked(url).partition("://")[2].rpartition("@")[2].partition("?")[0]
+    return place.rpartition("/")[2] if url.startswith("sqlite:") else place
+
+
 @cache
 def _environment(language: str) -> jinja2.Environment:
     made = jinja2.Environment(
@@ -109,7 +132,7 @@ def _environment(language: str) -> jinja2.Environment:
         span=shown.span, number=shown.number, short=shown.short, iso=shown.moment, bytes=shown.size
     )
     made.filters.update(clock_time=shown.clock_time, tail=shown.tail)
-    made.globals.update(t=say, state_word=lambda word: words.state_word(say, word))
+    made.globals.update(t=say, state_word=partial(words.state_word, say))
     made.globals.update(static=static_hash(), version=__version__, state=icons.state)
     return made
 

@@ -20,6 +20,10 @@ class Missing(CeleriacError):
     """There is nothing at this address; the text says what was looked for."""
 
 
+class Unclear(CeleriacError):
+    """The request lacks something, or has something that cannot be read; the text says what."""
+
+
 class Refused(CeleriacError):
     """It was asked for, and will not be done; the text says why."""
 
@@ -84,11 +88,11 @@ class Visit:
         """Return what a form or query says.
 
         Raises:
-            Refused: it says nothing.
+            Unclear: it says nothing.
         """
         value = source.get(key, "")
         if not value:
-            raise Refused(f"the request lacks {key!r}")
+            raise Unclear(f"the request lacks {key!r}")
         return value
 
 
@@ -129,6 +133,8 @@ class Question(msgspec.Struct, frozen=True):
     Attributes:
         title: a question. facts: what would happen, one sentence each. verb: on the button. back: the address
             of who does not want that. typed: what has to be typed first; "" for nothing.
+        named: those with which it would be done, or the first of them.
+        harmless: whether it destroys nothing, so that its button need not warn.
     """
 
     title: str
@@ -136,6 +142,8 @@ class Question(msgspec.Struct, frozen=True):
     verb: str
     back: str
     typed: str = ""
+    named: tuple[str, ...] = ()
+    harmless: bool = False
 
 
 class Action(msgspec.Struct, frozen=True):

@@ -38,7 +38,7 @@ def build(site: Site) -> ASGIApp:
     rooms = Rooms(site, doors)
     routes: list[BaseRoute] = [
         Route("/static/{version}/{name:path}", _static, methods=["GET"]),
-        Route("/healthz", rooms.health, methods=["GET"]),
+        Route(answers.HEALTH, rooms.health, methods=["GET"]),
         Route("/export/tasks", rooms.export, methods=["GET"]),
         Route(API + "/export/tasks", rooms.export, methods=["GET"]),
         *doors.routes,
@@ -159,8 +159,9 @@ class Rooms:
         if isinstance(error, OperationalError):
             _log.warning("the store cannot be reached", extra={"reason": str(error)})
             return answers.problem(request, self._site, 503, "store", user=user, error=error)
-        status = 409 if isinstance(error, Refused) else 400
-        return answers.problem(request, self._site, status, "refused", user=user, error=error)
+        if isinstance(error, Refused):
+            return answers.problem(request, self._site, 409, "refused", user=user, error=error)
+        return answers.problem(request, self._site, 400, "unclear", user=user, error=error)
 
     async def export(self, request: Request) -> Response:
         """Send all tasks that a filter means, as a file."""
@@ -187,7 +188,8 @@ class Rooms:
         status = error.status_code if isinstance(error, HTTPException) else 404
         kind = "method" if status == 405 else "missing"
         if kind == "missing" and isinstance(error, HTTPException) and status >= 400 and status != 404:
-            return answers.problem(request, self._site, status, "refused", error=error.detail)
+            kind = "unclear" if status == 400 else "refused"
+            return answers.problem(request, self._site, status, kind, error=error.detail)
         return answers.problem(request, self._site, status, kind)
 
     async def broken(self, request: Request, error: Exception) -> Response:

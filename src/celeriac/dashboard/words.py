@@ -10,10 +10,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from celeriac.dashboard.english import ENGLISH
+from celeriac.states import PENDING
 
 
 def english(key: str, /, **values: Any) -> str:
-    """Return the English words for *key*, with *values* filled in."""
+    """Return the English words for *key*, with *values* filled in.
+
+    Those for one thing are found at `key.one`: what is counted is *m* where that is given, else *n*.
+    """
     return _said(ENGLISH, key, values)
 
 
@@ -22,20 +26,31 @@ def knows(key: str) -> bool:
     return key in ENGLISH
 
 
-def state_word(say: Callable[..., str], word: str) -> str:
-    """Return the words for a task's state; a state of the task's own is its own word."""
+def state_word(say: Callable[..., str], word: str, inside: str = "") -> str:
+    """Return the words for a task's state; a state of the task's own is its own word.
+
+    Args:
+        inside: the store's word, where it is known: Celery's PENDING is queued, scheduled or waiting.
+    """
+    if word == PENDING and f"inside.{inside}" in ENGLISH:
+        return say(f"inside.{inside}")
     return say(f"state.{word}") if f"state.{word}" in ENGLISH else word
 
 
 def _said(words: Mapping[str, str], key: str, values: Mapping[str, Any]) -> str:
-    text = words[key]
+    text = words[_counted(words, key, values)]
     return text.format_map(values) if values else text
+
+
+def _counted(words: Mapping[str, str], key: str, values: Mapping[str, Any]) -> str:
+    is_one = str(values.get("m", values.get("n"))) == "1"
+    return f"{key}.one" if is_one and f"{key}.one" in words else key
 
 
 def pseudo(key: str, /, **values: Any) -> str:
     """Return the words longer, accented and in brackets, so that what is not among them stands out."""
     accented = str.maketrans("aeiouAEIOU", "áéíóúÁÉÍÓÚ")
-    parts = ENGLISH[key].split("{")
+    parts = ENGLISH[_counted(ENGLISH, key, values)].split("{")
     text = "{".join(
         [parts[0].translate(accented)]
         + [

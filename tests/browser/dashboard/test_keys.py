@@ -82,14 +82,14 @@ def test_the_chosen_task_is_deleted_and_the_one_of_the_page_cancelled(page: Page
     page.goto(f"{served.url}/tasks?q=state:failed")
     press(page, "j")
     page.keyboard.press("D")
-    expect(heading(page)).to_have_text("Delete 1 tasks?")
+    expect(heading(page)).to_have_text("Delete 1 task?")
     page.get_by_role("button", name="Delete").press("Enter")
     expect(page.locator(".banner[role=status]")).to_contain_text("Done with 1 of 1")
 
     waiting = tasks.add.apply_async((1,), queue="nobody").id
     page.goto(f"{served.url}/tasks/{waiting}")
     page.keyboard.press("C")
-    expect(heading(page)).to_have_text("Cancel 1 tasks?")
+    expect(heading(page)).to_have_text("Cancel 1 task?")
     between = app.AsyncResult(waiting).state
     page.get_by_role("link", name="No, go back").press("Enter")
     expect(heading(page)).to_have_text("shop.add")

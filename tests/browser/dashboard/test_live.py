@@ -70,6 +70,29 @@ def test_the_page_of_a_task_follows_its_progress_to_the_result(page: Page, app, 
     expect(page.locator("progress")).to_have_count(0)
 
 
+def test_what_is_no_longer_so_is_taken_away_when_a_retried_task_fails_again(page: Page, app, tasks, serve):
+    task = tasks.fail.delay("no").id
+    with app.embedded():
+        app.AsyncResult(task).get(timeout=20, propagate=False)
+    page.goto(f"{serve().url}/tasks/{task}")
+    page.get_by_role("button", name="Retry").click()
+    expect(page.locator(".banner[role=status]")).to_contain_text("was queued again")
+    expect(page.locator(".terminal")).to_contain_text(f"celeriac watch {task}")
+    expect(page.locator(".livestate .word")).to_have_text("Live", timeout=SOON)
+    mark(page)
+
+    page.mouse.move(0, 0)
+    with app.embedded():
+        app.AsyncResult(task).get(timeout=20, propagate=False)
+
+    expect(page.locator(".head .badge").first).to_have_text("Failed", timeout=SOON)
+    expect(page.locator(".banner[role=status]")).to_have_count(0, timeout=SOON)
+    expect(page.locator(".terminal")).to_contain_text(f"celeriac result {task}")
+    expect(page.locator(".terminal")).not_to_contain_text("watch")
+    expect(page.locator(".terminal").get_by_role("button", name="Copy")).to_have_count(3)
+    assert page.evaluate("window.marked")
+
+
 def test_a_paused_page_makes_no_request_and_goes_on_where_it_was(page: Page, app, tasks, serve):
     app.pause("a")
     served = serve()

@@ -88,7 +88,7 @@ def test_all_that_fit_are_retried_after_a_dry_run_and_no_others(page: Page, many
         look_for(page, 'state:failed error:"timed out"')
 
         follow(page, page.get_by_role("button", name="Retry all"))
-        expect(page.locator(".facts")).to_contain_text(f"{TIMED_OUT} tasks would be queued again")
+        expect(page.locator("form.card")).to_contain_text(f"{TIMED_OUT} tasks would be queued again")
         before = page.get_by_role("heading", level=1).inner_text(), app.totals()
         follow(page, page.get_by_role("button", name="Retry all"))
         expect_done(page, TIMED_OUT)

@@ -11,6 +11,15 @@ WIDTHS = (320, 1280)
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
 TOO_WIDE = """[...document.querySelectorAll("body *")]
     .filter(each => each.getBoundingClientRect().right > 320).map(each => each.outerHTML.slice(0, 200))"""
+SIZES = (375, 768, 1024, 1280)
+CUT_OFF = """[...document.querySelectorAll("main table")].filter(each => each.checkVisibility())
+    .map(each => [each.caption?.textContent, each.offsetWidth, each.parentElement.clientWidth])
+    .filter(([, wide, room]) => wide > room)"""
+TOUCHING = """[...document.querySelectorAll("nav a")].filter((each, at, all) => {
+    const own = each.getBoundingClientRect(), next = all[at + 1]?.getBoundingClientRect();
+    return each.scrollWidth > each.clientWidth
+        || next && next.top < own.bottom && next.bottom > own.top && next.left < own.right;
+}).map(each => each.textContent)"""
 COLOURS = {"runOnly": ["color-contrast"]}  # all that a theme changes
 
 
@@ -48,6 +57,44 @@ def test_no_page_scrolls_sideways_on_a_phone(page: Page, world):
             wide[path] = page.evaluate(TOO_WIDE)
 
     assert wide == {}
+
+
+def test_no_table_is_wider_than_its_place_so_that_no_column_hides(page: Page, world):
+    wide = {}
+    for path in world.paths:
+        page.goto(world.url + path)
+        for width in SIZES:
+            page.set_viewport_size({"width": width, "height": 800})
+            if found := page.evaluate(CUT_OFF):
+                wide[path, width] = found
+
+    assert wide == {}
+
+
+def test_no_word_of_the_navigation_runs_into_the_next_one(page: Page, world):
+    page.goto(world.url)
+    touching = {}
+    for width in (320, *SIZES):
+        page.set_viewport_size({"width": width, "height": 800})
+        if found := page.evaluate(TOUCHING):
+            touching[width] = found
+
+    assert touching == {}
+
+
+def test_the_numbers_of_the_overview_take_the_whole_width_in_rows_without_a_gap(page: Page, world):
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.goto(world.url)
+
+    for row in page.locator(".tiles").all():
+        edges = row.evaluate(
+            "row => [row.lastElementChild, row].map(each => Math.round(each.getBoundingClientRect().right))"
+        )
+        assert edges[0] == edges[1]
+    heights = page.locator(".tiles dt").evaluate_all(
+        "all => [...new Set(all.map(each => each.offsetHeight))]"
+    )
+    assert len(heights) == 1  # no name of a number takes two lines
 
 
 def test_every_page_of_the_dashboard_is_among_those_that_are_looked_at(world):

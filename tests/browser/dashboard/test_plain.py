@@ -65,7 +65,7 @@ def test_a_failed_task_is_retried_and_a_waiting_one_is_cancelled(plain: Page, se
     expect(plain.locator(".error-said")).to_contain_text("broken")
     failed = plain.locator(".head .id").inner_text()
     plain.get_by_role("button", name="Retry").click()
-    expect(plain.locator(".banner[role=status]")).to_contain_text("is queued again")
+    expect(plain.locator(".banner[role=status]")).to_contain_text("was queued again")
 
     plain.goto(f"{served.url}/tasks?q=queue:slow")
     follow(plain, plain.locator("tbody tr .task-link").first)

@@ -30,6 +30,7 @@ _NOTHING: Final[Facts] = {
 }
 REFUSED: Final[Facts] = {
     **_NOTHING,
+    "id": None,  # of a token that is too old as well, so that it looks like a forged one
     "state": "REFUSED",
     "word": "This can no longer be shown. Reload the page.",
     "ready": True,

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from celeriac.dashboard.visit import Page, Refused, Visit
+from celeriac.dashboard.visit import Page, Unclear, Visit
 from celeriac.steering import Activity
 
 A_PAGE: Final = 100
@@ -29,11 +29,11 @@ def look(visit: Visit) -> ActivityView:
     """Look at what people have done.
 
     Raises:
-        Refused: the number to go on after is none.
+        Unclear: the number to go on after is none.
     """
     given = visit.query.get("after", "") or "0"
     if not (given.isascii() and given.isdecimal() and len(given) < 19):
-        raise Refused(visit.site.say("activity.number", given=given))
+        raise Unclear(visit.site.say("activity.number", given=given))
     found = visit.app.activity(int(given), A_PAGE + 1)
     entries = found[:A_PAGE]
     return ActivityView(entries, entries[-1].number if len(found) > A_PAGE else 0, given == "0")

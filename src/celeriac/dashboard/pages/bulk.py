@@ -13,9 +13,10 @@ from celeriac.bulk import Bulk
 from celeriac.dashboard.jobs import Job
 from celeriac.dashboard.pages.dead import latest
 from celeriac.dashboard.roles import Role
-from celeriac.dashboard.visit import Action, Done, Missing, Page, Question, Refused, Visit
+from celeriac.dashboard.visit import Action, Done, Missing, Page, Question, Refused, Unclear, Visit
 
 TYPED_ABOVE: Final = 100
+HARMLESS: Final = ("retry", "run-now")  # what destroys nothing
 PATIENCE: Final = 1.0  # seconds for which a page waits; what takes longer gets one of its own
 
 
@@ -69,13 +70,13 @@ def _asked(visit: Visit) -> tuple[str, BulkAction, float]:
     """Return the filter, the action, and before which moment tasks were sent that are meant.
 
     Raises:
-        Refused: there is no such action.
+        Unclear: there is no such action.
     """
     verb = visit.form.get("action", "")
     for known in BULK_ACTIONS:
         if known == verb:
             return visit.form.get("q", "").strip(), known, latest(visit)
-    raise Refused(visit.site.say("bulk.unknown", actions=", ".join(BULK_ACTIONS)))
+    raise Unclear(visit.site.say("bulk.unknown", actions=", ".join(BULK_ACTIONS)))
 
 
 def needed(visit: Visit) -> Role:
@@ -100,7 +101,12 @@ def ask_bulk(visit: Visit) -> Question:
     needs = verb == "delete" and would.eligible > TYPED_ABOVE
     typed = str(would.eligible) if needs else ""
     return Question(
-        say(f"bulk.{verb}.title", n=f"{would.eligible:,}"), facts, say(f"bulk.{verb}"), _back(query), typed
+        say(f"bulk.{verb}.title", n=f"{would.eligible:,}"),
+        facts,
+        say(f"bulk.{verb}"),
+        _back(query),
+        typed,
+        harmless=verb in HARMLESS,
     )
 
 

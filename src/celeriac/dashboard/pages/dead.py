@@ -11,7 +11,7 @@ import msgspec
 
 from celeriac.dashboard.facts import TaskFacts, facts_of, fingerprint
 from celeriac.dashboard.roles import Role
-from celeriac.dashboard.visit import Action, Done, Page, Question, Refused, Visit
+from celeriac.dashboard.visit import Action, Done, Page, Question, Unclear, Visit
 from celeriac.dead import Acted, DeadTask
 
 LOOKED_AT: Final = 2_000  # of the newest failures, for one page
@@ -152,7 +152,7 @@ def _chosen(visit: Visit) -> dict[str, Any] | Iterator[str]:
     """Return which failures a form means: by filter, or one id after the other.
 
     Raises:
-        Refused: it does not say.
+        Unclear: it does not say.
     """
     form = visit.form
     if ids := form.get("id", ""):
@@ -163,7 +163,7 @@ def _chosen(visit: Visit) -> dict[str, Any] | Iterator[str]:
     if key := form.get("group", ""):
         found = visit.app.dead.find(until=until)
         return (dead.id for dead in found if key_of(dead, visit) == key)
-    raise Refused(visit.site.say("dead.which"))
+    raise Unclear(visit.site.say("dead.which"))
 
 
 def latest(visit: Visit) -> float:
@@ -199,7 +199,12 @@ def _asked(visit: Visit, verb: str) -> Question | None:
         facts.append(say("queue.purge.for_ever"))
     typed = f"{would.done}" if verb == "drop" and would.done > TYPED_ABOVE else ""
     return Question(
-        say(f"dead.{verb}.title", n=f"{would.done:,}"), tuple(facts), say(f"dead.{verb}"), "/dead", typed
+        say(f"dead.{verb}.title", n=f"{would.done:,}"),
+        tuple(facts),
+        say(f"dead.{verb}"),
+        "/dead",
+        typed,
+        harmless=verb == "requeue",
     )
 
 

@@ -69,7 +69,7 @@ def look(visit: Visit) -> OverviewView:
     waiting, slots = sum(row.queued for row in rows), sum(worker.slots for worker in workers)
     running = sum(row.running for row in rows)
     if not found:
-        text = visit.site.say("overview.well", workers=len(workers), n=f"{waiting:,}")
+        text = _well(visit, len(workers), waiting)
         found = [Verdict("ok", "ok", text, "", "")]
     span, say = span_of(visit.query.get("span", "")), visit.site.say
     hour = visit.site.figures.of(app, SPANS["hour"]).total
@@ -90,6 +90,15 @@ def look(visit: Visit) -> OverviewView:
         sparks=_sparks(hour),
         charts=tuple(make(say, span, series) for make in (figures.ended, figures.waits, figures.depth)),
     )
+
+
+def _well(visit: Visit, workers: int, waiting: int) -> str:
+    say = visit.site.say
+    counted = {
+        "workers": say("overview.well.workers", n=workers),
+        "tasks": say("overview.well.tasks", n=f"{waiting:,}"),
+    }
+    return say("overview.well", **counted)
 
 
 def _sparks(hour: Series) -> dict[str, str]:

@@ -9,7 +9,7 @@ import msgspec
 
 from celeriac.criteria import ENDED, UNENDED
 from celeriac.dashboard.roles import Role
-from celeriac.dashboard.visit import Action, Done, Question, Refused, Visit
+from celeriac.dashboard.visit import Action, Done, Question, Unclear, Visit
 from celeriac.message import Record, check_id
 from celeriac.states import State
 
@@ -72,19 +72,23 @@ def _picked(visit: Visit) -> Picked:
     """Read the form.
 
     Raises:
-        Refused: it names no action, no task or too many, or the user may not do that.
+        Unclear: it names no action, no task or too many.
     """
     say, asked = visit.site.say, visit.form.get("action", "")
     verb = next((verb for verb in VERBS if verb.name == asked), None)
     if verb is None:
-        raise Refused(say("bulk.unknown", actions=", ".join(verb.name for verb in VERBS)))
-    if visit.user.role < verb.role:
-        raise Refused(say("error.role.text", needed=verb.role.word, yours=visit.user.role.word))
+        raise Unclear(say("bulk.unknown", actions=", ".join(verb.name for verb in VERBS)))
     ids = [check_id(each) for each in dict.fromkeys(visit.form.get("id", "").split())]
     if not 0 < len(ids) <= MOST:
-        raise Refused(say("picked.which", most=f"{MOST:,}"))
+        raise Unclear(say("picked.which", most=f"{MOST:,}"))
     found = visit.app.broker.get(ids)
     return Picked(verb, ids, [record for record in found if record is not None and verb.fits(record)])
+
+
+def needed(visit: Visit) -> Role:
+    """Say who may do what the form says."""
+    asked = visit.form.get("action", "")
+    return next((verb.role for verb in VERBS if verb.name == asked), Role.OPERATOR)
 
 
 def ask(visit: Visit) -> Question:
@@ -92,13 +96,20 @@ def ask(visit: Visit) -> Question:
     say, picked = visit.site.say, _picked(visit)
     verb, count = picked.verb.name, f"{len(picked.fitting):,}"
     left = len(picked.ids) - len(picked.fitting)
-    facts = [f"{record.message.name} {record.id}" for record in picked.fitting[:NAMED]]
+    named = [f"{record.message.name} {record.id}" for record in picked.fitting[:NAMED]]
     if len(picked.fitting) > NAMED:
-        facts.append(say("more", n=len(picked.fitting) - NAMED))
-    facts.append(say(f"bulk.{verb}.would", n=count))
+        named.append(say("more", n=len(picked.fitting) - NAMED))
+    facts = [say(f"bulk.{verb}.would", n=count)]
     if left:
         facts.append(say("picked.left", n=f"{left:,}"))
-    return Question(say(f"bulk.{verb}.title", n=count), tuple(facts), say(f"picked.{verb}"), picked.back)
+    return Question(
+        say(f"bulk.{verb}.title", n=count),
+        tuple(facts),
+        say(f"picked.{verb}"),
+        picked.back,
+        named=tuple(named),
+        harmless=verb == "retry",
+    )
 
 
 def act(visit: Visit) -> Done:
@@ -113,4 +124,4 @@ def act(visit: Visit) -> Done:
 
 
 PAGES: Final = ()
-ACTIONS: Final = (Action("/picked", Role.OPERATOR, act, ask),)
+ACTIONS: Final = (Action("/picked", Role.OPERATOR, act, ask, needed),)

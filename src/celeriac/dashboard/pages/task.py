@@ -28,6 +28,7 @@ class Related(msgspec.Struct, frozen=True):
     id: str
     name: str
     state: str
+    inside: str = ""
 
 
 class TaskView(msgspec.Struct, frozen=True):
@@ -123,7 +124,7 @@ def _related(visit: Visit, ids: list[str | None]) -> dict[str, Related]:
     return {
         each: Related(each, "", "UNKNOWN")
         if record is None
-        else Related(each, record.message.name, record.outside)
+        else Related(each, record.message.name, record.outside, record.state.name.lower())
         for each, record in zip(wanted, records, strict=True)
     }
 

@@ -5,6 +5,7 @@ import { copies } from "./copy.js";
 import { keys } from "./keys.js";
 import { live } from "./live.js";
 import { picks } from "./picks.js";
+import { said } from "./said.js";
 import { theme } from "./theme.js";
 import { times } from "./times.js";
 
@@ -12,4 +13,5 @@ const following = live();
 const look = theme();
 times();
 copies();
+said();
 keys(following, look, picks());
