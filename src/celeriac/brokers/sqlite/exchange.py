@@ -228,7 +228,8 @@ def _claim(
                 transaction.run("exchange_taken", queue, priority, last)
             good = _set_aside(transaction, worker, rows, now)
             if limited:
-                good = _start_limited(transaction, worker, good, want - len(claims), now)
+                left = want - len(claims)
+                good = _start_limited(transaction, worker, good, left, now, may_pass=rules.ageing is None)
             if good:
                 seqs = as_json([row[0] for row in good])
                 transaction.run("exchange_claim", queue, now, worker.id, trip, len(claims), seqs)
@@ -272,15 +273,24 @@ def _up_to_lane(rows: list[tuple[Any, ...]]) -> tuple[list[tuple[Any, ...]], boo
 
 
 def _start_limited(
-    transaction: Transaction, worker: Known, rows: Sequence[tuple[Any, ...]], want: int, now: float
+    transaction: Transaction,
+    worker: Known,
+    rows: Sequence[tuple[Any, ...]],
+    want: int,
+    now: float,
+    *,
+    may_pass: bool,
 ) -> list[tuple[Any, ...]]:
     """Return those of *rows* that may start, and the next ones of their lanes, in turn, up to *want*.
+
+    Args:
+        may_pass: whether those of the same priority go before all others; by age they may not.
 
     The next one of a lane joins the line at its tail. Where *rows* are all that stand in the line, that is
     behind them, so that it can be taken without joining it first.
     """
     lanes, todo, started = lanes_of(transaction, now), deque(rows), []
-    is_tail = bool(rows) and not transaction.value("line_tail", rows[-1][4], rows[-1][5])
+    is_tail = may_pass and bool(rows) and not transaction.value("line_tail", rows[-1][4], rows[-1][5])
     while todo:
         row = todo.popleft()
         if row[-2] is None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from celeriac.lanes import Limit
 from celeriac.testing.contract.given import a_message, crashed, ids, release, retry
 
 MINUTE = 60.0
@@ -94,6 +95,13 @@ def test_ageing_is_the_same_for_one_large_trip(enlist, send):
     expected = [task for *_, task in sorted(sent, key=lambda one: (-one[1] - one[0] * MINUTE, -one[0]))]
 
     assert ids(worker.claim(100, ageing=MINUTE)) == expected
+
+
+def test_the_next_one_of_a_lane_does_not_pass_an_older_one_of_another_priority(enlist, send):
+    worker, lane = enlist(), Limit("fair", concurrency=5)
+    oldest, urgent, next_of_lane = send(0, 10 * MINUTE, limit=lane), send(9, 0), send(0, 0, limit=lane)
+
+    assert ids(worker.claim(9, ageing=MINUTE)) == [oldest, urgent, next_of_lane]
 
 
 def test_within_a_priority_the_order_of_the_line_stays(enlist, send, clock):
