@@ -263,15 +263,20 @@ def test_terminate_kills_even_what_spins_in_c(isolated, tmp_path):
         assert jobs.where.delay().get(timeout=SOON)
 
 
+def _is_spawned(process):
+    try:
+        return "spawn_main" in " ".join(process.cmdline())
+    except psutil.Error:  # another test's, which has just ended
+        return False
+
+
 def test_stopping_kills_what_does_not_finish_and_gives_it_back(isolated, tmp_path):
     jobs.app.conf.worker_soft_shutdown_timeout = 0.2
     try:
         with isolated("sqlite", concurrency=1) as app:
             result = jobs.spin_for_ever.delay(str(tmp_path / "spins"))
             wait_until(lambda: (tmp_path / "spins").exists(), SOON, what="the task to spin")
-            [process] = [
-                child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())
-            ]
+            [process] = filter(_is_spawned, psutil.Process().children())
         record = app.broker.get([result.id])[0]
     finally:
         jobs.app.conf.worker_soft_shutdown_timeout = 8.0
