@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 
 from celeriac.broker import WorkerInfo
-from celeriac.brokers.sqlite import SqliteBroker, store
+from celeriac.brokers.sqlite import SqliteBroker, bell, store
 from celeriac.brokers.sqlite.place import Place, Turnstile, file_name
 from celeriac.errors import StoreReadOnly
 from celeriac.message import Message
@@ -57,6 +57,25 @@ def test_a_bell_rings_however_long_the_path_is(tmp_path):
     bell.close()
     broker.close()
     assert not Place(deep / "shop.db").sockets.exists()
+
+
+def test_of_two_threads_that_ring_first_one_socket_is_kept_and_none_left_open(tmp_path, monkeypatch):
+    ringer, new, made = bell.Ringer(Place(tmp_path / "shop.db")), bell._new_socket, []
+
+    def make_one_after_another_thread_has():
+        monkeypatch.setattr(bell, "_new_socket", new)
+        ringer.ring("nobody", b"w")
+        made.append(ringer._mouth)
+        made.append(new())
+        return made[-1]
+
+    monkeypatch.setattr(bell, "_new_socket", make_one_after_another_thread_has)
+    ringer.ring("nobody", b"w")
+
+    kept, surplus = made
+    assert ringer._mouth is kept
+    assert surplus.fileno() == -1
+    ringer.close()
 
 
 def test_a_directory_that_others_may_use_is_refused(tmp_path):

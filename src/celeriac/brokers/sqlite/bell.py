@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 from collections.abc import Callable
 from typing import Final
 
@@ -47,12 +48,11 @@ class Ringer:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._mouth: socket.socket | None = None
+        self._guard = threading.Lock()
 
     def ring(self, address: str, what: bytes) -> bool:
         """Ring at *address*; say whether anybody can have heard it."""
-        mouth = self._mouth
-        if mouth is None:
-            mouth = self._mouth = _new_socket()
+        mouth = self._mouth or self._open()
         try:
             mouth.sendto(what, str(self._place.bell(address)))
         except BlockingIOError:  # full: it rings already
@@ -60,6 +60,14 @@ class Ringer:
         except OSError:
             return False
         return True
+
+    def _open(self) -> socket.socket:
+        fresh = _new_socket()
+        with self._guard:
+            mouth = self._mouth = self._mouth or fresh
+        if mouth is not fresh:  # another thread was faster
+            fresh.close()
+        return mouth
 
     def reaches(self, address: str) -> bool:
         """Say whether somebody listens at *address*, without ringing."""

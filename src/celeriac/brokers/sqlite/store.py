@@ -107,6 +107,7 @@ class Store:
         self._pool.after_fork()
         self._turnstile.close()
         self._ringer.close()
+        self._ringer = Ringer(self.place)  # with a lock that nobody holds
 
     def read(self, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what *work* found in one snapshot of the file."""
