@@ -48,7 +48,7 @@ def test_a_deploy_that_breaks_the_import_for_a_moment_does_not_end_a_running_wor
     module = tmp_path / "deployed.py"
     module.write_text(APPLICATION)
     worker = start_worker("--processes", "1", app="deployed:app", cwd=str(tmp_path))
-    until_workers(shop, 1)
+    assert tasks.add.delay(1, 2).get(30) == 3  # its supervisor knows by now that it works
     [child] = worker.children()
 
     module.write_text("<<<<<<< half a deploy")
