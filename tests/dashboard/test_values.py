@@ -148,6 +148,14 @@ def test_code_below_a_folder_called_celeriac_is_somebodys_own(folder):
     assert not frame.library
 
 
+def test_a_folder_beside_celeriacs_whose_name_begins_alike_is_somebodys_own():
+    file = f"{celeriac.__path__[0]}_shop/tasks.py"
+
+    [frame] = frames_in(f'Traceback (most recent call last):\n  File "{file}", line 3, in pay\n    x()\n')
+
+    assert not frame.library
+
+
 def test_celeriacs_own_code_is_a_library_wherever_it_is():
     file = f"{celeriac.__path__[0]}/task.py"
 

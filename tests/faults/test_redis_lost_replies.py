@@ -164,7 +164,7 @@ def test_a_server_that_stops_answering_is_given_up_within_the_deadline(proxy, cl
 
 
 def test_a_connection_that_died_silently_is_replaced_within_the_deadline(proxy, clock):
-    broker = RedisBroker(proxy.url, deadline=3.0)
+    broker = RedisBroker(proxy.url, deadline=1.0)
     broker.ping()
     before = proxy.connections
 

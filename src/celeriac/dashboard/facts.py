@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path, PurePath
@@ -21,7 +22,7 @@ MOST_REST: Final = 20  # of the other things that a task reports of itself
 LONGEST_STATUS: Final = 500
 _FRAME: Final = re.compile(r'^ *File "([^"\n]*)", line (\d+)(?:, in (.*))?$')
 _LIBRARY: Final = re.compile(r"[/\\](?:site-packages|dist-packages|lib[/\\]python3)|^<frozen")
-_OWN: Final = str(Path(__file__).parents[1])  # where Celeriac is: not every `celeriac` in a path is it
+_OWN: Final = f"{Path(__file__).parents[1]}{os.sep}"  # not every `celeriac` in a path is ours
 
 
 class Frame(msgspec.Struct, frozen=True):
